@@ -1,0 +1,1 @@
+"""The assembly listing model: parsing, functions, CFG, liveness, normalisation, splicing."""

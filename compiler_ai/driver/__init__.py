@@ -1,0 +1,1 @@
+"""The compile path: argv, options, project lookup and the `as` shim."""

@@ -1,0 +1,1 @@
+"""Whatever yields candidates: a search over compilers and flags, a model, a plugin."""

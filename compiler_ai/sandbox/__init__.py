@@ -1,0 +1,1 @@
+"""Running untrusted bodies on captured state in an isolated process."""

@@ -1,0 +1,1 @@
+"""The gate between a proposer and the assembler: candidates are hostile input."""

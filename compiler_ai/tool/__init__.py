@@ -1,0 +1,1 @@
+"""The `aicc-tool` commands, one file each."""

@@ -1,0 +1,1 @@
+"""Tuning all hot functions of a build at once."""

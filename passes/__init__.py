@@ -1,0 +1,1 @@
+"""The passes, one file each; installed as `compiler_ai.passes`."""

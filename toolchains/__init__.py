@@ -1,0 +1,1 @@
+"""One description a target; installed as `compiler_ai.toolchains`."""
