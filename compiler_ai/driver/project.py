@@ -1,0 +1,33 @@
+"""Where a project keeps its `.aicc`: AICC_DIR, or found by walking up from the working directory, as git does."""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DIRECTORY = ".aicc"
+
+
+def find(start: str, environment: Mapping[str, str]) -> str | None:
+    """Return the absolute path of the project's `.aicc` directory, or None when there is none.
+
+    AICC_DIR names it outright (it need not exist yet); otherwise the nearest one at or above `start`.
+    """
+    named = environment.get("AICC_DIR")
+    if named:
+        return os.path.join(start, named)
+    directory = start
+    while True:
+        path = directory + "/" + DIRECTORY if directory != "/" else "/" + DIRECTORY
+        try:
+            if os.stat(path).st_mode & 0o170000 == 0o040000:
+                return path
+        except OSError:
+            pass
+        parent = directory.rpartition("/")[0]
+        if not parent or parent == directory:
+            return None
+        directory = parent
