@@ -1,0 +1,107 @@
+"""What the passes work on: a unit with its hot functions, a function with its candidates, and what they share.
+
+`artifacts` holds the immutable facts; the classes here are the mutable state of one run of the pipeline.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from compiler_ai.artifacts import (
+    Baseline,
+    Candidate,
+    Evidence,
+    FunctionResult,
+    HotFunction,
+    Rejection,
+    Rewrite,
+    Timing,
+    Trial,
+)
+from compiler_ai.asm.listing import Listing
+from compiler_ai.driver.options import Options
+from compiler_ai.toolchains.description import Toolchain
+
+
+@dataclass
+class CandidateState:
+    """One candidate on its way through the function passes; alive until something rejects it."""
+
+    candidate: Candidate
+    digest: str
+    spliced_text: str = ""
+    object_bytes: bytes = b""
+    rejection: Rejection | None = None
+    evidence: Evidence | None = None
+    timing: Timing | None = None
+    seconds: float = 0.0
+    remembered: bool = False  # the verdict comes from the trial cache
+
+    @property
+    def alive(self) -> bool:
+        return self.rejection is None
+
+    def trial(self) -> Trial:
+        return Trial(self.candidate, self.digest, self.rejection, self.evidence, self.timing, self.seconds)
+
+
+@dataclass
+class FunctionWork:
+    """One hot function while the function passes run over it."""
+
+    hot: HotFunction
+    baseline: Baseline
+    listing: Listing
+    flags: tuple[str, ...]
+    captures: tuple[Path, ...] = ()
+    candidates: list[CandidateState] = field(default_factory=list)
+    proposal_rejections: list[Rejection] = field(default_factory=list)
+    rewrite: Rewrite | None = None
+    skipped: str = ""
+    baseline_object: bytes = b""
+
+    @property
+    def alive(self) -> list[CandidateState]:
+        return [state for state in self.candidates if state.alive]
+
+    def result(self) -> FunctionResult:
+        trials = [state.trial() for state in self.candidates]
+        return FunctionResult(self.hot, self.baseline, trials, self.rewrite, self.skipped)
+
+
+@dataclass
+class UnitWork:
+    """One listing while the passes run over it; `output` is what the assembler will get."""
+
+    listing_text: str
+    flags: tuple[str, ...]
+    source: str
+    object_path: str
+    functions: list[FunctionWork] = field(default_factory=list)
+    hot: list[HotFunction] = field(default_factory=list)
+    left_out: list[tuple[str, str]] = field(default_factory=list)
+    output: str = ""
+
+
+@dataclass
+class Context:
+    """What all passes share. `deadline` is on time.monotonic()'s clock; `progress(stage, done, total, best ratio)` may be slow."""
+
+    options: Options
+    toolchain: Toolchain
+    project: Path
+    deadline: float = float("inf")
+    seed: int = 0
+    progress: Callable[[str, int, int, float], None] = lambda _stage, _done, _total, _best: None
+    plugin_arguments: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    @property
+    def remaining_s(self) -> float:
+        return self.deadline - time.monotonic()
+
+    @property
+    def out_of_time(self) -> bool:
+        return self.remaining_s <= 0
