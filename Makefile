@@ -1,0 +1,43 @@
+# make demo: build, profile, tune and rebuild examples/kernels.   make test: the tests.   Both set up what is missing.
+VENV ?= .venv
+PYTHON ?= python3
+BIN := $(abspath $(VENV))/bin
+SOURCES := $(shell find compiler_ai passes toolchains bin -type f ! -name '*.pyc') setup.cfg pyproject.toml
+
+.PHONY: setup packages demo test test-full bench lint clean
+
+setup: $(VENV)/.installed
+
+packages: ; @sh scripts/install-packages debian-packages.txt
+
+$(VENV)/.requirements: requirements.txt debian-packages.txt
+	@sh scripts/install-packages debian-packages.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.requirements $(SOURCES)
+	@rm -rf build
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --force-reinstall .
+	@rm -rf build aicc.egg-info
+	@touch $@
+
+demo: setup
+	@PATH="$(BIN):$$PATH" sh scripts/demo
+
+test: setup lint
+	PATH="$(BIN):$$PATH" $(BIN)/python -m pytest -m "not full"
+
+test-full: setup lint
+	PATH="$(BIN):$$PATH" $(BIN)/python -m pytest
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	cd $(VENV) && $(BIN)/mypy --config-file $(abspath setup.cfg) -p compiler_ai
+
+bench: setup
+	PATH="$(BIN):$$PATH" $(BIN)/aicc-tool bench
+
+clean:
+	rm -rf build aicc.egg-info .mypy_cache .ruff_cache .pytest_cache
