@@ -11,6 +11,7 @@ from pathlib import Path
 
 import compiler_ai
 from compiler_ai.artifacts import CompileCommand
+from compiler_ai.tune.treedump import unsafe_functions
 
 _PACKAGE = Path(compiler_ai.__file__).resolve().parent
 
@@ -25,6 +26,7 @@ class Reproduced:
 
     listing_text: str
     flags: tuple[str, ...]
+    unsafe: dict[str, str]  # function -> why it must be left alone (see treedump)
 
 
 def listing_of(command: CompileCommand, timeout_s: float = 300.0) -> Reproduced:
@@ -39,7 +41,9 @@ def listing_of(command: CompileCommand, timeout_s: float = 300.0) -> Reproduced:
             "AICC_SHIM_COMPILER": "\x1f".join(command.compiler),
             "AICC_SHIM_DUMP": str(dump),
         }
-        words = [*command.compiler, f"-B{_PACKAGE}/libexec/", *command.arguments, "-c", "-o", f"{directory}/unit.o", command.source]
+        tree = Path(directory, "optimized")
+        output = ["-c", "-o", f"{directory}/unit.o", f"-fdump-tree-optimized={tree}"]
+        words = [*command.compiler, f"-B{_PACKAGE}/libexec/", *command.arguments, *output, command.source]
         try:
             completed = subprocess.run(
                 words, cwd=command.directory, env=environment, capture_output=True, text=True, errors="replace", timeout=timeout_s, check=False
@@ -53,4 +57,7 @@ def listing_of(command: CompileCommand, timeout_s: float = 300.0) -> Reproduced:
             raise ReproductionError(f"{command.source}: the compiler ran no assembler of ours (see 'aicc-tool doctor')")
         flags = tuple(Path(f"{dump}.flags").read_text(encoding="utf-8").split("\n"))
         text = dump.read_bytes().decode(errors="surrogateescape")
-    return Reproduced(text, tuple(flag for flag in flags if flag))
+        if not tree.exists():
+            raise ReproductionError(f"{command.source}: the compiler wrote no tree dump, so volatile accesses cannot be told")
+        unsafe = unsafe_functions(tree.read_text(encoding="utf-8", errors="replace"))
+    return Reproduced(text, tuple(flag for flag in flags if flag), unsafe)

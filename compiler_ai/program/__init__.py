@@ -1,0 +1,1 @@
+"""The whole program before and after: snapshots of what was profiled, and paired runs of the two."""

@@ -1,0 +1,76 @@
+"""Before against after as whole processes: the same output and exit status, and paired timing."""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from compiler_ai.artifacts import Interval
+from compiler_ai.measure.statistics import median_interval
+from compiler_ai.program.run import Finished, run
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """`difference` is empty when outputs and exit status agree; `gain` is before/after, of CPU and of wall time."""
+
+    difference: str
+    pairs: int
+    cpu: Interval | None
+    wall: Interval | None
+    before_s: float = 0.0
+    after_s: float = 0.0
+
+
+def compare(
+    before: Sequence[str],
+    after: Sequence[str],
+    replacements: Mapping[Path, Path],
+    pairs: int,
+    budget_s: float,
+    seed: int = 0,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> Comparison:
+    """Run `before` (seeing `replacements`) and `after` in random order until `pairs` are done or the budget is spent.
+
+    At least six pairs are run, the fewest that give a 95 % interval of the median. Raises RunError.
+    """
+    stand_ins = {path: path for path in replacements}  # the same mounts on both sides
+    first, second = run(before, replacements), run(after, stand_ins)
+    difference = describe_difference(first, second)
+    if difference:
+        return Comparison(difference, 1, None, None)
+    order = random.Random(seed)
+    cpu, wall, before_s, after_s = [], [], [], []
+    deadline_s = time.monotonic() + budget_s
+    while len(cpu) < pairs and (len(cpu) < 6 or time.monotonic() < deadline_s):
+        if order.random() < 0.5:
+            first, second = run(before, replacements), run(after, stand_ins)
+        else:
+            second, first = run(after, stand_ins), run(before, replacements)
+        difference = describe_difference(first, second)
+        if difference:
+            return Comparison(difference, len(cpu) + 1, None, None)
+        cpu.append(math.log(max(first.cpu_s, 1e-9) / max(second.cpu_s, 1e-9)))
+        wall.append(math.log(first.wall_s / second.wall_s))
+        before_s.append(first.cpu_s)
+        after_s.append(second.cpu_s)
+        progress(len(cpu), pairs)
+    middle = len(cpu) // 2
+    return Comparison("", len(cpu), median_interval(cpu), median_interval(wall), sorted(before_s)[middle], sorted(after_s)[middle])
+
+
+def describe_difference(before: Finished, after: Finished) -> str:
+    """The first difference between two runs' exit status, standard output and standard error, or ""."""
+    if before.status != after.status:
+        return f"exit status {before.status} before, {after.status} after"
+    for name, old, new in (("standard output", before.stdout, after.stdout), ("standard error", before.stderr, after.stderr)):
+        if old != new:
+            at = next((i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new)))
+            line = old[:at].count(b"\n") + 1
+            return f"{name} differs at byte {at} (line {line}): {old[at : at + 30]!r} before, {new[at : at + 30]!r} after"
+    return ""
