@@ -52,18 +52,31 @@ def describe_unit(unit: UnitWork) -> str:
 def describe_function(function: FunctionWork) -> str:
     """What is known of a function and each of its candidates after a pass."""
     hot = function.hot
-    lines = [f";; Function {hot.profiled.symbol} ({hot.share:.1%} of the samples)", f";; baseline key {function.baseline.key}"]
+    lines = [
+        f";; Function {hot.profiled.symbol} ({hot.share:.1%} of the samples)",
+        f";; baseline key {function.baseline.key}",
+    ]
     if function.skipped:
         lines.append(f";; skipped: {function.skipped}")
     lines += [f";; not proposed: {rejection.stage}: {rejection.reason}" for rejection in function.proposal_rejections]
     for state in function.candidates:
         origin = f"{state.candidate.proposer}: {state.candidate.origin}"
         if state.rejection is not None:
-            lines.append(f";; {state.digest[:12]} rejected by {state.rejection.stage}: {state.rejection.reason} [{origin}]")
+            lines.append(
+                f";; {state.digest[:12]} rejected by {state.rejection.stage}: {state.rejection.reason} [{origin}]"
+            )
             continue
         verdict = state.evidence.grade.name.lower() if state.evidence else "not verified yet"
-        timing = f", {state.timing.warm.ratio:.3f}x [{state.timing.warm.low:.3f}, {state.timing.warm.high:.3f}]" if state.timing else ""
-        lines += [f";; {state.digest[:12]} {verdict}{timing} [{origin}]", state.candidate.body.rstrip(), state.candidate.extra.rstrip()]
+        timing = (
+            f", {state.timing.warm.ratio:.3f}x [{state.timing.warm.low:.3f}, {state.timing.warm.high:.3f}]"
+            if state.timing
+            else ""
+        )
+        lines += [
+            f";; {state.digest[:12]} {verdict}{timing} [{origin}]",
+            state.candidate.body.rstrip(),
+            state.candidate.extra.rstrip(),
+        ]
     if function.rewrite is not None:
         lines.append(f";; rewrite: {function.rewrite.candidate.origin}, {function.rewrite.timing.warm.ratio:.3f}x")
     return "\n".join(lines)

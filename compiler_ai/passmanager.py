@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from compiler_ai.errors import AiccError
 from compiler_ai.work import Context, FunctionWork, UnitWork
 
 
@@ -42,11 +43,11 @@ class Pass(Protocol):
     def run(self, work: Any, context: Context) -> None: ...
 
 
-class PassError(Exception):
+class PassError(AiccError):
     """A pass gives up on the unit or function at work; the message is one line for the log."""
 
 
-class RegistrationError(Exception):
+class RegistrationError(AiccError):
     """A pass or callback cannot be registered as asked."""
 
 

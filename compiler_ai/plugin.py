@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 
+from compiler_ai.errors import AiccError
 from compiler_ai.passmanager import Callback, Event, Pass, PassManager, Position
 from compiler_ai.proposers.base import Proposer
 
 
-class PluginError(Exception):
+class PluginError(AiccError):
     """A plugin cannot be loaded; the message is one line for the user."""
 
 

@@ -14,10 +14,58 @@ if TYPE_CHECKING:
 
 # Options whose argument is the next word.
 _SEPARATE = frozenset(
-    """-o -I -D -U -L -l -x -include -imacros -idirafter -iprefix -iwithprefix -iwithprefixbefore -isystem -iquote
-    -isysroot --sysroot -imultilib -B -MF -MT -MQ -MD-file -Xpreprocessor -Xassembler -Xlinker -T -u -z -e -G -A
-    -aux-info --param -wrapper -specs -dumpbase -dumpbase-ext -dumpdir -Ttext -Tdata -Tbss -Tmark -h -R -arch
-    -Xclang -mllvm -target -gcc-toolchain""".split()
+    [
+        "-o",
+        "-I",
+        "-D",
+        "-U",
+        "-L",
+        "-l",
+        "-x",
+        "-include",
+        "-imacros",
+        "-idirafter",
+        "-iprefix",
+        "-iwithprefix",
+        "-iwithprefixbefore",
+        "-isystem",
+        "-iquote",
+        "-isysroot",
+        "--sysroot",
+        "-imultilib",
+        "-B",
+        "-MF",
+        "-MT",
+        "-MQ",
+        "-MD-file",
+        "-Xpreprocessor",
+        "-Xassembler",
+        "-Xlinker",
+        "-T",
+        "-u",
+        "-z",
+        "-e",
+        "-G",
+        "-A",
+        "-aux-info",
+        "--param",
+        "-wrapper",
+        "-specs",
+        "-dumpbase",
+        "-dumpbase-ext",
+        "-dumpdir",
+        "-Ttext",
+        "-Tdata",
+        "-Tbss",
+        "-Tmark",
+        "-h",
+        "-R",
+        "-arch",
+        "-Xclang",
+        "-mllvm",
+        "-target",
+        "-gcc-toolchain",
+    ]
 )
 # Dependency output: a repetition must not write it again.
 _DEPENDENCIES_SEPARATE = frozenset({"-MF", "-MT", "-MQ"})
@@ -26,7 +74,9 @@ _SOURCE_SUFFIXES = {
     ".c": "c", ".i": "cpp-output", ".cc": "c++", ".cp": "c++", ".cxx": "c++", ".cpp": "c++", ".CPP": "c++",
     ".c++": "c++", ".C": "c++", ".ii": "c++-cpp-output",
 }  # fmt: skip
-_NO_ASSEMBLY = frozenset({"-E", "-S", "-fsyntax-only", "-###", "--version", "-M", "-MM", "-dumpmachine", "-dumpversion"})
+_NO_ASSEMBLY = frozenset(
+    {"-E", "-S", "-fsyntax-only", "-###", "--version", "-M", "-MM", "-dumpmachine", "-dumpversion"}
+)
 
 
 class Parsed:
@@ -64,9 +114,14 @@ def parse(arguments: Sequence[str]) -> Parsed:
             language = "" if language == "none" else language
             if language:
                 parsed.kept += ["-x", language]
-        elif argument in _DEPENDENCIES or argument in _DEPENDENCIES_SEPARATE or argument.startswith(("-MF", "-MT", "-MQ")):
-            pass
-        elif argument == "-S" or argument.startswith(("-save-temps", "--save-temps")) or argument == "-pipe":
+        elif (
+            argument in _DEPENDENCIES
+            or argument in _DEPENDENCIES_SEPARATE
+            or argument.startswith(("-MF", "-MT", "-MQ"))
+            or argument == "-S"
+            or argument.startswith(("-save-temps", "--save-temps"))
+            or argument == "-pipe"
+        ):
             pass
         elif argument == "-" or not argument.startswith("-"):
             parsed.inputs.append((argument, _language(argument, language)))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from compiler_ai.errors import AiccError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -11,7 +13,7 @@ if TYPE_CHECKING:
 _NAMES = {"aicc": "gcc", "aic++": "g++"}
 
 
-class CompilerError(Exception):
+class CompilerError(AiccError):
     """The underlying compiler cannot be found; the message is one line for the user."""
 
 

@@ -13,7 +13,16 @@ _FITTING = (
     "-funwind-tables", "-fno-unwind-tables", "-fexceptions", "-fplt", "-fno-plt", "-ffunction-sections",
 )  # fmt: skip
 # Units compiled with these are instrumented: never rewritten (DESIGN, "What behaves the same means").
-_INSTRUMENTED = ("-fsanitize", "-pg", "--coverage", "-coverage", "-fprofile-arcs", "-ftest-coverage", "-fprofile-generate", "-finstrument-functions")
+_INSTRUMENTED = (
+    "-fsanitize",
+    "-pg",
+    "--coverage",
+    "-coverage",
+    "-fprofile-arcs",
+    "-ftest-coverage",
+    "-fprofile-generate",
+    "-finstrument-functions",
+)
 _IGNORED = ("-mtune", "-mdumpversion", "-multilib", "-mmultilib")
 
 

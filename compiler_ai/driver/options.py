@@ -6,12 +6,14 @@ Precedence, weakest first: AICC_<NAME>, AICC_FLAGS, the command line; a later op
 
 from __future__ import annotations
 
+from compiler_ai.errors import AiccError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
-class OptionError(Exception):
+class OptionError(AiccError):
     """An option of ours that cannot be understood; the message is one line for the user."""
 
 

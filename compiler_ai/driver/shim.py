@@ -131,7 +131,11 @@ def run_quietly(program: str, arguments: Sequence[str], text: bytes) -> tuple[in
     _, status = os.waitpid(process, 0)
     os.close(source)
     os.lseek(output, 0, os.SEEK_SET)
-    said = [line for line in os.read(output, 65536).decode(errors="replace").splitlines() if "Assembler messages" not in line]
+    said = [
+        line
+        for line in os.read(output, 65536).decode(errors="replace").splitlines()
+        if "Assembler messages" not in line
+    ]
     os.close(output)
     return os.waitstatus_to_exitcode(status), (said or [""])[0]
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from compiler_ai.driver.options import Options
 
+
 @dataclass
 class Applied:
     """The outcome for one listing: the text to assemble, which functions were replaced, and notes for the log."""

@@ -18,7 +18,9 @@ _VERSION = "aicc-unit 1"
 _ENVIRONMENT = ("CPATH", "C_INCLUDE_PATH", "GCC_EXEC_PREFIX", "COMPILER_PATH", "SOURCE_DATE_EPOCH", "LANG", "LC_ALL")
 
 
-def record(project: str, compiler: Sequence[str], arguments: Sequence[str], source: str, object_path: str, directory: str) -> None:
+def record(
+    project: str, compiler: Sequence[str], arguments: Sequence[str], source: str, object_path: str, directory: str
+) -> None:
     """Write how one unit is compiled, unless exactly that is on record. Raises OSError when the project is not writable."""
     source = os.path.normpath(os.path.join(directory, source))
     fields = [_VERSION, "source=" + _quote(source), "object=" + _quote(object_path), "directory=" + _quote(directory)]
@@ -88,8 +90,12 @@ def _name(object_path: str, source: str) -> str:
 
 
 def _quote(text: str) -> str:
-    return text.replace("%", "%25").replace("\n", "%0A").replace("\r", "%0D").encode(errors="surrogateescape").decode(
-        errors="backslashreplace"
+    return (
+        text.replace("%", "%25")
+        .replace("\n", "%0A")
+        .replace("\r", "%0D")
+        .encode(errors="surrogateescape")
+        .decode(errors="backslashreplace")
     )
 
 

@@ -61,16 +61,23 @@ def compare(
         after_s.append(second.cpu_s)
         progress(len(cpu), pairs)
     middle = len(cpu) // 2
-    return Comparison("", len(cpu), median_interval(cpu), median_interval(wall), sorted(before_s)[middle], sorted(after_s)[middle])
+    return Comparison(
+        "", len(cpu), median_interval(cpu), median_interval(wall), sorted(before_s)[middle], sorted(after_s)[middle]
+    )
 
 
 def describe_difference(before: Finished, after: Finished) -> str:
     """The first difference between two runs' exit status, standard output and standard error, or ""."""
     if before.status != after.status:
         return f"exit status {before.status} before, {after.status} after"
-    for name, old, new in (("standard output", before.stdout, after.stdout), ("standard error", before.stderr, after.stderr)):
+    for name, old, new in (
+        ("standard output", before.stdout, after.stdout),
+        ("standard error", before.stderr, after.stderr),
+    ):
         if old != new:
             at = next((i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new)))
             line = old[:at].count(b"\n") + 1
-            return f"{name} differs at byte {at} (line {line}): {old[at : at + 30]!r} before, {new[at : at + 30]!r} after"
+            return (
+                f"{name} differs at byte {at} (line {line}): {old[at : at + 30]!r} before, {new[at : at + 30]!r} after"
+            )
     return ""

@@ -15,12 +15,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from compiler_ai.errors import AiccError
+
 _CLONE_NEWNS, _CLONE_NEWUSER = 0x00020000, 0x10000000
 _MS_REC, _MS_PRIVATE, _MS_BIND = 0x4000, 0x40000, 0x1000
 _SETUP_FAILED = 120
 
 
-class RunError(Exception):
+class RunError(AiccError):
     """The command could not be started; the message is one line for the user."""
 
 
@@ -90,7 +92,9 @@ def _enter_namespace() -> None:
     user, group = os.getuid(), os.getgid()
     flags = _CLONE_NEWNS if user == 0 else _CLONE_NEWNS | _CLONE_NEWUSER
     if libc.unshare(flags) != 0:
-        raise OSError(ctypes.get_errno(), "private mount namespaces are not permitted here; name the old program with --before")
+        raise OSError(
+            ctypes.get_errno(), "private mount namespaces are not permitted here; name the old program with --before"
+        )
     if flags & _CLONE_NEWUSER:
         Path("/proc/self/setgroups").write_text("deny", encoding="ascii")
         Path("/proc/self/uid_map").write_text(f"{user} {user} 1", encoding="ascii")

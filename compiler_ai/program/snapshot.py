@@ -10,10 +10,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from compiler_ai.errors import AiccError
+
 _VERSION = 1
 
 
-class SnapshotError(Exception):
+class SnapshotError(AiccError):
     """The snapshots cannot be read; the message is one line for the user."""
 
 

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import compiler_ai
 from compiler_ai.artifacts import CompileCommand
+from compiler_ai.errors import AiccError
 from compiler_ai.tune.treedump import unsafe_functions
 
 _PACKAGE = Path(compiler_ai.__file__).resolve().parent
 
 
-class ReproductionError(Exception):
+class ReproductionError(AiccError):
     """The unit does not compile any more as recorded; the message is one line for the user."""
 
 
@@ -46,18 +47,30 @@ def listing_of(command: CompileCommand, timeout_s: float = 300.0) -> Reproduced:
         words = [*command.compiler, f"-B{_PACKAGE}/libexec/", *command.arguments, *output, command.source]
         try:
             completed = subprocess.run(
-                words, cwd=command.directory, env=environment, capture_output=True, text=True, errors="replace", timeout=timeout_s, check=False
+                words,
+                cwd=command.directory,
+                env=environment,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=timeout_s,
+                check=False,
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise ReproductionError(f"{command.source}: cannot be compiled as recorded: {error}") from error
         if completed.returncode != 0:
-            said = next((line for line in completed.stderr.splitlines() if "error" in line), f"exit status {completed.returncode}")
+            said = next(
+                (line for line in completed.stderr.splitlines() if "error" in line),
+                f"exit status {completed.returncode}",
+            )
             raise ReproductionError(f"{command.source}: does not compile as recorded: {said}")
         if not dump.exists():
             raise ReproductionError(f"{command.source}: the compiler ran no assembler of ours (see 'aicc-tool doctor')")
         flags = tuple(Path(f"{dump}.flags").read_text(encoding="utf-8").split("\n"))
         text = dump.read_bytes().decode(errors="surrogateescape")
         if not tree.exists():
-            raise ReproductionError(f"{command.source}: the compiler wrote no tree dump, so volatile accesses cannot be told")
+            raise ReproductionError(
+                f"{command.source}: the compiler wrote no tree dump, so volatile accesses cannot be told"
+            )
         unsafe = unsafe_functions(tree.read_text(encoding="utf-8", errors="replace"))
     return Reproduced(text, tuple(flag for flag in flags if flag), unsafe)
