@@ -1,0 +1,15 @@
+"""The typed failures of the sandbox."""
+
+from __future__ import annotations
+
+
+class SandboxError(Exception):
+    """The sandbox itself failed (no compiler, a refused request, a dead runner); says nothing about the body under test."""
+
+
+class LoadError(SandboxError):
+    """An object cannot be placed: names the symbol and the relocation type, or what is malformed."""
+
+
+class AssembleError(SandboxError):
+    """GNU as rejected a text or hit a resource limit; the message holds no text of any file."""

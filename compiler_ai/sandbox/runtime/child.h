@@ -1,0 +1,42 @@
+/* A fresh process that holds nothing but page sets, stopped under ptrace before its first instruction. */
+#ifndef AICC_CHILD_H
+#define AICC_CHILD_H
+
+#include "sets.h"
+
+/* How a wait ended. */
+enum event { EVENT_STOPPED, EVENT_SYSCALL, EVENT_DEAD, EVENT_WALL_LIMIT };
+
+struct stop {
+    enum event event;
+    int signal;
+};
+
+struct child {
+    int pid;
+    int memory_fd; /* /proc/<pid>/mem, open for reading and writing */
+    struct user_regs_struct initial;
+};
+
+/* NULL on success. */
+const char *child_spawn(struct child *child, struct page_set *const *sets, size_t set_count, uint64_t cpu_limit_ns);
+void child_destroy(struct child *child);
+
+/* Waits for the next ptrace stop, no later than `deadline_ns` on the monotonic clock. */
+struct stop child_wait(const struct child *child, int64_t deadline_ns);
+
+/* These return 0 or a negative errno. Writes ignore page protections. */
+int child_continue(const struct child *child);
+int child_step(const struct child *child);
+int child_get_registers(const struct child *child, struct user_regs_struct *registers);
+int child_set_registers(const struct child *child, const struct user_regs_struct *registers);
+long child_get_xstate(const struct child *child, void *to, size_t capacity);
+int child_set_xstate(const struct child *child, const void *from, size_t size);
+int child_get_siginfo(const struct child *child, siginfo_t *info);
+int child_read(const struct child *child, uint64_t address, void *to, size_t size);
+int child_write(const struct child *child, uint64_t address, const void *from, size_t size);
+
+/* Installs the filter under which every system call is reported to the tracer instead of executed. */
+long seccomp_trace_everything(void);
+
+#endif

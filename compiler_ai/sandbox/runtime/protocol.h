@@ -1,0 +1,117 @@
+/* The wire format between compiler_ai.sandbox.process and the runner; little endian, 8-byte units first.
+ * process.py and wire.py hold the same layouts; PROTOCOL_VERSION changes with them. */
+#ifndef AICC_PROTOCOL_H
+#define AICC_PROTOCOL_H
+
+#include "system.h"
+
+#define PROTOCOL_VERSION 1
+
+enum operation { OP_HELLO = 1, OP_LOAD = 2, OP_UNLOAD = 3, OP_RUN = 4, OP_TIME = 5 };
+enum reply_status { REPLY_OK = 0, REPLY_ERROR = 1 };
+enum outcome_kind {
+    OUTCOME_RETURNED = 0,
+    OUTCOME_FAULT = 1,
+    OUTCOME_TIMEOUT = 2,
+    OUTCOME_SYSCALL = 3,
+    OUTCOME_MAX_STEPS = 4
+};
+
+/* Precedes every request and every reply. `code` is an operation or a reply_status; an error's payload is text. */
+struct header {
+    uint32_t code;
+    uint32_t reserved;
+    uint64_t payload_bytes;
+};
+
+/* OP_LOAD: load_request, then region_request[], then the paths, then the bytes of all REGION_BYTES regions. */
+struct load_request {
+    uint32_t set;
+    uint32_t region_count;
+    uint64_t path_bytes;
+    uint64_t content_bytes;
+};
+
+enum region_kind { REGION_BYTES = 0, REGION_FILE = 1 };
+
+/* `source` is the offset in the contents (REGION_BYTES) or in the file whose path starts at `path` in the paths. */
+struct region_request {
+    uint64_t address;
+    uint64_t size_bytes;
+    uint64_t source;
+    uint32_t prot;
+    uint32_t kind;
+    uint64_t path;
+};
+
+/* OP_RUN: run_request, then u32 sets (padded to 8), xstate (padded), u64 breakpoints (sorted), patch headers with
+ * their bytes (padded), and, for a trace, the output path with its NUL. */
+struct run_request {
+    uint32_t set_count;
+    uint32_t xstate_bytes;
+    uint32_t breakpoint_count;
+    uint32_t patch_count;
+    uint64_t trace_path_bytes;
+    uint64_t max_steps;
+    uint64_t cpu_limit_ns;
+    uint64_t wall_limit_ns;
+    uint64_t return_address;
+    struct user_regs_struct registers;
+};
+
+struct patch_header {
+    uint64_t address;
+    uint64_t size_bytes;
+};
+
+/* Reply to OP_RUN: outcome, then xstate (padded to 8), one byte a breakpoint (padded), u64 addresses of the pages that
+ * were written, then changed_count times: u64 address and the page. */
+struct outcome {
+    uint32_t kind;
+    int32_t signal;
+    int32_t signal_code;
+    uint32_t xstate_bytes;
+    uint64_t fault_address;
+    uint64_t cpu_ns;
+    uint64_t steps;
+    uint32_t breakpoint_count;
+    uint32_t written_count;
+    uint32_t changed_count;
+    uint32_t reserved;
+    struct user_regs_struct registers;
+};
+
+/* One step of a trace: the state before the instruction at rip executes. */
+struct trace_step {
+    uint64_t rip, rflags;
+    uint64_t gpr[16]; /* rax rcx rdx rbx rsp rbp rsi rdi r8..r15: the encoding's order */
+};
+
+/* A reader over a request's payload; `failed` sticks once anything lies outside of it. */
+struct cursor {
+    const char *at, *end;
+    int failed;
+};
+
+static inline const void *take(struct cursor *cursor, uint64_t size)
+{
+    uint64_t padded = (size + 7) & ~7UL;
+    if (cursor->failed || padded < size || padded > (uint64_t)(cursor->end - cursor->at)) {
+        cursor->failed = 1;
+        return NULL;
+    }
+    const void *result = cursor->at;
+    cursor->at += padded;
+    return result;
+}
+
+/* A growing reply. `failed` sticks once memory ran out. */
+struct buffer {
+    char *data;
+    size_t size, capacity;
+    int failed;
+};
+
+void *buffer_extend(struct buffer *buffer, size_t size); /* room for `size` more bytes (zeroed padding to 8), or NULL */
+
+#endif

@@ -1,0 +1,294 @@
+#include "run.h"
+
+#include "diff.h"
+
+#define MAX_RUN_SETS 16
+#define MAX_XSTATE_BYTES 16384
+
+struct run {
+    const struct run_request *request;
+    struct page_set *sets[MAX_RUN_SETS];
+    const char *xstate;
+    const uint64_t *breakpoints;
+    unsigned char *originals; /* the bytes that the breakpoints replaced */
+    unsigned char *covered;
+    const char *trace_path;
+    struct altered altered;
+    struct child child;
+};
+
+static const char *run_parse(struct run *run, struct cursor *from, struct cursor *patches)
+{
+    const struct run_request *request = take(from, sizeof *request);
+    if (!request || request->set_count > MAX_RUN_SETS || request->xstate_bytes > MAX_XSTATE_BYTES
+        || request->breakpoint_count > 1 << 20)
+        return "malformed run request";
+    run->request = request;
+    const uint32_t *ids = take(from, request->set_count * sizeof *ids);
+    run->xstate = take(from, request->xstate_bytes);
+    run->breakpoints = take(from, request->breakpoint_count * sizeof *run->breakpoints);
+    *patches = *from;
+    for (uint32_t i = 0; i < request->patch_count && !from->failed; i++) {
+        const struct patch_header *patch = take(from, sizeof *patch);
+        if (patch)
+            take(from, patch->size_bytes);
+    }
+    if (request->trace_path_bytes)
+        run->trace_path = take(from, request->trace_path_bytes);
+    if (from->failed || (run->trace_path && run->trace_path[request->trace_path_bytes - 1]))
+        return "truncated run request";
+    for (uint32_t i = 0; i < request->set_count; i++)
+        if (!(run->sets[i] = set_find(ids[i])))
+            return "no such page set";
+    return NULL;
+}
+
+static const char *patches_apply(struct run *run, struct cursor patches)
+{
+    for (uint32_t i = 0; i < run->request->patch_count; i++) {
+        const struct patch_header *patch = take(&patches, sizeof *patch);
+        const char *bytes = take(&patches, patch->size_bytes);
+        if (patch->size_bytes && child_write(&run->child, patch->address, bytes, patch->size_bytes) < 0)
+            return "a patch lies outside of the image";
+    }
+    patches.failed = 0;
+    return NULL;
+}
+
+/* After all patches are in, so that the snapshots are the state that the run starts from. */
+static const char *patched_pages_note(struct run *run, struct cursor patches)
+{
+    for (uint32_t i = 0; i < run->request->patch_count; i++) {
+        const struct patch_header *patch = take(&patches, sizeof *patch);
+        take(&patches, patch->size_bytes);
+        uint64_t end = patch->address + patch->size_bytes;
+        for (uint64_t page = patch->address & ~(PAGE_BYTES - 1); page < end; page += PAGE_BYTES)
+            if (altered_add(&run->altered, &run->child, page) < 0)
+                return "cannot snapshot a patched page";
+    }
+    return NULL;
+}
+
+static const char *breakpoints_set(struct run *run)
+{
+    unsigned char trap = 0xcc;
+    for (uint32_t i = 0; i < run->request->breakpoint_count; i++)
+        if (child_read(&run->child, run->breakpoints[i], &run->originals[i], 1) < 0
+            || child_write(&run->child, run->breakpoints[i], &trap, 1) < 0)
+            return "a breakpoint lies outside of the image";
+    return NULL;
+}
+
+static const char *breakpoints_clear(struct run *run)
+{
+    for (uint32_t i = 0; i < run->request->breakpoint_count; i++)
+        if (!run->covered[i] && child_write(&run->child, run->breakpoints[i], &run->originals[i], 1) < 0)
+            return "cannot clear a breakpoint";
+    return NULL;
+}
+
+/* 1 when the stop at `rip` was one of our breakpoints; its byte is back and the child is at that instruction. */
+static int breakpoint_hit(struct run *run, struct user_regs_struct *registers)
+{
+    uint64_t address = registers->rip - 1;
+    uint32_t low = 0, high = run->request->breakpoint_count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (run->breakpoints[middle] < address)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low == run->request->breakpoint_count || run->breakpoints[low] != address || run->covered[low])
+        return 0;
+    run->covered[low] = 1;
+    registers->rip = address;
+    return child_write(&run->child, address, &run->originals[low], 1) == 0
+           && child_set_registers(&run->child, registers) == 0;
+}
+
+static void registers_merge(struct user_regs_struct *to, const struct user_regs_struct *wanted)
+{
+    struct user_regs_struct kernel = *to;
+    *to = *wanted;
+    to->cs = kernel.cs;
+    to->ss = kernel.ss;
+    to->ds = kernel.ds;
+    to->es = kernel.es;
+    to->fs = kernel.fs;
+    to->gs = kernel.gs;
+    to->orig_rax = (unsigned long)-1; /* else the kernel takes the state for an interrupted system call */
+    to->eflags = (wanted->eflags & ~0x100UL) | 0x202UL;
+}
+
+static const char *child_arm(struct run *run, struct cursor patches)
+{
+    const char *problem = patches_apply(run, patches);
+    if (!problem)
+        problem = patched_pages_note(run, patches);
+    if (!problem)
+        problem = breakpoints_set(run);
+    if (problem)
+        return problem;
+    struct user_regs_struct registers = run->child.initial;
+    registers_merge(&registers, &run->request->registers);
+    if (child_set_registers(&run->child, &registers) < 0)
+        return "the kernel refused the general registers";
+    if (run->request->xstate_bytes && child_set_xstate(&run->child, run->xstate, run->request->xstate_bytes) < 0)
+        return "the kernel refused the extended registers";
+    return NULL;
+}
+
+/* Fills the outcome from a stop. 1 when the run is over, 0 when the child has to be resumed. */
+static int stop_judge(struct run *run, struct stop stop, struct outcome *outcome)
+{
+    siginfo_t info;
+    memset(&info, 0, sizeof info);
+    outcome->kind = OUTCOME_FAULT;
+    outcome->signal = stop.signal;
+    outcome->signal_code = 0;
+    outcome->fault_address = 0;
+    if (stop.event == EVENT_DEAD)
+        return 1;
+    if (stop.event == EVENT_WALL_LIMIT) {
+        /* Stop it, so that its registers and pages can be read. */
+        SYSTEM(__NR_kill, run->child.pid, 19);
+        child_wait(&run->child, clock_monotonic_ns() + 2 * NS_PER_S);
+        outcome->kind = OUTCOME_TIMEOUT;
+    }
+    child_get_registers(&run->child, &outcome->registers);
+    if (stop.event == EVENT_WALL_LIMIT)
+        return 1;
+    if (stop.event == EVENT_SYSCALL) {
+        outcome->kind = OUTCOME_SYSCALL;
+        return 1;
+    }
+    if (stop.signal == 27 /* SIGPROF */ || stop.signal == 24 /* SIGXCPU */) {
+        outcome->kind = OUTCOME_TIMEOUT;
+        return 1;
+    }
+    child_get_siginfo(&run->child, &info);
+    outcome->signal_code = info.si_code;
+    outcome->fault_address = (uint64_t)info.si_addr;
+    if (stop.signal == 5 /* SIGTRAP */ && !run->trace_path && breakpoint_hit(run, &outcome->registers))
+        return 0;
+    if (stop.signal == 11 /* SIGSEGV */ && outcome->registers.rip == run->request->return_address)
+        outcome->kind = OUTCOME_RETURNED;
+    return 1;
+}
+
+static void run_to_the_end(struct run *run, struct outcome *outcome)
+{
+    int64_t deadline_ns = clock_monotonic_ns() + (int64_t)run->request->wall_limit_ns;
+    int64_t start_ns = clock_process_cpu_ns(run->child.pid);
+    do
+        child_continue(&run->child);
+    while (!stop_judge(run, child_wait(&run->child, deadline_ns), outcome));
+    outcome->cpu_ns = (uint64_t)(clock_process_cpu_ns(run->child.pid) - start_ns);
+}
+
+#define STEPS_AT_ONCE 512
+
+static const char *step_to_the_end(struct run *run, struct outcome *outcome)
+{
+    static struct trace_step steps[STEPS_AT_ONCE];
+    size_t held = 0;
+    const char *problem = NULL;
+    int64_t deadline_ns = clock_monotonic_ns() + (int64_t)run->request->wall_limit_ns;
+    int fd = (int)SYSTEM(__NR_openat, AT_FDCWD, run->trace_path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0)
+        return "cannot open the trace file";
+    for (;;) {
+        struct user_regs_struct *r = &outcome->registers;
+        child_get_registers(&run->child, r);
+        if (r->rip == run->request->return_address) {
+            outcome->kind = OUTCOME_RETURNED;
+            break;
+        }
+        if (outcome->steps == run->request->max_steps) {
+            outcome->kind = OUTCOME_MAX_STEPS;
+            break;
+        }
+        steps[held++] = (struct trace_step){
+            r->rip, r->eflags & ~0x100UL, {r->rax, r->rcx, r->rdx, r->rbx, r->rsp, r->rbp, r->rsi, r->rdi, r->r8, r->r9,
+                                           r->r10, r->r11, r->r12, r->r13, r->r14, r->r15}};
+        outcome->steps++;
+        if (held == STEPS_AT_ONCE) {
+            if (write_all(fd, steps, sizeof steps) < 0)
+                problem = "cannot write the trace";
+            held = 0;
+        }
+        child_step(&run->child);
+        struct stop stop = child_wait(&run->child, deadline_ns);
+        siginfo_t info;
+        memset(&info, 0, sizeof info);
+        if (stop.event == EVENT_STOPPED && stop.signal == 5 && child_get_siginfo(&run->child, &info) == 0
+            && info.si_code == TRAP_TRACE)
+            continue;
+        stop_judge(run, stop, outcome);
+        break;
+    }
+    if (held && write_all(fd, steps, held * sizeof *steps) < 0)
+        problem = "cannot write the trace";
+    SYSTEM(__NR_close, fd);
+    return problem;
+}
+
+static const char *run_report(struct run *run, struct outcome *outcome, struct buffer *reply)
+{
+    char *head = buffer_extend(reply, sizeof *outcome);
+    char *xstate = buffer_extend(reply, MAX_XSTATE_BYTES);
+    if (!head || !xstate)
+        return "out of memory";
+    int dead = outcome->kind == OUTCOME_FAULT && outcome->signal == 9;
+    if (!dead) {
+        long size = child_get_xstate(&run->child, reply->data + sizeof *outcome, MAX_XSTATE_BYTES);
+        outcome->xstate_bytes = size < 0 ? 0 : (uint32_t)size;
+    }
+    reply->size = sizeof *outcome + ((outcome->xstate_bytes + 7UL) & ~7UL);
+    outcome->breakpoint_count = run->request->breakpoint_count;
+    char *covered = buffer_extend(reply, outcome->breakpoint_count);
+    if (!covered)
+        return "out of memory";
+    memcpy(covered, run->covered, outcome->breakpoint_count);
+    const char *problem = dead ? NULL : breakpoints_clear(run);
+    if (!problem && !dead)
+        problem = diff_pages(&run->child, run->sets, run->request->set_count, &run->altered, reply,
+                             &outcome->written_count, &outcome->changed_count);
+    memcpy(reply->data, outcome, sizeof *outcome);
+    return problem;
+}
+
+static const char *run_confined(struct run *run, struct cursor patches, struct buffer *reply)
+{
+    struct outcome outcome;
+    memset(&outcome, 0, sizeof outcome);
+    const char *problem = child_arm(run, patches);
+    if (!problem && run->trace_path)
+        problem = step_to_the_end(run, &outcome);
+    else if (!problem)
+        run_to_the_end(run, &outcome);
+    return problem ? problem : run_report(run, &outcome, reply);
+}
+
+const char *run_serve(struct cursor *from, struct buffer *reply)
+{
+    static struct run run;
+    struct cursor patches;
+    memset(&run, 0, sizeof run);
+    const char *problem = run_parse(&run, from, &patches);
+    if (problem)
+        return problem;
+    size_t marks = run.request->breakpoint_count + 1UL;
+    run.originals = pages_allocate(2 * marks);
+    if (!run.originals)
+        return "out of memory";
+    run.covered = run.originals + marks;
+    problem = child_spawn(&run.child, run.sets, run.request->set_count, run.request->cpu_limit_ns);
+    if (!problem)
+        problem = run_confined(&run, patches, reply);
+    child_destroy(&run.child);
+    altered_free(&run.altered);
+    pages_free(run.originals, 2 * marks);
+    return problem;
+}

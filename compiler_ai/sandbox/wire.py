@@ -1,0 +1,180 @@
+"""The bytes that go to and come from the runner; runtime/protocol.h is the other side of this file."""
+
+from __future__ import annotations
+
+import enum
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from compiler_ai.sandbox.errors import SandboxError
+from compiler_ai.sandbox.pages import PAGE_BYTES, PageSet
+from compiler_ai.sandbox.state import USER_REGS_FORMAT, Registers, XStateLayout, unpack_registers
+
+PROTOCOL_VERSION = 1
+HEADER = struct.Struct("<IIQ")
+_LOAD = struct.Struct("<IIQQ")
+_REGION = struct.Struct("<QQQIIQ")
+_RUN = struct.Struct("<IIIIQQQQQ")
+_PATCH = struct.Struct("<QQ")
+_OUTCOME = struct.Struct("<IiiIQQQIIII")
+_HELLO = struct.Struct("<IIQQ")
+
+
+class Operation(enum.IntEnum):
+    """What a request asks for."""
+
+    HELLO = 1
+    LOAD = 2
+    UNLOAD = 3
+    RUN = 4
+    TIME = 5
+
+
+class OutcomeKind(enum.Enum):
+    """How a run ended."""
+
+    RETURNED = "returned"
+    FAULT = "fault"
+    TIMEOUT = "timeout"
+    SYSCALL = "syscall"
+    MAX_STEPS = "max-steps"
+
+
+_KINDS = tuple(OutcomeKind)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one run of a body did, as its parent saw it.
+
+    ``signal``, ``signal_code`` (si_code) and ``fault_address`` tell about a fault; ``registers`` are those at the end.
+    ``written`` are the addresses of all pages with a store (also of the same value) or a patch; ``changed`` maps those
+    whose contents differ from the run's start to their 4096 bytes. ``covered`` are the breakpoints that were reached.
+    ``cpu_ns`` is the child's CPU time, ``steps`` counts the instructions of a trace.
+    """
+
+    kind: OutcomeKind
+    signal: int
+    signal_code: int
+    fault_address: int
+    registers: Registers
+    written: frozenset[int]
+    changed: Mapping[int, bytes]
+    covered: frozenset[int]
+    cpu_ns: int
+    steps: int = 0
+
+    @property
+    def rip(self) -> int:
+        """The instruction pointer at the end."""
+        return self.registers.rip
+
+    @property
+    def xstate(self) -> bytes:
+        """The XSAVE area at the end."""
+        return self.registers.xstate
+
+
+def padded(data: bytes) -> bytes:
+    """``data`` followed by zeros up to a multiple of 8 bytes."""
+    return data + bytes(-len(data) % 8)
+
+
+def pack_load(number: int, pages: PageSet) -> bytes:
+    """OP_LOAD's payload."""
+    paths: dict[str, int] = {}
+    path_bytes = b""
+    contents: list[bytes] = []
+    content_bytes = 0
+    regions: list[bytes] = []
+    for region in pages.regions:
+        if region.path:
+            if region.path not in paths:
+                paths[region.path] = len(path_bytes)
+                path_bytes += region.path.encode(errors="surrogateescape") + b"\0"
+            regions.append(
+                _REGION.pack(region.address, region.file_bytes, region.offset, region.prot, 1, paths[region.path])
+            )
+        else:
+            regions.append(_REGION.pack(region.address, len(region.data), content_bytes, region.prot, 0, 0))
+            contents.append(region.data)
+            content_bytes += len(region.data)
+    head = _LOAD.pack(number, len(regions), len(path_bytes), content_bytes)
+    return b"".join((head, *regions, padded(path_bytes), padded(b"".join(contents))))
+
+
+def pack_unload(number: int) -> bytes:
+    """OP_UNLOAD's payload."""
+    return _LOAD.pack(number, 0, 0, 0)
+
+
+def pack_run(
+    sets: Sequence[int],
+    registers: Registers,
+    return_address: int,
+    patches: Sequence[tuple[int, bytes]],
+    breakpoints: Sequence[int],
+    cpu_limit_ns: int,
+    wall_limit_ns: int,
+    trace_path: str = "",
+    max_steps: int = 0,
+) -> bytes:
+    """OP_RUN's payload. ``breakpoints`` are sorted and distinct."""
+    path = trace_path.encode() + b"\0" if trace_path else b""
+    head = _RUN.pack(
+        len(sets), len(registers.xstate), len(breakpoints), len(patches), len(path),
+        max_steps, cpu_limit_ns, wall_limit_ns, return_address,
+    )  # fmt: skip
+    parts = [head, registers.pack(), padded(struct.pack(f"<{len(sets)}I", *sets)), padded(registers.xstate)]
+    parts.append(struct.pack(f"<{len(breakpoints)}Q", *breakpoints))
+    for address, data in patches:
+        parts.append(_PATCH.pack(address, len(data)))
+        parts.append(padded(data))
+    parts.append(padded(path))
+    return b"".join(parts)
+
+
+def unpack_outcome(data: bytes, breakpoints: Sequence[int]) -> Outcome:
+    """The reply to OP_RUN."""
+    (kind, signal, code, xstate_bytes, fault_address, cpu_ns, steps, marks, written_count, changed_count, _) = (
+        _OUTCOME.unpack_from(data)
+    )
+    at = _OUTCOME.size
+    general = data[at : at + USER_REGS_FORMAT.size]
+    at += USER_REGS_FORMAT.size
+    xstate = data[at : at + xstate_bytes]
+    at += xstate_bytes + -xstate_bytes % 8
+    hits = data[at : at + marks]
+    at += marks + -marks % 8
+    written = struct.unpack_from(f"<{written_count}Q", data, at)
+    at += 8 * written_count
+    changed: dict[int, bytes] = {}
+    for _ in range(changed_count):
+        (address,) = struct.unpack_from("<Q", data, at)
+        changed[address] = data[at + 8 : at + 8 + PAGE_BYTES]
+        at += 8 + PAGE_BYTES
+    if at != len(data):
+        raise SandboxError("the runner's outcome has an unexpected length")
+    return Outcome(
+        kind=_KINDS[kind],
+        signal=signal,
+        signal_code=code,
+        fault_address=fault_address,
+        registers=unpack_registers(general, xstate),
+        written=frozenset(written),
+        changed=changed,
+        covered=frozenset(address for address, hit in zip(breakpoints, hits, strict=True) if hit),
+        cpu_ns=cpu_ns,
+        steps=steps,
+    )
+
+
+def unpack_hello(data: bytes) -> XStateLayout:
+    """The reply to OP_HELLO; raises SandboxError when the runner speaks another version."""
+    version, size_bytes, xcr0, _ = _HELLO.unpack_from(data)
+    if version != PROTOCOL_VERSION:
+        raise SandboxError(f"the runner speaks protocol {version}, not {PROTOCOL_VERSION}")
+    pairs = struct.iter_unpack("<II", data[_HELLO.size :])
+    components = {number: pair for number, pair in enumerate(pairs) if pair[1]}
+    return XStateLayout(size_bytes, xcr0, components)
