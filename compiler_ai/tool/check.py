@@ -1,0 +1,83 @@
+"""`aicc-tool check`: the whole program before and after."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from compiler_ai.artifacts import Interval
+from compiler_ai.driver.duration import parse_duration_s
+from compiler_ai.errors import AiccError
+from compiler_ai.program import snapshot
+from compiler_ai.program.compare import Comparison, compare
+from compiler_ai.tool.locate import project_directory
+
+
+class CheckError(AiccError):
+    """The comparison cannot be made as asked."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.usage = "aicc-tool check [options] -- COMMAND"
+    parser.add_argument("--before", metavar="CMD", help="the old program's command, instead of the profiled modules' snapshots")
+    parser.add_argument("--pairs", type=int, default=150, help="paired runs at most (default: 150)")
+    parser.add_argument("--budget", default="60s", help="time for the paired runs (default: 60s)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the random order (default: 0)")
+    parser.add_argument("words", nargs="+", metavar="COMMAND", help="the command, behind --")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    project = project_directory()
+    budget_s = parse_duration_s(arguments.budget)
+    if budget_s is None or arguments.pairs < 6:
+        raise CheckError("--budget takes a duration such as 60s or 5m, and --pairs at least 6")
+    command: Sequence[str] = arguments.words
+    before: Sequence[str] = shlex.split(arguments.before) if arguments.before else command
+    replacements = {} if arguments.before else changed_modules(project)
+    console = Console()
+    with console.status("comparing") as status:
+        result = compare(
+            before,
+            command,
+            replacements,
+            arguments.pairs,
+            budget_s,
+            arguments.seed,
+            lambda done, total: status.update(f"comparing: {done} of at most {total} pairs"),
+        )
+    show(console, command, result)
+    return 1 if result.difference else 0
+
+
+def changed_modules(project: Path) -> dict[Path, Path]:
+    """Every profiled module that has been built anew since, with the copy of what it was. Raises CheckError for none."""
+    snapshots = snapshot.load(project)
+    if not snapshots:
+        raise CheckError("nothing was profiled yet: run 'aicc-tool profile -- COMMAND', or name the old program with --before")
+    missing = [s.path for s in snapshots if not s.path.exists()]
+    if missing:
+        raise CheckError(f"{missing[0]} is gone: build it again, then check")
+    changed = {s.path: s.copy for s in snapshots if not s.is_current()}
+    if not changed:
+        names = ", ".join(str(s.path) for s in snapshots)
+        raise CheckError(f"{names}: the same as when profiled: build again with CC=aicc, then check")
+    return changed
+
+
+def show(console: Console, command: Sequence[str], result: Comparison) -> None:
+    if result.difference:
+        console.print(f"[bold red]different[/]: {result.difference}", highlight=False)
+        return
+    console.print(f"same output and exit status in {result.pairs} paired runs of: {shlex.join(command)}", highlight=False)
+    for name, interval in (("CPU time", result.cpu), ("wall time", result.wall)):
+        if interval is not None:
+            console.print(f"  {name:9}  {describe(interval)}", highlight=False)
+    console.print(f"  median CPU time: {result.before_s:.3f} s before, {result.after_s:.3f} s after", highlight=False)
+
+
+def describe(interval: Interval) -> str:
+    return f"{interval.ratio:.3f}x  [{interval.low:.3f}, {interval.high:.3f}] at {interval.confidence:.0%}"

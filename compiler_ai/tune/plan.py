@@ -1,0 +1,84 @@
+"""What a tuning run works on: the hot functions of the build, each with its unit's listing and its captures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from compiler_ai.artifacts import Baseline, CompileCommand, HotFunction
+from compiler_ai.asm import listing as listing_model
+from compiler_ai.asm.listing import Listing
+from compiler_ai.asm.normalise import body_key
+from compiler_ai.driver.flags import is_instrumented
+from compiler_ai.tune.reproduce import Reproduced, ReproductionError, listing_of
+
+
+@dataclass(frozen=True)
+class Task:
+    """One hot function to tune; crosses a process border, so it holds text and no models."""
+
+    hot: HotFunction
+    baseline: Baseline
+    flags: tuple[str, ...]
+    captures: tuple[Path, ...]
+    option_flags: tuple[str, ...]
+    project: Path
+    seed: int
+
+
+@dataclass
+class Plan:
+    """The tasks, most expensive first, and what was left out with the reason."""
+
+    tasks: list[Task] = field(default_factory=list)
+    left_out: list[tuple[HotFunction, str]] = field(default_factory=list)
+
+
+def make(
+    matched: list[tuple[HotFunction, CompileCommand]],
+    captures: dict[tuple[str, str, int], tuple[Path, ...]],
+    option_flags: tuple[str, ...],
+    project: Path,
+    seed: int,
+) -> Plan:
+    """Compile each unit once and make a task of every hot function that may be rewritten.
+
+    `captures` maps (module, symbol, address) to capture files.
+    """
+    plan = Plan()
+    reproduced: dict[CompileCommand, Reproduced | str] = {}
+    parsed: dict[CompileCommand, Listing] = {}
+    for hot, command in matched:
+        if command not in reproduced:
+            try:
+                reproduced[command] = listing_of(command)
+            except ReproductionError as error:
+                reproduced[command] = str(error)
+        unit = reproduced[command]
+        if isinstance(unit, str):
+            plan.left_out.append((hot, unit))
+            continue
+        if command not in parsed:
+            parsed[command] = listing_model.parse(unit.listing_text)
+        symbol = hot.profiled.symbol
+        reason = never_rewrite(parsed[command], symbol, unit)
+        if reason:
+            plan.left_out.append((hot, reason))
+            continue
+        key = body_key(parsed[command], symbol, unit.flags)
+        baseline = Baseline(symbol, command, unit.listing_text, key, hot.profiled.size_bytes)
+        files = captures.get((hot.profiled.module, symbol, hot.profiled.address), ())
+        plan.tasks.append(Task(hot, baseline, unit.flags, files, option_flags, project, seed))
+    return plan
+
+
+def never_rewrite(listing: Listing, symbol: str, unit: Reproduced) -> str:
+    """Why this function must be left alone, or "" (DESIGN, "What behaves the same means", last paragraph)."""
+    if is_instrumented(unit.flags):
+        return "its unit is compiled for sanitizers, coverage or profiling"
+    function = listing.function(symbol)
+    if function is None:
+        return "GCC's listing of its unit does not define it (inlined, or a clone of another build)"
+    if function.has_inline_assembly:
+        return "it holds inline assembly"
+    return unit.unsafe.get(symbol, "")

@@ -1,0 +1,1 @@
+"""hotness: which of this unit's functions the profile selects."""

@@ -1,0 +1,38 @@
+"""select: of the candidates that behave the same and are faster, the one with the best lower bound goes to the store."""
+
+from __future__ import annotations
+
+from compiler_ai.artifacts import Rewrite
+from compiler_ai.driver.host import machine_name
+from compiler_ai.store.store import Store
+from compiler_ai.work import Context, FunctionWork
+
+
+class Select:
+    """Sets `FunctionWork.rewrite` and stores it; nothing is stored when nothing is faster."""
+
+    name = "select"
+    scope = "function"
+
+    def run(self, work: FunctionWork, context: Context) -> None:
+        proven = [
+            (state.timing.warm.low, state)
+            for state in work.alive
+            if state.timing is not None and state.evidence is not None and state.object_bytes
+        ]
+        if not proven:
+            return
+        _, best = max(proven, key=lambda pair: pair[0])
+        assert best.evidence is not None and best.timing is not None
+        work.rewrite = Rewrite(
+            baseline_key=work.baseline.key,
+            candidate=best.candidate,
+            evidence=best.evidence,
+            timing=best.timing,
+            target=context.toolchain.name,
+            source=work.baseline.command.source,
+            baseline_size_bytes=work.baseline.size_bytes,
+            share=work.hot.share,
+            machine=machine_name(),
+        )
+        Store(context.project).add(work.rewrite)

@@ -1,0 +1,54 @@
+"""verify: does the candidate behave as its baseline? What is not shown to is not used."""
+
+from __future__ import annotations
+
+import time
+
+from compiler_ai.artifacts import Grade, Rejection
+from compiler_ai.passmanager import PassError
+from compiler_ai.store.trials import TrialCache
+from compiler_ai.tune.judges import Judges
+from compiler_ai.work import Context, FunctionWork
+
+
+class Verify:
+    """Gives every candidate its evidence; rejects those below the grade that -faicc-verify asks for."""
+
+    name = "verify"
+    scope = "function"
+
+    def __init__(self, trials: TrialCache, judges: Judges) -> None:
+        self._trials = trials
+        self._judges = judges
+
+    def run(self, work: FunctionWork, context: Context) -> None:
+        waiting = [state for state in work.alive if state.object_bytes]
+        undecided = [state for state in waiting if state.evidence is None]
+        if not undecided:
+            return
+        wanted = Grade[context.options.values["verify"].upper()]
+        verifier = self._judges.verifier(work, context)
+        reason = verifier.unusable
+        if reason:
+            raise PassError(reason)
+        for done, state in enumerate(undecided):
+            if context.out_of_time:
+                break
+            context.progress(self.name, done, len(undecided), 0.0)
+            started_s = time.monotonic()
+            try:
+                state.evidence = verifier.check(state.object_bytes)
+            except Exception as error:
+                state.rejection = Rejection("verify.failed", f"{type(error).__name__}: {error}")
+            state.seconds += time.monotonic() - started_s
+            if state.evidence is not None and state.evidence.grade < wanted:
+                state.rejection = Rejection(f"verify.{state.evidence.grade.name.lower()}", _why(state.evidence))
+            self._trials.append(work.baseline.key, state.trial())
+
+
+def _why(evidence: object) -> str:
+    counterexample = getattr(evidence, "counterexample", None)
+    if counterexample is not None:
+        return f"{counterexample.test}: {counterexample.difference}"
+    notes = getattr(evidence, "notes", ())
+    return notes[0] if notes else "the evidence does not reach the grade asked for"
