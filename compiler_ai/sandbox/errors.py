@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from compiler_ai.errors import AiccError
 
-class SandboxError(Exception):
+
+class SandboxError(AiccError):
     """The sandbox itself failed (no compiler, a refused request, a dead runner); says nothing about the body under test."""
 
 

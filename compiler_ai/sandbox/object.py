@@ -1,0 +1,164 @@
+"""A relocatable object (ET_REL, x86-64) read into plain data."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import Any
+
+from compiler_ai.sandbox.errors import LoadError
+from compiler_ai.sandbox.symbols import SymbolKind, Unit
+
+_KINDS = {
+    "STT_FUNC": SymbolKind.FUNCTION,
+    "STT_OBJECT": SymbolKind.DATA,
+    "STT_COMMON": SymbolKind.DATA,
+    "STT_TLS": SymbolKind.TLS,
+}
+SHF_WRITE, SHF_ALLOC, SHF_EXECINSTR, SHF_TLS = 1, 2, 4, 0x400
+COMMON = -1
+UNDEFINED = 0
+
+
+@dataclass(frozen=True)
+class ObjectSymbol:
+    """``section`` is a section index, UNDEFINED or COMMON; a section symbol has ``is_section`` and its section's name."""
+
+    name: str
+    kind: SymbolKind
+    section: int
+    value: int
+    size_bytes: int
+    is_local: bool
+    is_section: bool
+
+
+@dataclass(frozen=True)
+class Relocation:
+    """``kind`` is the ELF name, such as R_X86_64_PC32; ``offset`` and ``addend`` are in bytes."""
+
+    offset: int
+    kind: str
+    symbol: ObjectSymbol
+    addend: int
+
+
+@dataclass(frozen=True)
+class Section:
+    """One allocatable section; ``data`` is empty for SHT_NOBITS."""
+
+    index: int
+    name: str
+    flags: int
+    align: int
+    size_bytes: int
+    data: bytes
+    relocations: tuple[Relocation, ...]
+
+    @property
+    def is_text(self) -> bool:
+        return bool(self.flags & SHF_EXECINSTR)
+
+    @property
+    def is_tls(self) -> bool:
+        return bool(self.flags & SHF_TLS)
+
+    @property
+    def is_copied(self) -> bool:
+        """Whether a load makes a copy: text and what is read-only once relocated. Other data is the module's own."""
+        return not self.flags & SHF_WRITE or self.name.startswith(".data.rel.ro")
+
+
+@dataclass(frozen=True)
+class RelocatableObject:
+    """Sections by index, and every symbol."""
+
+    sections: dict[int, Section]
+    symbols: tuple[ObjectSymbol, ...]
+    unit: Unit
+
+    def function(self, name: str) -> ObjectSymbol:
+        """The function symbol ``name``; raises LoadError when there is none."""
+        for symbol in self.symbols:
+            if symbol.name == name and symbol.kind is SymbolKind.FUNCTION and symbol.section in self.sections:
+                return symbol
+        raise LoadError(f"the object defines no function {name}")
+
+
+def read_object(data: bytes) -> RelocatableObject:
+    """Parses ``data``; raises LoadError when it is not a well-formed x86-64 relocatable object."""
+    from elftools.common.exceptions import ELFError
+    from elftools.construct.core import ConstructError
+    from elftools.elf.elffile import ELFFile
+
+    try:
+        elf = ELFFile(io.BytesIO(data))
+        if elf["e_type"] != "ET_REL" or elf["e_machine"] != "EM_X86_64":
+            raise LoadError("not an x86-64 relocatable object")
+        return _read(elf)
+    except (
+        ELFError,
+        ConstructError,
+        ValueError,
+        KeyError,
+        IndexError,
+        TypeError,
+        AttributeError,
+        UnicodeError,
+    ) as error:
+        raise LoadError(f"malformed object: {error}") from error
+
+
+def _read(elf: Any) -> RelocatableObject:
+    from elftools.elf.relocation import RelocationSection
+
+    table = elf.get_section_by_name(".symtab")
+    if table is None:
+        raise LoadError("the object has no symbol table")
+    symbols = tuple(_symbol(elf, entry) for entry in table.iter_symbols())
+    relocations: dict[int, tuple[Relocation, ...]] = {}
+    for section in elf.iter_sections():
+        if isinstance(section, RelocationSection) and section.is_RELA():
+            relocations[section["sh_info"]] = tuple(
+                Relocation(
+                    entry["r_offset"], _kind(entry["r_info_type"]), symbols[entry["r_info_sym"]], entry["r_addend"]
+                )
+                for entry in section.iter_relocations()
+            )
+    sections = {}
+    for index, section in enumerate(elf.iter_sections()):
+        if not section["sh_flags"] & SHF_ALLOC:
+            continue
+        data = b"" if section["sh_type"] == "SHT_NOBITS" else section.data()
+        sections[index] = Section(
+            index, section.name, section["sh_flags"], max(1, section["sh_addralign"]), section["sh_size"], data,
+            relocations.get(index, ()),
+        )  # fmt: skip
+    source = next((e.name for e in table.iter_symbols() if e["st_info"]["type"] == "STT_FILE" and e.name), "")
+    names = frozenset(s.name for s in symbols if s.is_local and s.name and not s.is_section)
+    return RelocatableObject(sections, symbols, Unit(source, names - {source}))
+
+
+def _symbol(elf: Any, entry: Any) -> ObjectSymbol:
+    index = entry["st_shndx"]
+    section = {"SHN_UNDEF": UNDEFINED, "SHN_COMMON": COMMON}.get(index, index) if isinstance(index, str) else index
+    is_section = entry["st_info"]["type"] == "STT_SECTION"
+    name = elf.get_section(section).name if is_section else entry.name
+    return ObjectSymbol(
+        name,
+        _KINDS.get(entry["st_info"]["type"], SymbolKind.UNKNOWN),
+        section if isinstance(section, int) else -2,
+        entry["st_value"],
+        entry["st_size"],
+        entry["st_info"]["bind"] == "STB_LOCAL",
+        is_section,
+    )
+
+
+def _kind(number: int) -> str:
+    from elftools.elf.enums import ENUM_RELOC_TYPE_x64
+
+    for name, value in ENUM_RELOC_TYPE_x64.items():
+        if value == number:
+            return str(name)
+    return f"relocation type {number}"
