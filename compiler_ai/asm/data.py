@@ -1,0 +1,74 @@
+"""Data of a listing: constants, jump tables, strings, static and common variables. On the compile path."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@dataclass(frozen=True)
+class Section:
+    """A section as a directive opens it; `directive` is that line's text, to switch back to it."""
+
+    name: str
+    flags: str
+    directive: str
+    group: str = ""
+
+    @property
+    def executable(self) -> bool:
+        return "x" in self.flags
+
+    @property
+    def writable(self) -> bool:
+        return "w" in self.flags
+
+    @property
+    def allocated(self) -> bool:
+        return "a" in self.flags
+
+
+@dataclass(frozen=True)
+class DataObject:
+    """A labelled piece of data. `lines` are the statements behind the label up to the next label or section change.
+
+    `readonly` includes .data.rel.ro, which is constant once relocated. `size_bytes` is 0 when no directive gives it.
+    """
+
+    label: str
+    section: Section
+    alignment: str
+    lines: tuple[str, ...]
+    readonly: bool
+    local: bool
+    size_bytes: int = 0
+
+    @property
+    def is_table(self) -> bool:
+        """Whether the data mentions labels: a jump table or a table of pointers."""
+        return any("L" in line and ("\t.long\t" in line or "\t.quad\t" in line) for line in self.lines)
+
+
+_DEFAULT_FLAGS = {
+    ".text": "ax", ".data": "aw", ".bss": "aw", ".rodata": "a", ".tdata": "awT", ".tbss": "awT",
+}  # fmt: skip
+
+
+def section_of(directive_line: str, words: Sequence[str]) -> Section:
+    """The section that `.text`, `.data`, `.bss` or `.section ...` opens; `words` are the comma-separated arguments."""
+    kind = directive_line.split(None, 1)[0]
+    if kind != ".section" and kind != ".pushsection":
+        return Section(kind, _DEFAULT_FLAGS.get(kind, "a"), directive_line.rstrip("\n"))
+    name = words[0].strip().strip('"')
+    flags = words[1].strip().strip('"') if len(words) > 1 and words[1].strip().startswith('"') else ""
+    if not flags and len(words) < 2:
+        flags = next((value for prefix, value in _DEFAULT_FLAGS.items() if name == prefix or name.startswith(prefix + ".")), "")
+    group = words[4 if "M" in flags else 3].strip() if "G" in flags and len(words) > (4 if "M" in flags else 3) else ""
+    return Section(name, flags, directive_line.rstrip("\n"), group)
+
+
+def is_readonly(section: Section) -> bool:
+    return section.allocated and (not section.writable or section.name.startswith(".data.rel.ro"))

@@ -1,0 +1,159 @@
+"""A listing with one function's body replaced. On the compile path.
+
+The function keeps its name, section, alignment, symbol attributes and aliases. What debug information refers to stays
+defined, so that everything else assembles as before; what follows in the section keeps its address modulo 64, so that no
+untouched loop moves across a fetch block.
+"""
+
+from __future__ import annotations
+
+import re
+
+from compiler_ai.asm.function import Function, views_of
+from compiler_ai.asm.statements import directive_of, label_of
+from compiler_ai.errors import AiccError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from compiler_ai.artifacts import Candidate
+    from compiler_ai.asm.listing import Listing
+
+FETCH_BLOCK_BYTES = 64
+_ALIGN = re.compile(r"^([ \t]*)\.(p2align|align|balign)([ \t]+)(\d+)(.*)$", re.DOTALL)
+_INT3 = "0xcc"
+
+
+class SpliceError(AiccError):
+    """The body cannot be replaced without changing something else; the message says why."""
+
+
+def replace(listing: Listing, function_name: str, candidate: Candidate, baseline_size_bytes: int) -> str:
+    """Return the listing's text with `candidate` as the body of `function_name`.
+
+    `baseline_size_bytes` is the size of GCC's hot part as assembled (0: do not pad). Raises SpliceError.
+    """
+    function = listing.function(function_name)
+    if function is None:
+        raise SpliceError(f"the listing defines no function '{function_name}'")
+    _check(function)
+    escaping = function.label_escapes
+    before = "".join(listing.lines[: function.entry + 1])
+    size_line = listing.lines[function.size_line]
+    behind = listing.lines[function.size_line + 1 + (function.endproc_line >= 0) :]
+    begin, end = f".Laicc_begin_{_plain(function_name)}", f".Laicc_end_{_plain(function_name)}"
+    lines = [f"{begin}:\n", *_labels_at_start(function, escaping)]
+    lines += _capped(candidate.body, _section_alignment(listing, function)).splitlines(keepends=True)
+    if lines and not lines[-1].endswith("\n"):
+        lines[-1] += "\n"
+    if not _ends_in_section(candidate.body):
+        lines.append(function.section.directive + "\n")
+    lines += _labels_at_end(function, escaping)
+    lines += [f"{end}:\n", size_line]
+    if baseline_size_bytes:
+        lines.append(f"\t.skip\t({baseline_size_bytes}-({end}-{begin}))&{FETCH_BLOCK_BYTES - 1}, {_INT3}\n")
+    behind = [line for line in behind if not _sizes_cold(line, function_name)]
+    extra = candidate.extra
+    tail = ""
+    if extra:
+        tail = extra if extra.endswith("\n") else extra + "\n"
+    position = _tail_position(behind)
+    return before + "".join(lines) + "".join(behind[:position]) + tail + "".join(behind[position:])
+
+
+def _check(function: Function) -> None:
+    if function.has_inline_assembly:
+        raise SpliceError(f"{function.name} holds inline assembly")
+    for line in function.body_lines:
+        if ".cfi_personality" in line or ".cfi_lsda" in line:
+            raise SpliceError(f"{function.name} has an exception table")
+    position = function.entry
+    inside = function.listing.lines[position + 1 : function.size_line]
+    others = [label for line in inside if (label := label_of(line)) and not label.startswith(".L")]
+    others = [label for label in others if label != function.name + ".cold" and not label.isdigit()]
+    if others:
+        raise SpliceError(f"{others[0]} is defined inside the body of {function.name}")
+
+
+def _labels_at_start(function: Function, escaping: frozenset[str]) -> list[str]:
+    """GCC's .LFB label, view numbers (which no `.loc` sets any more), and the function's first line entry."""
+    lines = [f"{label}:\n" for label in _in_order(function, escaping) if label.startswith(".LFB")]
+    views = dict.fromkeys(view for line in function.body_lines for view in views_of(line) if view in escaping)
+    lines += [f"\t.set\t{view}, 0\n" for view in views]
+    first = next((line for line in function.body_lines if directive_of(line) == ".loc"), None)
+    if first is not None:
+        lines.append(re.sub(r" view \S+", "", first))
+    return lines
+
+
+def _labels_at_end(function: Function, escaping: frozenset[str]) -> list[str]:
+    """Every other escaping label: those of the hot part at its end, those of other sections in their own, in order."""
+    listing = function.listing
+    lines: list[str] = []
+    for label in _in_order(function, escaping):
+        if label.startswith(".LFB"):
+            continue
+        number = listing.label_line(label)
+        section = listing.sections[number] if number is not None else function.section
+        if section.name == function.section.name:
+            lines.append(f"{label}:\n")
+        else:
+            lines += [section.directive + "\n", f"{label}:\n", function.section.directive + "\n"]
+    return lines
+
+
+def _in_order(function: Function, escaping: frozenset[str]) -> list[str]:
+    return [label for line in function.body_lines if (label := label_of(line)) in escaping]
+
+
+def _section_alignment(listing: Listing, function: Function) -> int:
+    """The strictest alignment (a power of two exponent) that GCC's listing itself asks of the function's section."""
+    strictest = 4
+    for number, line in enumerate(listing.lines):
+        if ".p2align" in line or "align" in line:
+            match = _ALIGN.match(line)
+            if match and listing.sections[number].name == function.section.name:
+                value = int(match[4])
+                strictest = max(strictest, value if match[2] == "p2align" else max(0, value.bit_length() - 1))
+    return strictest
+
+
+def _capped(body: str, exponent: int) -> str:
+    """The body with its code alignments at most 2**exponent, so that the section's own does not rise."""
+    lines = []
+    in_code = True
+    for line in body.splitlines(keepends=True):
+        directive = directive_of(line)
+        if directive in (".section", ".pushsection"):
+            in_code = ".text" in line
+        elif directive in (".text", ".popsection", ".previous"):
+            in_code = True
+        match = _ALIGN.match(line)
+        if match and in_code:
+            value = int(match[4])
+            wanted = value if match[2] == "p2align" else max(0, value.bit_length() - 1)
+            if wanted > exponent:
+                rest = match[5] if match[2] == "p2align" else "\n"
+                line = f"{match[1]}.p2align{match[3]}{exponent}{rest}"
+        lines.append(line)
+    return "".join(lines)
+
+
+def _ends_in_section(body: str) -> bool:
+    """Whether the body ends in the section it began in, as far as its directives tell."""
+    return not any(directive_of(line) in (".section", ".text", ".data", ".bss") for line in body.splitlines())
+
+
+def _sizes_cold(line: str, name: str) -> bool:
+    return directive_of(line) in (".size", ".type") and line.split()[1].rstrip(",") == f"{name}.cold"
+
+
+def _tail_position(lines: list[str]) -> int:
+    """Where additions go: in front of `.ident` or the stack note, or at the end."""
+    for number in range(len(lines) - 1, max(-1, len(lines) - 60), -1):
+        if directive_of(lines[number]) == ".ident":
+            return number
+    return len(lines)
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"\W", "_", name)

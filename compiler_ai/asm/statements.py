@@ -1,0 +1,67 @@
+"""One line of an assembly listing, classified. On the compile path.
+
+Source: GNU as manual, "Syntax"; x86 notes ('#' starts a comment, ';' separates statements). Compilers write one statement a
+line except in inline assembly, which is never looked into.
+"""
+
+from __future__ import annotations
+
+import re
+
+LABEL = re.compile(r"^[ \t]*((?:[A-Za-z_.$][\w.$@]*|\"[^\"]+\"|\d+)):")
+SYMBOL = re.compile(r"[A-Za-z_.$][\w.$]*")
+LOCAL_LABEL = re.compile(r"\.L[\w.$]*")
+_COMMENT = re.compile(r"(?:[ \t]+|^)#.*$")
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+_REGISTER = re.compile(r"%[a-z][\w]*(?:\(\d\))?")
+
+
+def label_of(line: str) -> str:
+    """The label that a line defines, or ""."""
+    if ":" not in line:
+        return ""
+    match = LABEL.match(line)
+    return match[1].strip('"') if match else ""
+
+
+def directive_of(line: str) -> str:
+    """The directive of a line with its dot, or "" for anything else."""
+    text = line.lstrip()
+    if not text.startswith("."):
+        return ""
+    word = text.split(None, 1)[0] if text.split(None, 1) else ""
+    return "" if word.endswith(":") or ":" in word else word.rstrip("\n")
+
+
+def without_comment(line: str) -> str:
+    """The line without a trailing `#` comment and trailing white space; strings are respected."""
+    if "#" not in line:
+        return line.rstrip()
+    if '"' in line:
+        kept = line
+        masked = _STRING.sub(lambda match: "x" * len(match[0]), line)
+        match = _COMMENT.search(masked)
+        return kept[: match.start()].rstrip() if match else kept.rstrip()
+    return _COMMENT.sub("", line).rstrip()
+
+
+def symbols_in(line: str) -> list[str]:
+    """Every symbol or label that the operands of a statement mention, in order; relocation suffixes (`@PLT`) are not symbols."""
+    text = without_comment(line)
+    match = LABEL.match(text)
+    if match:
+        text = text[match.end() :]
+    text = text.lstrip()
+    head, _, operands = text.partition("\t") if "\t" in text else text.partition(" ")
+    if not operands or head.startswith((".cfi", ".loc", ".file", ".ident", ".string", ".ascii")):
+        return []
+    if '"' in operands:
+        operands = _STRING.sub(lambda found: found[0][1:-1] if "@" not in found[0] and len(found[0]) > 2 else "", operands)
+    operands = _REGISTER.sub(" ", operands)
+    found = []
+    for part in SYMBOL.finditer(operands):
+        before = operands[part.start() - 1] if part.start() else ""
+        if before == "@" or part[0] == "." or before.isdigit():
+            continue
+        found.append(part[0])
+    return found
