@@ -6,6 +6,34 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
+class InstructionRules:
+    """Which instructions a candidate may contain; mnemonics as capstone prints them in the target's own GNU as syntax.
+
+    ``inherited`` ones (modes, fences, clocks) may occur only when the baseline function has them, the same number of times for
+    those that other processors can see; likewise ``inherited_prefixes`` and segment registers in ``inherited_operands``.
+    ``assembler_isa`` is -march= of GNU as for the baseline ISA; ``assembler_features`` maps GCC's -m names to as's extension names
+    where they differ ("" for none).
+    """
+
+    allowed: frozenset[str]
+    allowed_patterns: tuple[str, ...]  # regular expressions, matched against the whole mnemonic
+    inherited: frozenset[str]
+    inherited_prefixes: frozenset[str]
+    inherited_operands: frozenset[str]
+    refused_operands: frozenset[str]
+    implicitly_locked: frozenset[str]  # atomic when they access memory
+    padding: frozenset[str]  # what may stand between functions
+    entry_marker: str  # landing pad at a function's entry, kept where the baseline has it
+    indirect_jump_prefix: str  # what a table jump carries where functions have landing pads
+    trap: frozenset[str]  # control does not go past these
+    indirect_thunk_prefix: str  # retpolines: where the baseline calls these, no plain indirect branch
+    return_thunk: str
+    stack_guard_symbols: frozenset[str]
+    assembler_isa: str
+    assembler_features: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
 class Toolchain:
     """One target: registers, ABI, object format and tools.
 
@@ -31,3 +59,4 @@ class Toolchain:
     cpu_flags: tuple[tuple[str, str], ...]  # GCC's -m name -> the flag's name in /proc/cpuinfo
     capstone: tuple[str, str]  # capstone's CS_ARCH_* and CS_MODE_* names
     nop: str = "nop"
+    instructions: InstructionRules | None = None  # None: no candidate passes the screen

@@ -1,6 +1,7 @@
 """x86-64 Linux, System V ABI (https://gitlab.com/x86-psABIs/x86-64-ABI, chapter 3)."""
 
 from compiler_ai.toolchains.description import Toolchain
+from compiler_ai.toolchains.x86_64_instructions import X86_64_INSTRUCTIONS
 
 _VECTORS = tuple(f"zmm{i}" for i in range(32))
 
@@ -82,4 +83,5 @@ X86_64 = Toolchain(
         ("clflushopt", "clflushopt"),
     ),
     capstone=("CS_ARCH_X86", "CS_MODE_64"),
+    instructions=X86_64_INSTRUCTIONS,
 )

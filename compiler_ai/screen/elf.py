@@ -1,0 +1,147 @@
+"""A relocatable object as plain data: sections with their relocations, symbols, and where its functions lie."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, field
+
+from compiler_ai.screen.rules import Refused
+
+OBJECT = "screen.object"
+_SKIPPED = (".debug_", ".gnu.debuglto_", ".zdebug_")  # nothing of these is loaded
+
+
+@dataclass(frozen=True)
+class Symbol:
+    """One entry of the symbol table; `section` is an index, or "SHN_UNDEF", "SHN_ABS", "SHN_COMMON"."""
+
+    name: str
+    section: int | str
+    offset: int
+    size_bytes: int
+    type: str  # "STT_FUNC" ...
+    binding: str  # "STB_LOCAL" ...
+    visibility: str
+
+    @property
+    def is_defined(self) -> bool:
+        return isinstance(self.section, int)
+
+
+@dataclass(frozen=True)
+class Relocation:
+    offset: int
+    type: str
+    symbol: Symbol
+    addend: int
+
+
+@dataclass(frozen=True)
+class Section:
+    index: int
+    name: str
+    type: str
+    flags: int
+    entry_bytes: int
+    alignment_bytes: int
+    size_bytes: int
+    data: bytes
+    relocations: tuple[Relocation, ...] = ()
+
+    @property
+    def is_loaded(self) -> bool:
+        return bool(self.flags & 2)
+
+    @property
+    def is_writable(self) -> bool:
+        return bool(self.flags & 1)
+
+    @property
+    def is_code(self) -> bool:
+        return bool(self.flags & 4)
+
+
+@dataclass(frozen=True)
+class ObjectFile:
+    """`sections` by index; relocation sections are folded into the sections they apply to."""
+
+    machine: str
+    header: tuple[int, ...]
+    sections: dict[int, Section]
+    symbols: tuple[Symbol, ...]
+    by_name: dict[str, Symbol] = field(default_factory=dict)
+
+    def section_named(self, name: str) -> list[Section]:
+        return [section for section in self.sections.values() if section.name == name]
+
+
+def read(data: bytes) -> ObjectFile:
+    """Parse a relocatable ELF object. Raises Refused when it is none or damaged."""
+    from elftools.common.exceptions import ELFError
+    from elftools.construct.core import ConstructError
+    from elftools.elf.elffile import ELFFile
+
+    try:
+        return _read(ELFFile(io.BytesIO(data)))
+    except (ELFError, ConstructError, KeyError, ValueError, IndexError, AttributeError) as error:
+        raise Refused(OBJECT, f"the assembler's output cannot be read as an object: {error}") from error
+
+
+def _read(elf: object) -> ObjectFile:
+    from elftools.elf.enums import ENUM_RELOC_TYPE_AARCH64, ENUM_RELOC_TYPE_ARM, ENUM_RELOC_TYPE_i386, ENUM_RELOC_TYPE_x64
+    from elftools.elf.relocation import RelocationSection
+    from elftools.elf.sections import SymbolTableSection
+
+    enums = {
+        "EM_X86_64": ENUM_RELOC_TYPE_x64, "EM_AARCH64": ENUM_RELOC_TYPE_AARCH64, "EM_ARM": ENUM_RELOC_TYPE_ARM,
+        "EM_386": ENUM_RELOC_TYPE_i386,
+    }  # fmt: skip
+    machine = elf["e_machine"]  # type: ignore[index]
+    types = {number: name for name, number in enums.get(machine, {}).items() if isinstance(number, int)}
+    raw = list(elf.iter_sections())  # type: ignore[attr-defined]
+    tables = [section for section in raw if isinstance(section, SymbolTableSection)]
+    symbols = tuple(_symbol(entry, raw) for entry in tables[0].iter_symbols()) if tables else ()
+    relocations: dict[int, tuple[Relocation, ...]] = {}
+    for section in raw:
+        if isinstance(section, RelocationSection):
+            target = int(section["sh_info"])
+            if raw[target].name.startswith(_SKIPPED):
+                continue
+            entries = tuple(
+                Relocation(
+                    int(entry["r_offset"]), types.get(entry["r_info_type"], str(entry["r_info_type"])),
+                    symbols[entry["r_info_sym"]], int(entry["r_addend"]) if section.is_RELA() else 0,
+                )
+                for entry in section.iter_relocations()
+            )  # fmt: skip
+            relocations[target] = relocations.get(target, ()) + entries
+    sections = {
+        index: Section(
+            index, section.name, str(section["sh_type"]), int(section["sh_flags"]), int(section["sh_entsize"]),
+            int(section["sh_addralign"]), int(section["sh_size"]),
+            b"" if section["sh_type"] == "SHT_NOBITS" or section.name.startswith(_SKIPPED) else bytes(section.data()),
+            relocations.get(index, ()),
+        )
+        for index, section in enumerate(raw)
+        if section["sh_type"] not in ("SHT_NULL", "SHT_RELA", "SHT_REL", "SHT_SYMTAB", "SHT_STRTAB", "SHT_SYMTAB_SHNDX")
+    }  # fmt: skip
+    header = (elf.elfclass, int(elf["e_flags"]), int(elf.little_endian))  # type: ignore[attr-defined,index]
+    if elf["e_type"] != "ET_REL":  # type: ignore[index]
+        raise Refused(OBJECT, f"the assembler made {elf['e_type']} and no relocatable object")  # type: ignore[index]
+    by_name: dict[str, Symbol] = {}
+    for symbol in symbols:
+        if symbol.name and symbol.type not in ("STT_FILE", "STT_SECTION"):
+            by_name.setdefault(symbol.name, symbol)
+    return ObjectFile(machine, header, sections, symbols, by_name)
+
+
+def _symbol(entry: object, raw: list[object]) -> Symbol:
+    info, other = entry["st_info"], entry["st_other"]  # type: ignore[index]
+    section = entry["st_shndx"]  # type: ignore[index]
+    name = entry.name  # type: ignore[attr-defined]
+    if info["type"] == "STT_SECTION" and isinstance(section, int):
+        name = raw[section].name  # type: ignore[attr-defined]
+    return Symbol(
+        name, section, int(entry["st_value"]), int(entry["st_size"]), str(info["type"]), str(info["bind"]),  # type: ignore[index]
+        str(other["visibility"]),
+    )  # fmt: skip
