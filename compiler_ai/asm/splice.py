@@ -75,8 +75,9 @@ def _check(function: Function) -> None:
 
 
 def _labels_at_start(function: Function, escaping: frozenset[str]) -> list[str]:
-    """GCC's .LFB label, view numbers (which no `.loc` sets any more), and the function's first line entry."""
-    lines = [f"{label}:\n" for label in _in_order(function, escaping) if label.startswith(".LFB")]
+    """GCC's .LFB label, view numbers (which no `.loc` sets any more), numbered files, and the first line entry."""
+    lines = [line for line in function.body_lines if directive_of(line) == ".file"]
+    lines += [f"{label}:\n" for label in _in_order(function, escaping) if label.startswith(".LFB")]
     views = dict.fromkeys(view for line in function.body_lines for view in views_of(line) if view in escaping)
     lines += [f"\t.set\t{view}, 0\n" for view in views]
     first = next((line for line in function.body_lines if directive_of(line) == ".loc"), None)
