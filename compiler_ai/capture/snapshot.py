@@ -1,0 +1,241 @@
+"""Captures one call in a copy of the process: every page that the call touches is saved on the fault it causes."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import signal
+from dataclasses import dataclass, replace
+
+from compiler_ai.capture import ptrace
+from compiler_ai.capture.format import PAGE_BYTES, Capture, MemoryMapping, Module, Page
+from compiler_ai.capture.modules import ModuleFile, Target
+
+# Canonical, and in no mapping that Linux makes with address space randomisation off.
+RETURN_ADDRESS = 0x6A1C_C0DE_0000
+_SYS_MPROTECT, _SYS_RSEQ, _SYS_CLONE = 10, 334, 56
+_RSEQ_UNREGISTER = 1
+_PROT = {"r": 1, "w": 2, "x": 4}
+_STACK_GROWTH_BYTES = 8 << 20
+_CLOCK_AREAS = ("[vvar]", "[vvar_vclock]", "[vsyscall]")
+
+
+@dataclass(frozen=True)
+class SnapshotLimits:
+    """Bounds of one capture; a call beyond them is abandoned with the reason."""
+
+    pages: int = 4096
+    cpu_s: int = 3
+
+
+class AbandonedError(Exception):
+    """The call cannot be captured; the message says why."""
+
+
+def find_gadget(process: int, memory: ptrace.Memory) -> int:
+    """The address of a `syscall` instruction in the process: the vdso has one, else any executable mapping.
+
+    Raises AbandonedError.
+    """
+    found = [m for m in ptrace.mappings(process) if "x" in m.prot and m.path != "[vsyscall]"]
+    for mapping in sorted(found, key=lambda m: m.path != "[vdso]"):
+        try:
+            position = memory.read(mapping.start, mapping.end - mapping.start).find(b"\x0f\x05")
+        except OSError:
+            continue
+        if position >= 0:
+            return mapping.start + position
+    raise AbandonedError("no system call instruction was found in the process")
+
+
+def take(
+    thread: int,
+    process: int,
+    target: Target,
+    module: ModuleFile,
+    bias: int,
+    armed: dict[int, bytes],
+    gadget: int,
+    ordinal: int,
+    limits: SnapshotLimits,
+) -> Capture:
+    """Capture the call whose entry `thread` is stopped at; the thread itself is left exactly as it was.
+
+    `armed` maps the addresses of breakpoints in the process to the bytes that belong there. Raises AbandonedError.
+    """
+    entry = ptrace.raw_registers(thread)
+    result, created = ptrace.remote_call(thread, gadget, _SYS_CLONE, 0)
+    if result <= 0 or not created:
+        raise AbandonedError(f"the process could not be copied: {os.strerror(-result)}")
+    copy = created[0]
+    try:
+        ptrace.wait_for(copy)
+        return _Snapshot(copy, entry, target, module, bias, armed, gadget, limits).run(ordinal)
+    except (OSError, ProcessLookupError) as error:
+        raise AbandonedError(f"the copy was lost: {error}") from error
+    finally:
+        _kill(copy)
+
+
+class _Snapshot:
+    """One copy of the process, from its creation to the return of the call."""
+
+    def __init__(
+        self,
+        copy: int,
+        entry: bytes,
+        target: Target,
+        module: ModuleFile,
+        bias: int,
+        armed: dict[int, bytes],
+        gadget: int,
+        limits: SnapshotLimits,
+    ) -> None:
+        self._copy = copy
+        self._entry = entry
+        self._target = target
+        self._module = module
+        self._bias = bias
+        self._armed = armed
+        self._gadget = gadget
+        self._limits = limits
+        self._memory = ptrace.Memory(copy)
+        self._mappings: list[MemoryMapping] = []
+        self._pages: dict[int, Page] = {}
+
+    def run(self, ordinal: int) -> Capture:
+        try:
+            return self._run(ordinal)
+        finally:
+            self._memory.close()
+
+    def _run(self, ordinal: int) -> Capture:
+        copy = self._copy
+        ptrace.request(ptrace.SETOPTIONS, copy, 0, ptrace.O_TRACESYSGOOD | ptrace.O_EXITKILL)
+        resource.prlimit(copy, resource.RLIMIT_CPU, (self._limits.cpu_s, self._limits.cpu_s + 1))
+        for address, original in self._armed.items():
+            self._memory.write(address, original)
+        self._mappings = ptrace.mappings(copy)
+        symbols = self._bound_symbols()
+        address, size, signature = ptrace.rseq_configuration(copy)
+        if address:
+            ptrace.remote_call(copy, self._gadget, _SYS_RSEQ, address, size, _RSEQ_UNREGISTER, signature)
+        self._protect_everything()
+        ptrace.set_raw_registers(copy, self._entry)  # the copy itself stands behind the clone
+        entry = ptrace.registers(copy)
+        stack_pointer = entry["rsp"]
+        self._memory.write(stack_pointer, RETURN_ADDRESS.to_bytes(8, "little"))
+        impure = self._until_return()
+        after = None if impure else ptrace.registers(copy)
+        changed = {}
+        if not impure:
+            for page_address, page in self._pages.items():
+                data = self._memory.read(page_address, PAGE_BYTES)
+                if data != page.data:
+                    changed[page_address] = data
+        return Capture(
+            function=self._target.symbol,
+            symbol_value=self._target.value,
+            module=Module(self._module.path, self._module.build_id, self._bias),
+            registers=entry,
+            exit_registers=after,
+            pages=dict(sorted(self._pages.items())),
+            changed=changed,
+            mappings=tuple(self._mappings),
+            symbols=symbols,
+            return_address=RETURN_ADDRESS,
+            impure=impure,
+            cpu_ns=_cpu_ns(copy),
+            ordinal=ordinal,
+        )
+
+    def _bound_symbols(self) -> dict[str, int]:
+        symbols = {}
+        for name, slot in self._module.slots.items():
+            try:
+                value = int.from_bytes(self._memory.read(self._bias + slot, 8), "little")
+            except OSError:
+                continue
+            if value:
+                symbols[name] = value
+        return symbols
+
+    def _protect_everything(self) -> None:
+        for mapping in self._mappings:
+            if mapping.path in ("[vdso]", "[vsyscall]") or mapping.prot == "---":
+                continue
+            result, _ = ptrace.remote_call(
+                self._copy, self._gadget, _SYS_MPROTECT, mapping.start, mapping.end - mapping.start, 0
+            )
+            if result < 0 and mapping.path not in _CLOCK_AREAS:
+                raise AbandonedError(f"a mapping cannot be protected: {os.strerror(-result)}")
+
+    def _until_return(self) -> str:
+        """Let the call run to its end; return "" or why it is impure. Raises AbandonedError."""
+        copy = self._copy
+        while True:
+            ptrace.request(ptrace.SYSCALL, copy)
+            status = ptrace.wait_for(copy)
+            if not os.WIFSTOPPED(status):
+                raise AbandonedError(f"the call ended its process (status {status:#x})")
+            number = os.WSTOPSIG(status)
+            if number == signal.SIGTRAP | 0x80:
+                raw = ptrace.raw_registers(copy)
+                return f"it makes a system call (number {int.from_bytes(raw[8 * 15 : 8 * 16], 'little')})"
+            if number == signal.SIGXCPU:
+                raise AbandonedError(f"the call takes more than {self._limits.cpu_s} s")
+            if number != signal.SIGSEGV:
+                raise AbandonedError(f"the call ends in {signal.Signals(number).name}")
+            information = ptrace.signal_info(copy)
+            if ptrace.instruction_pointer(ptrace.raw_registers(copy)) == RETURN_ADDRESS:
+                return ""
+            impure = self._touched(information.address & ~(PAGE_BYTES - 1))
+            if impure:
+                return impure
+
+    def _touched(self, address: int) -> str:
+        """Save the page at `address` and give it back its protection; return why the call is impure, or ""."""
+        mapping = next((m for m in self._mappings if m.start <= address < m.end), None)
+        if mapping is None:
+            mapping = self._grown_stack(address)
+        if mapping is None or mapping.prot == "---" or address in self._pages:
+            raise AbandonedError(f"the call faults at {address:#x}")
+        if mapping.path in _CLOCK_AREAS:
+            return "it reads the clock"
+        if len(self._pages) >= self._limits.pages:
+            raise AbandonedError(f"the call touches more than {self._limits.pages} pages")
+        try:
+            data = self._memory.read(address, PAGE_BYTES)
+        except OSError as error:
+            raise AbandonedError(f"page {address:#x} cannot be read: {errno.errorcode.get(error.errno or 0)}") from error
+        self._pages[address] = Page(mapping.prot, data)
+        protection = sum(bit for letter, bit in _PROT.items() if letter in mapping.prot)
+        result, _ = ptrace.remote_call(self._copy, self._gadget, _SYS_MPROTECT, address, PAGE_BYTES, protection)
+        if result < 0:
+            raise AbandonedError(f"page {address:#x} cannot be opened again: {os.strerror(-result)}")
+        return ""
+
+    def _grown_stack(self, address: int) -> MemoryMapping | None:
+        stack = next((m for m in self._mappings if m.path == "[stack]"), None)
+        if stack is not None and stack.start - _STACK_GROWTH_BYTES <= address < stack.start:
+            return replace(stack, start=address, end=stack.start)
+        return None
+
+
+def _cpu_ns(thread: int) -> int:
+    """The CPU time of a thread (proc(5), schedstat); it includes the faults, so it is an upper bound."""
+    try:
+        with open(f"/proc/{thread}/schedstat", encoding="ascii") as file:
+            return int(file.read().split()[0])
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+def _kill(copy: int) -> None:
+    try:
+        os.kill(copy, signal.SIGKILL)
+        while not os.WIFSIGNALED(ptrace.wait_for(copy)):
+            pass
+    except (ProcessLookupError, ChildProcessError):
+        pass
