@@ -59,4 +59,5 @@ class Toolchain:
     cpu_flags: tuple[tuple[str, str], ...]  # GCC's -m name -> the flag's name in /proc/cpuinfo
     capstone: tuple[str, str]  # capstone's CS_ARCH_* and CS_MODE_* names
     nop: str = "nop"
+    program_counter: str = "pc"  # the register's name in operands that are relative to it
     instructions: InstructionRules | None = None  # None: no candidate passes the screen

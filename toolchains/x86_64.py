@@ -83,5 +83,6 @@ X86_64 = Toolchain(
         ("clflushopt", "clflushopt"),
     ),
     capstone=("CS_ARCH_X86", "CS_MODE_64"),
+    program_counter="rip",
     instructions=X86_64_INSTRUCTIONS,
 )

@@ -12,11 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from compiler_ai.errors import AiccError
-
-
-class AssembleError(AiccError):
-    """The assembler refused the text, crashed or exceeded a limit; the message is one line."""
+from compiler_ai.sandbox.errors import AssembleError
 
 
 @dataclass(frozen=True)

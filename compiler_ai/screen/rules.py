@@ -52,4 +52,4 @@ class UnitFacts:
     code_sections: frozenset[str]
     data_sections: frozenset[str]
     baseline_body_bytes: int
-    exception_lines: frozenset[str] = field(default=frozenset())  # .cfi_personality/.cfi_lsda of the baseline
+    exception_lines: frozenset[str] = field(default=frozenset())  # of the baseline: accepted as they are
