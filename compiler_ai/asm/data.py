@@ -65,7 +65,9 @@ def section_of(directive_line: str, words: Sequence[str]) -> Section:
     name = words[0].strip().strip('"')
     flags = words[1].strip().strip('"') if len(words) > 1 and words[1].strip().startswith('"') else ""
     if not flags and len(words) < 2:
-        flags = next((value for prefix, value in _DEFAULT_FLAGS.items() if name == prefix or name.startswith(prefix + ".")), "")
+        flags = next(
+            (value for prefix, value in _DEFAULT_FLAGS.items() if name == prefix or name.startswith(prefix + ".")), ""
+        )
     group = words[4 if "M" in flags else 3].strip() if "G" in flags and len(words) > (4 if "M" in flags else 3) else ""
     return Section(name, flags, directive_line.rstrip("\n"), group)
 

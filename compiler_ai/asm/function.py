@@ -62,7 +62,9 @@ class Function:
     @cached_property
     def references(self) -> tuple[str, ...]:
         """Every symbol or label that the body mentions, in order of first appearance, without those it defines itself."""
-        seen = dict.fromkeys(symbol for line in self.body_lines if not _is_bookkeeping(line) for symbol in symbols_in(line))
+        seen = dict.fromkeys(
+            symbol for line in self.body_lines if not _is_bookkeeping(line) for symbol in symbols_in(line)
+        )
         return tuple(symbol for symbol in seen if symbol not in self.local_labels)
 
     @cached_property

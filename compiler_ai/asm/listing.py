@@ -16,7 +16,9 @@ from compiler_ai.asm.statements import directive_of, label_of, symbols_in, witho
 _TYPE = re.compile(r'^[ \t]*\.type[ \t]+("[^"]+"|[^,\s]+)[ \t]*,[ \t]*[@%#"]?(\w+)')
 _SIZE = re.compile(r'^[ \t]*\.size[ \t]+("[^"]+"|[^,\s]+)[ \t]*,[ \t]*(.+)$')
 _COMMON = re.compile(r"^[ \t]*\.l?comm[ \t]+([^,\s]+)[ \t]*,[ \t]*(\d+)")
-_SET = re.compile(r"^[ \t]*\.(?:set|equ|equiv)[ \t]+([^,\s]+)[ \t]*,[ \t]*([^\s+]+)$|^[ \t]*([\w.$]+)[ \t]*=[ \t]*([\w.$]+)$")
+_SET = re.compile(
+    r"^[ \t]*\.(?:set|equ|equiv)[ \t]+([^,\s]+)[ \t]*,[ \t]*([^\s+]+)$|^[ \t]*([\w.$]+)[ \t]*=[ \t]*([\w.$]+)$"
+)
 _SECTIONS = (".text", ".data", ".bss", ".section", ".pushsection", ".popsection", ".previous")
 
 
@@ -141,7 +143,11 @@ class Listing:
             found[label] = self._data_object(label, number, section)
         for name, (number, size_bytes) in self._commons.items():
             bss = Section(".bss", "aw", "\t.bss")
-            local = any(re.match(rf"[ \t]*\.local[ \t]+{re.escape(name)}\s*$", self.lines[n]) for n in (number - 1, number - 2) if n >= 0)
+            local = any(
+                re.match(rf"[ \t]*\.local[ \t]+{re.escape(name)}\s*$", self.lines[n])
+                for n in (number - 1, number - 2)
+                if n >= 0
+            )
             found[name] = DataObject(name, bss, "", (self.lines[number],), False, local, size_bytes)
         return found
 
@@ -155,13 +161,24 @@ class Listing:
                 break
         end = number + 1
         while end < len(self.lines) and self.sections[end] is section and not label_of(self.lines[end]):
-            if directive_of(self.lines[end]) in (".align", ".balign", ".p2align", ".globl", ".type", ".weak", ".set", ".ident"):
+            if directive_of(self.lines[end]) in (
+                ".align",
+                ".balign",
+                ".p2align",
+                ".globl",
+                ".type",
+                ".weak",
+                ".set",
+                ".ident",
+            ):
                 break
             end += 1
         lines = tuple(line for line in self.lines[number + 1 : end] if directive_of(line) not in (".size", ".type"))
         size = self._sizes.get(label, (0, "0"))[1]
         local = label not in self._globals
-        return DataObject(label, section, alignment, lines, is_readonly(section), local, int(size) if size.isdigit() else 0)
+        return DataObject(
+            label, section, alignment, lines, is_readonly(section), local, int(size) if size.isdigit() else 0
+        )
 
     @cached_property
     def aliases(self) -> dict[str, str]:
@@ -183,7 +200,8 @@ class Listing:
         used = {
             symbol
             for number, line in enumerate(self.lines)
-            if self.sections[number].allocated and not line.lstrip().startswith(("#", ".cfi", ".type", ".size", ".section", ".loc", ".file", ".ident"))
+            if self.sections[number].allocated
+            and not line.lstrip().startswith(("#", ".cfi", ".type", ".size", ".section", ".loc", ".file", ".ident"))
             for symbol in symbols_in(line)
         }
         return frozenset(used - self.defined)

@@ -56,7 +56,9 @@ def symbols_in(line: str) -> list[str]:
     if not operands or head.startswith((".cfi", ".loc", ".file", ".ident", ".string", ".ascii")):
         return []
     if '"' in operands:
-        operands = _STRING.sub(lambda found: found[0][1:-1] if "@" not in found[0] and len(found[0]) > 2 else "", operands)
+        operands = _STRING.sub(
+            lambda found: found[0][1:-1] if "@" not in found[0] and len(found[0]) > 2 else "", operands
+        )
     operands = _REGISTER.sub(" ", operands)
     found = []
     for part in SYMBOL.finditer(operands):

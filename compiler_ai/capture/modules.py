@@ -12,7 +12,8 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.relocation import RelocationSection
 from elftools.elf.sections import NoteSection
 
-from compiler_ai.capture.format import CaptureError, MemoryMapping
+from compiler_ai.capture.errors import CaptureError
+from compiler_ai.capture.format import Mapping
 
 _GLOB_DAT, _JUMP_SLOT, _R64 = 6, 7, 1
 
@@ -36,9 +37,9 @@ class ModuleFile:
     slots: dict[str, int]
     is_static_position: bool
 
-    def load_bias(self, mappings: list[MemoryMapping]) -> int | None:
+    def load_bias(self, mappings: list[Mapping]) -> int | None:
         """The difference between run-time and link-time addresses in a process, or None when it is not loaded there."""
-        starts = [mapping.start - mapping.offset for mapping in mappings if same_file(mapping.path, self.path)]
+        starts = [mapping.start - mapping.offset for mapping in mappings if same_file(mapping.file, self.path)]
         if not starts:
             return None
         return 0 if self.is_static_position else min(starts) - self.first_address
@@ -62,7 +63,9 @@ def read_module(path: str) -> ModuleFile:
                             name = symbols.get_symbol(index).name
                             if relocation["r_info_type"] != _R64 and name:
                                 slots.setdefault(name, relocation["r_offset"])
-            first = min(segment["p_vaddr"] & ~0xFFF for segment in elf.iter_segments() if segment["p_type"] == "PT_LOAD")
+            first = min(
+                segment["p_vaddr"] & ~0xFFF for segment in elf.iter_segments() if segment["p_type"] == "PT_LOAD"
+            )
             return ModuleFile(path, build_id, first, slots, elf["e_type"] == "ET_EXEC")
     except (OSError, ELFError, ValueError, KeyError) as error:
         raise CaptureError(f"{path}: not a program or library that can be captured: {error}") from error

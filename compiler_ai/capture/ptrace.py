@@ -7,8 +7,8 @@ import os
 import struct
 from dataclasses import dataclass
 
-from compiler_ai.capture.format import MemoryMapping
-from compiler_ai.sandbox.state import USER_REGS_FORMAT, Registers, unpack_registers
+from compiler_ai.capture.format import GENERAL, Mapping, Registers
+from compiler_ai.sandbox.state import USER_REGS, USER_REGS_FORMAT
 
 CONT, SINGLESTEP, GETREGS, SETREGS, SYSCALL, DETACH = 7, 9, 12, 13, 24, 17
 SETOPTIONS, GETEVENTMSG, GETSIGINFO, GETREGSET, SEIZE, INTERRUPT, LISTEN = (
@@ -21,6 +21,7 @@ WALL = 0x40000000
 _NT_X86_XSTATE = 0x202
 _XSTATE_ROOM_BYTES = 16384
 _ORIG_RAX, _RIP, _RAX = 15, 16, 10
+_PROTECTION = {"r": 1, "w": 2, "x": 4}
 _ARGUMENTS = (14, 13, 12, 7, 9, 8)  # rdi rsi rdx r10 r8 r9 in struct user_regs_struct
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -92,7 +93,10 @@ def registers(thread: int) -> Registers:
     room = ctypes.create_string_buffer(_XSTATE_ROOM_BYTES)
     vector = _IoVector(ctypes.addressof(room), _XSTATE_ROOM_BYTES)
     request(GETREGSET, thread, _NT_X86_XSTATE, ctypes.addressof(vector))
-    return unpack_registers(raw_registers(thread), room.raw[: vector.length])
+    values = dict(zip(USER_REGS, USER_REGS_FORMAT.unpack(raw_registers(thread)), strict=True))
+    general = {name: values[name] for name in GENERAL}
+    bases = values["fs_base"], values["gs_base"]
+    return Registers(general, values["rip"], values["rflags"], *bases, room.raw[: vector.length])
 
 
 def rseq_configuration(thread: int) -> tuple[int, int, int]:
@@ -155,7 +159,7 @@ class Memory:
         self._file.close()
 
 
-def mappings(process: int) -> list[MemoryMapping]:
+def mappings(process: int) -> list[Mapping]:
     """/proc/PID/maps, parsed."""
     found = []
     with open(f"/proc/{process}/maps", encoding="utf-8", errors="surrogateescape") as file:
@@ -163,5 +167,6 @@ def mappings(process: int) -> list[MemoryMapping]:
             fields = line.rstrip("\n").split(None, 5)
             start, _, end = fields[0].partition("-")
             path = fields[5] if len(fields) > 5 else ""
-            found.append(MemoryMapping(int(start, 16), int(end, 16), fields[1][:3], int(fields[2], 16), path))
+            protection = sum(bit for letter, bit in _PROTECTION.items() if letter in fields[1])
+            found.append(Mapping(int(start, 16), int(end, 16), protection, path, int(fields[2], 16)))
     return found

@@ -9,14 +9,14 @@ import signal
 from dataclasses import dataclass, replace
 
 from compiler_ai.capture import ptrace
-from compiler_ai.capture.format import PAGE_BYTES, Capture, MemoryMapping, Module, Page
+from compiler_ai.capture.format import PAGE_BYTES, Capture, Mapping, Module, Page
 from compiler_ai.capture.modules import ModuleFile, Target
 
 # Canonical, and in no mapping that Linux makes with address space randomisation off.
 RETURN_ADDRESS = 0x6A1C_C0DE_0000
 _SYS_MPROTECT, _SYS_RSEQ, _SYS_CLONE = 10, 334, 56
 _RSEQ_UNREGISTER = 1
-_PROT = {"r": 1, "w": 2, "x": 4}
+_EXECUTE = 4
 _STACK_GROWTH_BYTES = 8 << 20
 _CLOCK_AREAS = ("[vvar]", "[vvar_vclock]", "[vsyscall]")
 
@@ -38,8 +38,8 @@ def find_gadget(process: int, memory: ptrace.Memory) -> int:
 
     Raises AbandonedError.
     """
-    found = [m for m in ptrace.mappings(process) if "x" in m.prot and m.path != "[vsyscall]"]
-    for mapping in sorted(found, key=lambda m: m.path != "[vdso]"):
+    found = [m for m in ptrace.mappings(process) if m.prot & _EXECUTE and m.file != "[vsyscall]"]
+    for mapping in sorted(found, key=lambda m: m.file != "[vdso]"):
         try:
             position = memory.read(mapping.start, mapping.end - mapping.start).find(b"\x0f\x05")
         except OSError:
@@ -101,7 +101,7 @@ class _Snapshot:
         self._gadget = gadget
         self._limits = limits
         self._memory = ptrace.Memory(copy)
-        self._mappings: list[MemoryMapping] = []
+        self._mappings: list[Mapping] = []
         self._pages: dict[int, Page] = {}
 
     def run(self, ordinal: int) -> Capture:
@@ -136,7 +136,7 @@ class _Snapshot:
                     changed[page_address] = data
         return Capture(
             function=self._target.symbol,
-            symbol_value=self._target.value,
+            address=self._target.value,
             module=Module(self._module.path, self._module.build_id, self._bias),
             registers=entry,
             exit_registers=after,
@@ -163,12 +163,12 @@ class _Snapshot:
 
     def _protect_everything(self) -> None:
         for mapping in self._mappings:
-            if mapping.path in ("[vdso]", "[vsyscall]") or mapping.prot == "---":
+            if mapping.file in ("[vdso]", "[vsyscall]") or mapping.prot == 0:
                 continue
             result, _ = ptrace.remote_call(
                 self._copy, self._gadget, _SYS_MPROTECT, mapping.start, mapping.end - mapping.start, 0
             )
-            if result < 0 and mapping.path not in _CLOCK_AREAS:
+            if result < 0 and mapping.file not in _CLOCK_AREAS:
                 raise AbandonedError(f"a mapping cannot be protected: {os.strerror(-result)}")
 
     def _until_return(self) -> str:
@@ -199,25 +199,26 @@ class _Snapshot:
         mapping = next((m for m in self._mappings if m.start <= address < m.end), None)
         if mapping is None:
             mapping = self._grown_stack(address)
-        if mapping is None or mapping.prot == "---" or address in self._pages:
+        if mapping is None or mapping.prot == 0 or address in self._pages:
             raise AbandonedError(f"the call faults at {address:#x}")
-        if mapping.path in _CLOCK_AREAS:
+        if mapping.file in _CLOCK_AREAS:
             return "it reads the clock"
         if len(self._pages) >= self._limits.pages:
             raise AbandonedError(f"the call touches more than {self._limits.pages} pages")
         try:
             data = self._memory.read(address, PAGE_BYTES)
         except OSError as error:
-            raise AbandonedError(f"page {address:#x} cannot be read: {errno.errorcode.get(error.errno or 0)}") from error
+            raise AbandonedError(
+                f"page {address:#x} cannot be read: {errno.errorcode.get(error.errno or 0)}"
+            ) from error
         self._pages[address] = Page(mapping.prot, data)
-        protection = sum(bit for letter, bit in _PROT.items() if letter in mapping.prot)
-        result, _ = ptrace.remote_call(self._copy, self._gadget, _SYS_MPROTECT, address, PAGE_BYTES, protection)
+        result, _ = ptrace.remote_call(self._copy, self._gadget, _SYS_MPROTECT, address, PAGE_BYTES, mapping.prot)
         if result < 0:
             raise AbandonedError(f"page {address:#x} cannot be opened again: {os.strerror(-result)}")
         return ""
 
-    def _grown_stack(self, address: int) -> MemoryMapping | None:
-        stack = next((m for m in self._mappings if m.path == "[stack]"), None)
+    def _grown_stack(self, address: int) -> Mapping | None:
+        stack = next((m for m in self._mappings if m.file == "[stack]"), None)
         if stack is not None and stack.start - _STACK_GROWTH_BYTES <= address < stack.start:
             return replace(stack, start=address, end=stack.start)
         return None

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from compiler_ai.capture import ptrace, snapshot
-from compiler_ai.capture.format import Capture, CaptureError
+from compiler_ai.capture.errors import CaptureError, PtraceDeniedError
+from compiler_ai.capture.format import Capture, save
 from compiler_ai.capture.modules import ModuleFile, Target, entry_point, read_module
 
 _BREAKPOINT = b"\xcc"
@@ -81,7 +82,8 @@ class _Schedule:
 
     def hit(self, now_s: float, chance: random.Random) -> None:
         self.hits += 1
-        self.due_s = now_s + chance.expovariate(1.0) * min(0.5, 0.001 * 1.3**self.hits)
+        # Not at once: the thread that hit it has still to leave the entry.
+        self.due_s = now_s + 2 * _TICK_S + chance.expovariate(1.0) * min(0.5, 0.001 * 1.3**self.hits)
 
 
 def record(
@@ -140,7 +142,7 @@ class _Tracer:
         except OSError as error:
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
-            raise CaptureError(f"ptrace is not permitted ({error.strerror}): see 'aicc-tool doctor'") from error
+            raise PtraceDeniedError(f"ptrace is not permitted ({error.strerror}): see 'aicc-tool doctor'") from error
         self._root = child
         self._threads[child] = child
         os.write(writer, b"g")
@@ -267,7 +269,6 @@ class _Tracer:
     def _capture(self, thread: int, process: int, known: _Process, address: int) -> None:
         target, module, bias = known.places[address]
         summary, schedule = self._summary.functions[target], self._schedules[target]
-        schedule.hit(time.monotonic(), self._chance)
         try:
             gadget = snapshot.find_gadget(process, known.memory)
             taken = snapshot.take(
@@ -276,6 +277,8 @@ class _Tracer:
         except snapshot.AbandonedError as error:
             summary.note(str(error))
             return
+        finally:
+            schedule.hit(time.monotonic(), self._chance)
         summary.taken += 1
         if taken.impure:
             summary.impure += 1
@@ -298,9 +301,9 @@ class _Tracer:
             summary.note("the captures take as much room as they may")
             return
         try:
-            size = taken.save(path)
-        except OSError as error:
-            summary.note(f"it could not be written: {error.strerror}")
+            size = save(taken, path)
+        except CaptureError as error:
+            summary.note(str(error))
             return
         self._sizes[path] = size
         self._summary.bytes_written += size
