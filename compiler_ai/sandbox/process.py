@@ -22,9 +22,9 @@ from compiler_ai.sandbox.errors import SandboxError
 from compiler_ai.sandbox.pages import PageSet
 from compiler_ai.sandbox.runner import runner_path
 from compiler_ai.sandbox.state import Registers, XStateLayout
-from compiler_ai.sandbox.wire import Operation, Outcome, OutcomeKind
+from compiler_ai.sandbox.wire import Operation, Outcome, OutcomeKind, Ticks, TimedState
 
-__all__ = ["Outcome", "OutcomeKind", "Sandbox", "Step", "Trace", "cpu_limit_ns"]
+__all__ = ["Outcome", "OutcomeKind", "Sandbox", "Step", "Ticks", "TimedState", "Trace", "cpu_limit_ns"]
 
 _MAX_LOADED_SETS = 256
 _REPLY_GRACE_S = 30.0
@@ -146,6 +146,37 @@ class Sandbox:
                 return Trace(outcome, data[:])
         finally:
             os.close(descriptor)
+
+    def time(
+        self,
+        image: Sequence[PageSet],
+        entries: tuple[int, int],
+        states: Sequence[TimedState],
+        *,
+        pair_count: int = 25,
+        cold: bool = False,
+        repeat: bool = False,
+        flush: Sequence[tuple[int, int]] = (),
+        block_ns: int = 10_000,
+        cpu_limit_ns: int = 20_000_000_000,
+        seed: int = 1,
+    ) -> Ticks:
+        """Times the bodies at ``entries`` against each other on the same image, in pairs of blocks in random order.
+
+        ``states`` are run in turn; all share the image and the segment bases. ``repeat`` allows back-to-back calls and is
+        right only for bodies that leave memory as it is (`timing.time_bodies` decides that). ``cold`` evicts ``flush``
+        (address, size in bytes) from the caches before every call; branch predictors and TLBs stay warm. Timed bodies have
+        been screened and verified: in-process measurements could be forged by a hostile one.
+        Raises SandboxError when a body does not return every time.
+        """
+        flags = (wire.TIME_COLD if cold else 0) | (wire.TIME_REPEAT if repeat and not cold else 0)
+        wall_limit_ns = 5_000_000_000 + 10 * cpu_limit_ns
+        with self._lock:
+            limits = (cpu_limit_ns, wall_limit_ns)
+            sets = self._load(image)
+            payload = wire.pack_time(sets, entries, states, flush, pair_count, flags, block_ns, limits, seed)
+            reply = self._request(Operation.TIME, payload, wall_limit_ns / 1e9 + _REPLY_GRACE_S)
+        return wire.unpack_time(reply)
 
     def _run(
         self,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from compiler_ai.sandbox.errors import SandboxError
 from compiler_ai.sandbox.pages import PAGE_BYTES, PageSet
-from compiler_ai.sandbox.state import USER_REGS_FORMAT, Registers, XStateLayout, unpack_registers
+from compiler_ai.sandbox.state import GENERAL, USER_REGS_FORMAT, Registers, XStateLayout, unpack_registers
 
 PROTOCOL_VERSION = 1
 HEADER = struct.Struct("<IIQ")
@@ -178,3 +178,82 @@ def unpack_hello(data: bytes) -> XStateLayout:
     pairs = struct.iter_unpack("<II", data[_HELLO.size :])
     components = {number: pair for number, pair in enumerate(pairs) if pair[1]}
     return XStateLayout(size_bytes, xcr0, components)
+
+
+_TIME = struct.Struct("<IIIIQQQQQQQQQ")
+_TIME_REPLY = struct.Struct("<IiQQQQQII")
+_RANGE = struct.Struct("<QQ")
+TIME_COLD = 1
+TIME_REPEAT = 2
+
+
+@dataclass(frozen=True)
+class TimedState:
+    """An entry state to time, and the (address, bytes) that put the memory back before each call."""
+
+    registers: Registers
+    restore: Sequence[tuple[int, bytes]] = ()
+
+
+@dataclass(frozen=True)
+class Ticks:
+    """Paired timings of two bodies.
+
+    ``pairs`` are (first, second) in net ticks of the time-stamp counter a block: the calibrated cost of calling an empty
+    function is subtracted, down to a twentieth of that cost, below which nothing can be resolved. A block is ``calls_per_block`` calls. ``repeated`` tells
+    that calls were timed back to back, which is done only for bodies that change nothing.
+    """
+
+    pairs: tuple[tuple[int, int], ...]
+    calls_per_block: int
+    overhead_ticks: int
+    ticks_per_s: int
+    repeated: bool
+
+    def ns_per_call(self, ticks: float) -> float:
+        """A block's ticks as ns a call."""
+        return ticks * 1e9 / self.ticks_per_s / self.calls_per_block
+
+
+def pack_time(
+    sets: Sequence[int],
+    entries: tuple[int, int],
+    states: Sequence[TimedState],
+    flush: Sequence[tuple[int, int]],
+    pair_count: int,
+    flags: int,
+    block_ns: int,
+    limits_ns: tuple[int, int],
+    seed: int,
+) -> bytes:
+    """OP_TIME's payload; ``flush`` are (address, size in bytes), ``limits_ns`` the CPU and wall limits."""
+    first = states[0].registers
+    parts = [
+        _TIME.pack(
+            len(sets), len(states), pair_count, flags, *entries, block_ns, *limits_ns, seed, len(flush),
+            first.fs_base, first.gs_base,
+        ),
+        padded(struct.pack(f"<{len(sets)}I", *sets)),
+    ]  # fmt: skip
+    parts += [_RANGE.pack(address, size) for address, size in flush]
+    for state in states:
+        general = [state.registers[name] & 0xFFFFFFFFFFFFFFFF for name in GENERAL]
+        parts.append(struct.pack("<18Q", *general, len(state.registers.xstate), len(state.restore)))
+        parts.append(padded(state.registers.xstate))
+        for address, data in state.restore:
+            parts.append(_RANGE.pack(address, len(data)))
+            parts.append(padded(data))
+    return b"".join(parts)
+
+
+def unpack_time(data: bytes) -> Ticks:
+    """The reply to OP_TIME; raises SandboxError when a body faulted, made a system call or took too long."""
+    kind, signal, fault_address, rip, calls, overhead, rate, count, repeated = _TIME_REPLY.unpack_from(data)
+    if _KINDS[kind] is not OutcomeKind.RETURNED:
+        reason = f"signal {signal} at {rip:#x}, address {fault_address:#x}"
+        raise SandboxError(f"a timed body did not return: {_KINDS[kind].value} ({reason})")
+    values = struct.unpack_from(f"<{2 * count}Q", data, _TIME_REPLY.size)
+    # Work of a tiny body overlaps with the calling sequence: below a twentieth of that there is nothing to resolve.
+    floor = max(1, overhead // 20)
+    net = [max(floor, value - overhead) for value in values]
+    return Ticks(tuple(zip(net[::2], net[1::2], strict=True)), calls, overhead, rate, bool(repeated))

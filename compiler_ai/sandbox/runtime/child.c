@@ -5,7 +5,7 @@
 
 struct mapping {
     uint64_t address, size_bytes, offset;
-    int prot, fd;
+    int prot, fd, flags;
 };
 
 /* In .bss, since a child drops every mapping outside of the runner's own range before it reads this. */
@@ -41,7 +41,7 @@ static _Noreturn void drop_runner(void)
         ;
 }
 
-static _Noreturn void child_main(int parent, uint64_t cpu_limit_ns)
+static _Noreturn void child_main(int parent, uint64_t cpu_limit_ns, const struct workload *workload)
 {
     uint64_t no_signals = 0;
     uint64_t cpu_s = cpu_limit_ns / NS_PER_S + 2;
@@ -64,27 +64,36 @@ static _Noreturn void child_main(int parent, uint64_t cpu_limit_ns)
         || SYSTEM(__NR_munmap, runner_high(), 0x7ffffffff000UL - runner_high()) < 0)
         child_fail(4);
     for (size_t i = 0; i < plan_count; i++)
-        if (SYSTEM(__NR_mmap, plan[i].address, plan[i].size_bytes, plan[i].prot, MAP_PRIVATE | MAP_FIXED, plan[i].fd,
+        if (SYSTEM(__NR_mmap, plan[i].address, plan[i].size_bytes, plan[i].prot, plan[i].flags | MAP_FIXED, plan[i].fd,
                    plan[i].offset)
             != (long)plan[i].address)
             child_fail(5);
     if (SYSTEM(__NR_setitimer, 2 /* ITIMER_PROF: user and system time */, &timer, 0) < 0)
         child_fail(6);
-    if (seccomp_trace_everything() < 0)
+    if (workload
+        && (SYSTEM(__NR_arch_prctl, ARCH_SET_FS, workload->fs_base) < 0
+            || SYSTEM(__NR_arch_prctl, ARCH_SET_GS, workload->gs_base) < 0))
         child_fail(7);
+    if (seccomp_trace_everything() < 0)
+        child_fail(8);
+    if (workload)
+        workload->main();
     drop_runner();
 }
 
-static const char *plan_make(struct page_set *const *sets, size_t set_count)
+static const char *plan_make(struct page_set *const *sets, size_t set_count, const struct workload *workload)
 {
     plan_count = 0;
+    if (workload)
+        plan[plan_count++] = (struct mapping){WORKLOAD_ADDRESS,        workload->shared_bytes, 0,
+                                              PROT_READ | PROT_WRITE, workload->shared_fd,    MAP_SHARED};
     for (size_t i = 0; i < set_count; i++)
         for (size_t j = 0; j < sets[i]->region_count; j++) {
             const struct region *region = &sets[i]->regions[j];
             if (plan_count == MAX_REGIONS)
                 return "too many regions";
             plan[plan_count++] =
-                (struct mapping){region->address, region->size_bytes, region->offset, region->prot, region->fd};
+                (struct mapping){region->address, region->size_bytes, region->offset, region->prot, region->fd, MAP_PRIVATE};
         }
     return NULL;
 }
@@ -117,7 +126,7 @@ struct stop child_wait(const struct child *child, int64_t deadline_ns)
     }
 }
 
-static const char *child_prepare(struct child *child)
+static const char *child_prepare(struct child *child, const struct workload *workload)
 {
     int64_t deadline_ns = clock_monotonic_ns() + 10 * NS_PER_S;
     struct stop stop = child_wait(child, deadline_ns);
@@ -125,6 +134,8 @@ static const char *child_prepare(struct child *child)
         return "the child did not start";
     if (trace(child, PTRACE_SETOPTIONS, 0, (void *)(PTRACE_O_EXITKILL | PTRACE_O_TRACESECCOMP)) < 0)
         return "PTRACE_SETOPTIONS failed";
+    if (workload)
+        return NULL;
     child_continue(child);
     stop = child_wait(child, deadline_ns);
     if (stop.event == EVENT_DEAD && stop.signal == 5)
@@ -152,10 +163,11 @@ static void format_path(char *to, int pid)
     memcpy(to, "/mem", 5);
 }
 
-const char *child_spawn(struct child *child, struct page_set *const *sets, size_t set_count, uint64_t cpu_limit_ns)
+const char *child_spawn(struct child *child, struct page_set *const *sets, size_t set_count, uint64_t cpu_limit_ns,
+                        const struct workload *workload)
 {
     *child = (struct child){.pid = 0, .memory_fd = -1};
-    const char *problem = plan_make(sets, set_count);
+    const char *problem = plan_make(sets, set_count, workload);
     if (problem)
         return problem;
     int self = (int)SYSTEM(__NR_getpid);
@@ -163,9 +175,9 @@ const char *child_spawn(struct child *child, struct page_set *const *sets, size_
     if (pid < 0)
         return "fork failed";
     if (pid == 0)
-        child_main(self, cpu_limit_ns);
+        child_main(self, cpu_limit_ns, workload);
     child->pid = (int)pid;
-    problem = child_prepare(child);
+    problem = child_prepare(child, workload);
     if (!problem) {
         char path[32];
         format_path(path, child->pid);

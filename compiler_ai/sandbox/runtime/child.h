@@ -12,14 +12,26 @@ struct stop {
     int signal;
 };
 
+/* What a child does instead of dropping the runner and waiting for a body: it keeps the runner's pages and calls
+ * `main`, with `shared_bytes` of `shared_fd` mapped shared at WORKLOAD_ADDRESS. */
+struct workload {
+    void (*main)(void);
+    int shared_fd;
+    uint64_t shared_bytes;
+    uint64_t fs_base, gs_base;
+};
+
+#define WORKLOAD_ADDRESS 0x72000000UL
+
 struct child {
     int pid;
     int memory_fd; /* /proc/<pid>/mem, open for reading and writing */
     struct user_regs_struct initial;
 };
 
-/* NULL on success. */
-const char *child_spawn(struct child *child, struct page_set *const *sets, size_t set_count, uint64_t cpu_limit_ns);
+/* NULL on success; then the child is stopped. `workload` may be NULL. */
+const char *child_spawn(struct child *child, struct page_set *const *sets, size_t set_count, uint64_t cpu_limit_ns,
+                        const struct workload *workload);
 void child_destroy(struct child *child);
 
 /* Waits for the next ptrace stop, no later than `deadline_ns` on the monotonic clock. */

@@ -1,6 +1,7 @@
 /* The runner: reads requests on standard input, answers on standard output, ends with its input. */
 #include "child.h"
 #include "run.h"
+#include "timing.h"
 
 #include <cpuid.h>
 
@@ -87,6 +88,8 @@ static const char *serve(uint32_t operation, struct cursor *request, struct buff
         return set_unload(request);
     case OP_RUN:
         return run_serve(request, reply);
+    case OP_TIME:
+        return time_serve(request, reply);
     default:
         return "unknown operation";
     }

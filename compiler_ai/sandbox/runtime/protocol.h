@@ -87,6 +87,40 @@ struct trace_step {
     uint64_t gpr[16]; /* rax rcx rdx rbx rsp rbp rsi rdi r8..r15: the encoding's order */
 };
 
+/* OP_TIME: time_request, then u32 sets (padded to 8), flush ranges, then for each state its header, xstate (padded) and
+ * restore ranges, each followed by its bytes (padded). */
+struct range {
+    uint64_t address, size_bytes;
+};
+
+enum time_flags { TIME_COLD = 1, TIME_REPEAT = 2 };
+
+struct time_request {
+    uint32_t set_count, state_count, pair_count, flags;
+    uint64_t entries[2];
+    uint64_t block_ns, cpu_limit_ns, wall_limit_ns;
+    uint64_t seed;
+    uint64_t flush_count;
+    uint64_t fs_base, gs_base;
+};
+
+struct state_header {
+    uint64_t gpr[16]; /* the encoding's order */
+    uint64_t xstate_bytes;
+    uint64_t restore_count;
+};
+
+/* Reply to OP_TIME, followed by pair_count times two u64: ticks of a block of the first and of the second body. */
+struct time_reply {
+    uint32_t kind; /* outcome_kind; RETURNED when the measurement is complete */
+    int32_t signal;
+    uint64_t fault_address, rip;
+    uint64_t calls_per_block;
+    uint64_t overhead_ticks; /* of a whole block: what the ticks hold beyond the body */
+    uint64_t ticks_per_s;
+    uint32_t pair_count, repeated;
+};
+
 /* A reader over a request's payload; `failed` sticks once anything lies outside of it. */
 struct cursor {
     const char *at, *end;

@@ -284,7 +284,7 @@ const char *run_serve(struct cursor *from, struct buffer *reply)
     if (!run.originals)
         return "out of memory";
     run.covered = run.originals + marks;
-    problem = child_spawn(&run.child, run.sets, run.request->set_count, run.request->cpu_limit_ns);
+    problem = child_spawn(&run.child, run.sets, run.request->set_count, run.request->cpu_limit_ns, NULL);
     if (!problem)
         problem = run_confined(&run, patches, reply);
     child_destroy(&run.child);

@@ -38,7 +38,7 @@ static const char *content_load(struct page_set *set, const char *bytes, uint64_
 
 static const char *region_check(const struct region_request *wanted, const struct load_request *load, const char *paths)
 {
-    uint64_t low = runner_low(), high = runner_high();
+    uint64_t low = runner_low(), high = runner_low() + RESERVED_BYTES;
     uint64_t end = wanted->address + wanted->size_bytes;
     if ((wanted->address | wanted->size_bytes | wanted->source) % PAGE_BYTES || !wanted->size_bytes)
         return "a region is not made of whole pages";

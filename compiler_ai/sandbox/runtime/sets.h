@@ -37,6 +37,9 @@ static inline uint64_t runner_high(void)
     return ((uint64_t)_end + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1);
 }
 
+/* Images keep out of the runner's own range and of what follows it, where timing children have their shared memory. */
+#define RESERVED_BYTES 0x10000000UL
+
 /* NULL on success, else what went wrong. */
 const char *set_load(struct cursor *request);
 const char *set_unload(struct cursor *request);

@@ -1,0 +1,103 @@
+"""Decides how two bodies are timed on one entry state: what to restore between calls, and whether calls may repeat."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from compiler_ai.sandbox.errors import SandboxError
+from compiler_ai.sandbox.pages import PAGE_BYTES, PageSet, Region
+from compiler_ai.sandbox.process import Outcome, OutcomeKind, Sandbox, Ticks, TimedState
+from compiler_ai.sandbox.state import Registers, XStateLayout, x87
+
+_RUN_BYTES = 64  # differing bytes closer than this are restored as one range
+
+
+def time_bodies(
+    sandbox: Sandbox,
+    image: Sequence[PageSet],
+    entries: tuple[int, int],
+    registers: Registers,
+    return_address: int,
+    *,
+    flush: Sequence[tuple[int, int]] = (),
+    pair_count: int = 25,
+    cold: bool = False,
+    block_ns: int = 10_000,
+    seed: int = 1,
+) -> Ticks:
+    """Times the bodies at ``entries`` from ``registers``; a run of each finds the memory that they change.
+
+    ``image`` holds the capture and both bodies. With ``cold``, what is evicted before each call is ``flush``, or every
+    page of the image that was sent as bytes. Raises SandboxError when a body does not return.
+    """
+    outcomes = []
+    for entry in entries:
+        state = Registers(
+            registers.general, entry, registers.rflags, registers.fs_base, registers.gs_base, registers.xstate
+        )
+        outcome = sandbox.run(image, state, return_address)
+        if outcome.kind is not OutcomeKind.RETURNED:
+            raise SandboxError(f"a body to be timed did not return: {outcome.kind.value} at {outcome.rip:#x}")
+        outcomes.append(outcome)
+    restore = restore_ranges(image, [outcome.changed for outcome in outcomes], registers["rsp"])
+    repeat = not restore and _can_repeat(sandbox.layout, registers, outcomes)
+    lines = flush or [(r.address, r.size_bytes) for pages in image for r in pages.regions if not r.path]
+    return sandbox.time(
+        image, entries, [TimedState(registers, restore)], pair_count=pair_count, cold=cold, repeat=repeat,
+        flush=lines if cold else (), block_ns=block_ns, seed=seed,
+    )  # fmt: skip
+
+
+def restore_ranges(
+    image: Sequence[PageSet], changes: Sequence[Mapping[int, bytes]], stack_pointer: int
+) -> list[tuple[int, bytes]]:
+    """(address, initial bytes) of all that any of the runs changed, except the dead stack below the entry's stack pointer.
+
+    The word at the stack pointer is the return address, which every call sets itself.
+    """
+    dead_from = stack_pointer - (1 << 23)  # a thread's stack is 8 MiB by default
+    ranges: list[tuple[int, bytes]] = []
+    for address in sorted({address for changed in changes for address in changed}):
+        region = next(found for pages in image if (found := pages.find(address)) is not None)
+        before = _initial(region, address)
+        marks = [
+            at
+            for at in range(PAGE_BYTES)
+            if not dead_from <= address + at < stack_pointer + 8
+            and any(address in changed and changed[address][at] != before[at] for changed in changes)
+        ]
+        for start, end in _runs(marks):
+            ranges.append((address + start, before[start:end]))
+    return ranges
+
+
+def _runs(marks: Sequence[int]) -> list[tuple[int, int]]:
+    """Joins nearby offsets into [start, end) ranges."""
+    runs: list[tuple[int, int]] = []
+    for at in marks:
+        if runs and at - runs[-1][1] < _RUN_BYTES:
+            runs[-1] = (runs[-1][0], at + 1)
+        else:
+            runs.append((at, at + 1))
+    return runs
+
+
+def _initial(region: Region, address: int) -> bytes:
+    offset = address - region.address
+    if not region.path:
+        return region.data[offset : offset + PAGE_BYTES]
+    with open(region.path, "rb") as file:
+        file.seek(region.offset + offset)
+        return file.read(PAGE_BYTES).ljust(PAGE_BYTES, b"\0")
+
+
+def _can_repeat(layout: XStateLayout, registers: Registers, outcomes: Sequence[Outcome]) -> bool:
+    """Whether a second call may follow at once: general registers and xmm0 to xmm7 are all that a repeated call reloads.
+
+    Not when wider vector arguments may be live, nor when a body leaves something on the x87 stack.
+    """
+    if registers.xstate:
+        for number in range(8):
+            if any(layout.vector(registers.xstate, number)[16:]):
+                return False
+    return all(x87(outcome.xstate).tags == 0 for outcome in outcomes)
