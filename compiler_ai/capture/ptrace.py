@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import struct
@@ -14,11 +15,14 @@ CONT, SINGLESTEP, GETREGS, SETREGS, SYSCALL, DETACH = 7, 9, 12, 13, 24, 17
 SETOPTIONS, GETEVENTMSG, GETSIGINFO, GETREGSET, SEIZE, INTERRUPT, LISTEN = (
     0x4200, 0x4201, 0x4202, 0x4204, 0x4206, 0x4207, 0x4208,
 )  # fmt: skip
+GETSIGMASK, SETSIGMASK = 0x420A, 0x420B
 GET_RSEQ_CONFIGURATION = 0x420F
 O_TRACESYSGOOD, O_TRACEFORK, O_TRACEVFORK, O_TRACECLONE, O_TRACEEXEC, O_EXITKILL = 1, 2, 4, 8, 16, 1 << 20
 EVENT_FORK, EVENT_VFORK, EVENT_CLONE, EVENT_EXEC, EVENT_STOP = 1, 2, 3, 4, 128
 WALL = 0x40000000
 _NT_X86_XSTATE = 0x202
+_SYNCHRONOUS = (4, 5, 7, 8, 11, 31)  # SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV, SIGSYS: caused by the instruction itself
+_ASYNCHRONOUS_MASK = ((1 << 64) - 1) & ~sum(1 << (number - 1) for number in _SYNCHRONOUS)
 _XSTATE_ROOM_BYTES = 16384
 _ORIG_RAX, _RIP, _RAX = 15, 16, 10
 _PROTECTION = {"r": 1, "w": 2, "x": 4}
@@ -114,12 +118,35 @@ def wait_for(thread: int) -> int:
     return os.waitpid(thread, WALL)[1]
 
 
+def signal_mask(thread: int) -> int:
+    """The thread's blocked signals, bit n-1 for signal n."""
+    value = ctypes.c_uint64()
+    request(GETSIGMASK, thread, 8, ctypes.addressof(value))
+    return value.value
+
+
+def set_signal_mask(thread: int, mask: int) -> None:
+    value = ctypes.c_uint64(mask)
+    request(SETSIGMASK, thread, 8, ctypes.addressof(value))
+
+
 def remote_call(thread: int, gadget: int, number: int, *arguments: int) -> tuple[int, list[int]]:
     """Make a stopped thread do one system call at `gadget`, the address of a `syscall` instruction.
 
-    Returns its result and the threads that it created. Registers are as before afterwards. Raises OSError when the thread
-    stops for anything else.
+    Returns its result and the threads that it created; these keep asynchronous signals blocked. Registers and signal mask
+    are as before afterwards, and signals that arrive meanwhile stay pending. Raises OSError when the thread stops for
+    anything else.
     """
+    mask = signal_mask(thread)
+    set_signal_mask(thread, _ASYNCHRONOUS_MASK)
+    try:
+        return _step_over_call(thread, gadget, number, arguments)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            set_signal_mask(thread, mask)
+
+
+def _step_over_call(thread: int, gadget: int, number: int, arguments: tuple[int, ...]) -> tuple[int, list[int]]:
     saved = raw_registers(thread)
     fields = list(USER_REGS_FORMAT.unpack(saved))
     fields[_RIP], fields[_RAX], fields[_ORIG_RAX] = gadget, number, 0xFFFFFFFFFFFFFFFF

@@ -51,7 +51,6 @@ def find_gadget(process: int, memory: ptrace.Memory) -> int:
 
 def take(
     thread: int,
-    process: int,
     target: Target,
     module: ModuleFile,
     bias: int,

@@ -11,7 +11,7 @@ import os
 import random
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -36,7 +36,7 @@ class Limits:
     per_function: int = 24
     total_bytes: int = 64 << 20
     time_s: float = 600.0
-    snapshot: snapshot.SnapshotLimits = snapshot.SnapshotLimits()
+    snapshot: snapshot.SnapshotLimits = field(default_factory=snapshot.SnapshotLimits)
 
 
 @dataclass
@@ -89,23 +89,24 @@ class _Schedule:
 def record(
     command: Sequence[str],
     targets: Sequence[Target],
-    out_dir: Path,
+    out_dir: Callable[[Target], Path],
     limits: Limits | None = None,
     *,
     cwd: Path | None = None,
     environment: Mapping[str, str] | None = None,
     seed: int = 0,
 ) -> CaptureSummary:
-    """Run `command` and capture calls of `targets` into `out_dir`. Standard streams and exit status are the command's own.
+    """Run `command` and capture calls of each target into the directory `out_dir(target)`. Standard streams and exit status are the command's own.
 
     Raises CaptureError when the command cannot be started or ptrace is not permitted.
     """
-    out_dir.mkdir(parents=True, exist_ok=True)
+    for target in targets:
+        out_dir(target).mkdir(parents=True, exist_ok=True)
     return _Tracer(targets, out_dir, limits or Limits(), seed).run(command, cwd, environment)
 
 
 class _Tracer:
-    def __init__(self, targets: Sequence[Target], out_dir: Path, limits: Limits, seed: int) -> None:
+    def __init__(self, targets: Sequence[Target], out_dir: Callable[[Target], Path], limits: Limits, seed: int) -> None:
         self._files = {module: read_module(module) for module in {target.module for target in targets}}
         self._targets = tuple(targets)
         self._out_dir = out_dir
@@ -272,7 +273,7 @@ class _Tracer:
         try:
             gadget = snapshot.find_gadget(process, known.memory)
             taken = snapshot.take(
-                thread, process, target, module, bias, known.armed, gadget, summary.taken, self._limits.snapshot
+                thread, target, module, bias, known.armed, gadget, summary.taken, self._limits.snapshot
             )
         except snapshot.AbandonedError as error:
             summary.note(str(error))
@@ -289,7 +290,7 @@ class _Tracer:
     def _keep(self, target: Target, summary: FunctionSummary, taken: Capture) -> None:
         """Reservoir sampling: every pure call taken has the same chance to be among the ones that stay."""
         pure = summary.taken - summary.impure
-        path = self._out_dir / f"{target.symbol}.{target.value:x}.{summary.taken:05d}.cap"
+        path = self._out_dir(target) / f"{target.symbol}.{target.value:x}.{summary.taken:05d}.cap"
         if len(summary.files) >= self._limits.per_function:
             slot = self._chance.randrange(pure)
             if slot >= self._limits.per_function:
@@ -351,13 +352,12 @@ class _Tracer:
 
     def _let_go(self) -> None:
         """The command has ended but something it started has not: leave that alone."""
-        for process, known in self._processes.items():
+        for known in self._processes.values():
             for address in list(known.armed):
                 try:
                     self._disarm(known, address)
                 except OSError:
                     continue
-            _ = process
         for thread in list(self._threads):
             try:
                 ptrace.request(ptrace.INTERRUPT, thread)

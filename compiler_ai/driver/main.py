@@ -73,9 +73,12 @@ def _prepare(
 
 def _store_has_entries(directory: str) -> bool:
     try:
-        return os.stat(directory + "/store/index").st_size > 0
-    except OSError:
+        with open(directory + "/store/lock.toml", "rb") as file:
+            return b"[[rewrite]]" in file.read()
+    except FileNotFoundError:
         return False
+    except OSError:
+        return True  # there is something: the shim will say what is wrong with it
 
 
 def _become(program: str, underlying: list[str], arguments: list[str], environment: dict[str, str]) -> int:

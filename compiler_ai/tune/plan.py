@@ -10,6 +10,8 @@ from compiler_ai.asm import listing as listing_model
 from compiler_ai.asm.listing import Listing
 from compiler_ai.asm.normalise import body_key
 from compiler_ai.driver.flags import is_instrumented
+from compiler_ai.errors import AiccError
+from compiler_ai.tune.captured import captures_of
 from compiler_ai.tune.reproduce import Reproduced, ReproductionError, listing_of
 
 
@@ -36,15 +38,11 @@ class Plan:
 
 def make(
     matched: list[tuple[HotFunction, CompileCommand]],
-    captures: dict[tuple[str, str, int], tuple[Path, ...]],
     option_flags: tuple[str, ...],
     project: Path,
     seed: int,
 ) -> Plan:
-    """Compile each unit once and make a task of every hot function that may be rewritten.
-
-    `captures` maps (module, symbol, address) to capture files.
-    """
+    """Compile each unit once and make a task of every hot function that may be rewritten."""
     plan = Plan()
     reproduced: dict[CompileCommand, Reproduced | str] = {}
     parsed: dict[CompileCommand, Listing] = {}
@@ -66,8 +64,13 @@ def make(
             plan.left_out.append((hot, reason))
             continue
         key = body_key(parsed[command], symbol, unit.flags)
-        baseline = Baseline(symbol, command, unit.listing_text, key, hot.profiled.size_bytes)
-        files = captures.get((hot.profiled.module, symbol, hot.profiled.address), ())
+        try:
+            size_bytes = function_size_bytes(unit.listing_text, symbol)
+        except AiccError as error:
+            plan.left_out.append((hot, str(error)))
+            continue
+        baseline = Baseline(symbol, command, unit.listing_text, key, size_bytes)
+        files = captures_of(project, hot.profiled)
         plan.tasks.append(Task(hot, baseline, unit.flags, files, option_flags, project, seed))
     return plan
 

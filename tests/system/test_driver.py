@@ -27,7 +27,8 @@ def shim_project(project: Path) -> Path:
     """A project whose store has an entry, so that the shim is in place, but none for this unit."""
     store = project / ".aicc" / "store"
     store.mkdir()
-    (store / "index").write_text("not an index of this version\n")
+    entry = 'name = "f"\nfunction = "add"\nkey = "0"\n'
+    (store / "lock.toml").write_text(f"version = 1\n\n[[rewrite]]\n{entry}")
     return project
 
 
@@ -106,10 +107,15 @@ def test_a_configure_style_probe_sees_no_words_of_ours(aicc, shim_project):
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_whatever_fails_in_the_shim_gcc_still_compiles(aicc, shim_project):
-    """A store index that is a directory makes every look-up fail."""
-    index = shim_project / ".aicc" / "store" / "index"
-    index.unlink()
-    index.mkdir()
-    (index / "x").write_text("")
-    assert run(aicc, "-O2", "a.c", "-o", "prog", cwd=shim_project).returncode == 0
+@pytest.mark.parametrize("damage", ["newer", "binary", "directory"])
+def test_a_store_that_cannot_be_used_yields_gccs_object_and_a_line_in_the_log(aicc, shim_project, damage):
+    lock = shim_project / ".aicc" / "store" / "lock.toml"
+    lock.unlink()
+    if damage == "directory":
+        lock.mkdir()
+    else:
+        lock.write_bytes(b"version = 99\n[[rewrite]]\n" if damage == "newer" else b"\xff\x00[[rewrite]]\nfunction = \"add\n")
+    done = run(aicc, "-O2", "a.c", "-o", "prog", cwd=shim_project)
+    assert (done.returncode, done.stderr) == (0, "")
+    if damage == "newer":
+        assert "newer aicc" in (shim_project / ".aicc" / "log").read_text()

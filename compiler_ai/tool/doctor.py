@@ -1,0 +1,113 @@
+"""`aicc-tool doctor`: one screen that says what is in use, what is missing, and the fix for each."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+import compiler_ai
+from compiler_ai.driver import compiler, log, project, units
+from compiler_ai.errors import AiccError
+
+_PACKAGE = Path(compiler_ai.__file__).resolve().parent
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the screen; `fix` is empty when nothing is to be done."""
+
+    subject: str
+    state: str
+    fix: str = ""
+    fatal: bool = False
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--log", type=int, default=5, metavar="N", help="show the last N lines of the log (default: 5)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    found = project.find(os.getcwd(), os.environ)
+    findings = [*compiler_findings(), *tool_findings(), *project_findings(found)]
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for finding in findings:
+        mark = "[red]missing[/]" if finding.fatal else "[yellow]note[/]" if finding.fix else "[green]ok[/]"
+        table.add_row(mark, finding.subject, finding.state + (f"\n-> {finding.fix}" if finding.fix else ""))
+    console = Console()
+    console.print(table)
+    if found and (lines := log.tail(found, arguments.log)):
+        console.print(f"\nthe last lines of {found}/log:")
+        for line in lines:
+            console.print(f"  {line}", markup=False, highlight=False)
+    return 1 if any(finding.fatal for finding in findings) else 0
+
+
+def compiler_findings() -> Iterator[Finding]:
+    try:
+        command = compiler.underlying("aicc", os.environ)
+    except AiccError as error:
+        yield Finding("compiler", str(error), "apt-get install gcc, or set AICC_CC", fatal=True)
+        return
+    yield Finding("compiler", f"{' '.join(command)}: {first_line([*command, '--version'])}")
+    real = first_line([*command, "-print-prog-name=as"])
+    shim = f"{_PACKAGE}/libexec/as"
+    seen = first_line([*command, f"-B{_PACKAGE}/libexec/", "-print-prog-name=as"])
+    yield Finding("assembler", f"{real}: {first_line([real, '--version'])}")
+    if seen and os.path.realpath(seen) == os.path.realpath(shim):
+        yield Finding("shim", f"{shim} is found through -B")
+    else:
+        yield Finding("shim", f"this compiler ignores -B for its assembler ({seen})", "use a GCC that was not configured --with-as", True)
+
+
+def tool_findings() -> Iterator[Finding]:
+    for name, package, use in (
+        ("perf", "linux-perf", "profiles"),
+        ("valgrind", "valgrind", "profiles where perf is not permitted"),
+        ("clang-19", "clang-19", "the search proposer's most useful compiler"),
+    ):
+        path = shutil.which(name)
+        yield Finding(name, path or f"not found ({use})", "" if path else f"apt-get install {package}")
+    try:
+        scope = Path("/proc/sys/kernel/yama/ptrace_scope").read_text(encoding="ascii").strip()
+    except OSError:
+        scope = "0"
+    yield Finding(
+        "ptrace", f"ptrace_scope {scope}", "" if scope in "012" else "captures and replays need it: sysctl kernel.yama.ptrace_scope=1", scope == "3"
+    )
+
+
+def project_findings(found: str | None) -> Iterator[Finding]:
+    if found is None:
+        yield Finding("project", "no .aicc here: aicc is plain gcc", "aicc-tool init")
+        return
+    recorded = list(units.load_all(found))
+    yield Finding("project", f"{found}, {len(recorded)} units recorded", "" if recorded else "build with CC=aicc")
+    profile = Path(found, "profile.json")
+    yield Finding("profile", str(profile) if profile.exists() else "none", "" if profile.exists() else "aicc-tool profile -- COMMAND")
+    captures = list(Path(found, "captures").glob("**/*.cap"))
+    yield Finding("captures", f"{len(captures)} calls")
+    try:
+        from compiler_ai.store.store import Store
+
+        store = Store(Path(found))
+        problems = store.verify()
+        count = len(list(store.entries()))
+        yield Finding("store", f"{count} rewrites", problems[0] if problems else "" if count else "aicc-tool tune")
+    except AiccError as error:
+        yield Finding("store", str(error), "aicc-tool store verify")
+
+
+def first_line(command: list[str]) -> str:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"cannot be run: {error}"
+    return (done.stdout or done.stderr).partition("\n")[0]

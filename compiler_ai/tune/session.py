@@ -1,0 +1,129 @@
+"""One run of `aicc-tool tune`: plan, workers, live screen, table at the end."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from compiler_ai.artifacts import FunctionResult, HotFunction
+from compiler_ai.asm import listing as listing_model
+from compiler_ai.driver import log, options, units
+from compiler_ai.driver.options import Options
+from compiler_ai.errors import AiccError
+from compiler_ai.pipeline import tuning
+from compiler_ai.profile import hotness
+from compiler_ai.profile.model import Profile
+from compiler_ai.report import results as stored_results
+from compiler_ai.report.table import print_table
+from compiler_ai.toolchains.x86_64 import X86_64
+from compiler_ai.tune import plan as planning
+from compiler_ai.tune.display import Display
+from compiler_ai.tune.judges import Judges
+from compiler_ai.tune.plan import Plan, Task
+from compiler_ai.tune.pool import Died, Progress, run_all
+from compiler_ai.work import Context, FunctionWork
+
+DEFAULT_FUNCTION_BUDGET_S = 60.0
+_LEAST_FUNCTION_BUDGET_S = 10.0
+
+
+class TuneError(AiccError):
+    """Nothing can be tuned; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run was asked for; `functions` empty means the hot set, `budget_s` None means a minute a function."""
+
+    project: Path
+    options: Options
+    budget_s: float | None
+    functions: frozenset[str]
+    jobs: int
+    seed: int
+
+
+def tune(settings: Settings, console: Console) -> int:
+    """Tune every hot function; returns the exit status. Raises AiccError for what the user has to mend."""
+    profile = load_profile(settings)
+    hot_set = hotness.select(profile, settings.project.parent, hotness.Rules(only=settings.functions))
+    console.print(hot_set.coverage, highlight=False)
+    matched = hotness.match_units(hot_set.functions, list(units.load_all(str(settings.project))))
+    plan = planning.make(
+        [(hot, command) for hot, command in matched.found],
+        tuple(settings.options.flags),
+        settings.project,
+        settings.seed,
+    )
+    left_out = [(item.hot, item.reason) for item in matched.ambiguous] + plan.left_out
+    for hot, reason in left_out:
+        console.print(f"  left alone: {hot.profiled.symbol} ({hot.share:.1%}): {reason}", highlight=False, markup=False)
+    if not plan.tasks:
+        raise TuneError("no hot function can be tuned; the lines above say why")
+    results = run_tasks(settings, plan, console)
+    stored_results.save(settings.project, results)
+    print_table(console, results, profile)
+    accepted = sum(result.rewrite is not None for result in results)
+    console.print(f"{accepted} of {len(plan.tasks)} functions have a faster body. Build again with CC=aicc to use them.")
+    return 0
+
+
+def load_profile(settings: Settings) -> Profile:
+    path = Path(settings.options.values["profile"] or settings.project / "profile.json")
+    if not path.exists():
+        raise TuneError(f"{path} is missing: run 'aicc-tool profile -- COMMAND' first")
+    return Profile.load(path)
+
+
+def run_tasks(settings: Settings, plan: Plan, console: Console) -> list[FunctionResult]:
+    """Run the plan's tasks in workers; an interrupt ends them, keeps what they found and is passed on."""
+    tasks = plan.tasks
+    total_s = settings.budget_s or DEFAULT_FUNCTION_BUDGET_S * max(1, len(tasks)) / settings.jobs
+    deadline_s = time.monotonic() + total_s
+    started = 0
+
+    def budget_s(index: int) -> float:
+        """An equal part of the time that is left for the tasks that have not begun; a little more for the costly ones."""
+        nonlocal started
+        left_s = deadline_s - time.monotonic()
+        waiting = max(1, len(tasks) - started)
+        started += 1
+        rounds = max(1.0, waiting / settings.jobs)
+        if settings.budget_s is None:
+            return DEFAULT_FUNCTION_BUDGET_S
+        return max(_LEAST_FUNCTION_BUDGET_S, left_s / rounds)
+
+    results: dict[int, FunctionResult] = {}
+    with Display(console, [task.hot for task in tasks], total_s, settings.jobs) as display:
+        for index, answer in run_all(tasks, work_on, budget_s, settings.jobs, display.progressed):
+            display.finished(index, answer)
+            if isinstance(answer, Died):
+                log.write(str(settings.project), f"tune: {tasks[index].hot.profiled.symbol}: {answer.reason}")
+                answer = FunctionResult(tasks[index].hot, tasks[index].baseline, skipped=answer.reason)
+            results[index] = answer
+            stored_results.save(settings.project, [results[i] for i in sorted(results)])
+    return [results[index] for index in sorted(results)]
+
+
+def work_on(task: Task, budget_s: float, report: object) -> FunctionResult:
+    """One task, in its worker process. An exception of ours becomes the reason why the function was skipped."""
+    parsed, _ = options.parse(list(task.option_flags), {})
+
+    def progress(stage: str, done: int, total: int, best: float) -> None:
+        report(Progress(stage, done, total, best))  # type: ignore[operator]
+
+    work = FunctionWork(
+        task.hot, task.baseline, listing_model.parse(task.baseline.listing_text), task.flags, task.captures
+    )
+    context = Context(parsed, X86_64, task.project, time.monotonic() + budget_s, task.seed, progress)
+    try:
+        with Judges() as judges:
+            tuning(parsed, judges).run_function(work, context)
+    except Exception as error:
+        work.skipped = f"{type(error).__name__}: {error}"
+        log.write(str(task.project), f"tune: {task.hot.profiled.symbol}: {work.skipped}")
+    return work.result()
