@@ -1,4 +1,4 @@
-"""Running the assembler on screened text under resource limits; its messages are reduced to the first error."""
+"""Running the assembler on screened text under resource limits; its first error is passed on without what it quotes."""
 
 from __future__ import annotations
 
@@ -67,5 +67,6 @@ def _first_error(errors: bytes, status: int) -> str:
     text = errors[: 1 << 16].decode("ascii", "replace")
     match = re.search(r":(\d+): (?:Error|Fatal error): ([^\n]{1,160})", text)
     if match:
-        return f"the assembler says at line {match[1]}: {match[2]}"
+        message = re.sub(r"[`'\"][^`'\"]*['\"]", "...", match[2])  # what it quotes may come from a file it was made to read
+        return f"the assembler says at line {match[1]}: {message}"
     return f"the assembler ended with status {status}" if status >= 0 else f"the assembler was killed by signal {-status}"

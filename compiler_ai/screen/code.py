@@ -201,6 +201,8 @@ def _check_address(
     full = f"{instruction.full_mnemonic} {instruction.operands}"
     if relocation is not None:
         symbol = relocation.symbol
+        if symbol.type == "STT_FUNC" and "GOT" not in relocation.type:
+            _check_function_address(instruction, relocation, full)
         if symbol.type != "STT_SECTION" or symbol.section not in code_sections or not isinstance(symbol.section, int):
             return
         relative = instruction.end - relocation.offset if instruction.address is not None else 0
@@ -214,6 +216,14 @@ def _check_address(
     allowed = inside if section == part.section else boundaries.get(section, set())
     if target not in allowed and target not in entries.get(section, frozenset()):
         raise Refused(CODE, f"'{full}' takes the address of something inside another function")
+
+
+def _check_function_address(instruction: Instruction, relocation: Relocation, full: str) -> None:
+    relative = relocation.offset - instruction.end if instruction.address is not None else 0
+    if instruction.address is not None and not instruction.mnemonic.startswith("lea"):
+        raise Refused(CODE, f"'{full}' accesses code as data")
+    if relocation.addend != relative:
+        raise Refused(CODE, f"'{full}' takes the address of something inside {relocation.symbol.name}")
 
 
 def _check_end(part: CodeRange, baseline: Habits, rules: InstructionRules) -> None:

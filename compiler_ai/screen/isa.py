@@ -20,8 +20,9 @@ def isa_argument(features: Iterable[str], rules: InstructionRules) -> str:
 
 
 def standalone(body: str, extra: str, section: str) -> str:
-    """A unit that holds nothing but a candidate's text."""
-    return f"{section}\n{body}\n{extra}\n"
+    """A unit that holds nothing but a candidate's text, without the source positions that need the unit's file table."""
+    lines = "\n".join((section, body, extra)).split("\n")
+    return "\n".join(line for line in lines if not line.lstrip().startswith((".loc", ".file"))) + "\n"
 
 
 def check_isa(text: str, features: Iterable[str], rules: InstructionRules, assemble: Assemble) -> None:

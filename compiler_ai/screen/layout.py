@@ -104,6 +104,8 @@ class Overlay:
         if len(starts) != 1:
             raise Refused(OBJECT, f"{key[0]}: {min(names)} and what was at the same place have come apart")
         start = starts.pop()
+        if piece.start == piece.end:  # labels at a section's end: what the candidate adds begins there
+            return Piece(self.candidate.by_key[key], start, start, names)
         offsets = self.candidate.offsets[key]
         index = bisect.bisect_left(offsets, start)
         section = self.candidate.by_key[key]

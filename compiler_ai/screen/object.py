@@ -109,7 +109,8 @@ def compare(overlay: Overlay, own_code: Iterable[tuple[SectionKey, int, int]], d
                 continue
             other = overlay.pair(piece, key)
             _compare_piece(overlay, key, piece, other, decoder)
-            matched.add((key, other.start))
+            if other.end > other.start:
+                matched.add((key, other.start))
     own = []
     for key, section in overlay.candidate.by_key.items():
         if section.is_loaded and section.name != _UNWIND_SECTION:

