@@ -23,7 +23,9 @@ class CheckError(AiccError):
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.usage = "aicc-tool check [options] -- COMMAND"
-    parser.add_argument("--before", metavar="CMD", help="the old program's command, instead of the profiled modules' snapshots")
+    parser.add_argument(
+        "--before", metavar="CMD", help="the old program's command, instead of the profiled modules' snapshots"
+    )
     parser.add_argument("--pairs", type=int, default=150, help="paired runs at most (default: 150)")
     parser.add_argument("--budget", default="60s", help="time for the paired runs (default: 60s)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the random order (default: 0)")
@@ -57,7 +59,9 @@ def changed_modules(project: Path) -> dict[Path, Path]:
     """Every profiled module that has been built anew since, with the copy of what it was. Raises CheckError for none."""
     snapshots = snapshot.load(project)
     if not snapshots:
-        raise CheckError("nothing was profiled yet: run 'aicc-tool profile -- COMMAND', or name the old program with --before")
+        raise CheckError(
+            "nothing was profiled yet: run 'aicc-tool profile -- COMMAND', or name the old program with --before"
+        )
     missing = [s.path for s in snapshots if not s.path.exists()]
     if missing:
         raise CheckError(f"{missing[0]} is gone: build it again, then check")
@@ -72,7 +76,9 @@ def show(console: Console, command: Sequence[str], result: Comparison) -> None:
     if result.difference:
         console.print(f"[bold red]different[/]: {result.difference}", highlight=False)
         return
-    console.print(f"same output and exit status in {result.pairs} paired runs of: {shlex.join(command)}", highlight=False)
+    console.print(
+        f"same output and exit status in {result.pairs} paired runs of: {shlex.join(command)}", highlight=False
+    )
     for name, interval in (("CPU time", result.cpu), ("wall time", result.wall)):
         if interval is not None:
             console.print(f"  {name:9}  {describe(interval)}", highlight=False)

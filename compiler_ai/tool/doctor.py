@@ -64,7 +64,12 @@ def compiler_findings() -> Iterator[Finding]:
     if seen and os.path.realpath(seen) == os.path.realpath(shim):
         yield Finding("shim", f"{shim} is found through -B")
     else:
-        yield Finding("shim", f"this compiler ignores -B for its assembler ({seen})", "use a GCC that was not configured --with-as", True)
+        yield Finding(
+            "shim",
+            f"this compiler ignores -B for its assembler ({seen})",
+            "use a GCC that was not configured --with-as",
+            True,
+        )
 
 
 def tool_findings() -> Iterator[Finding]:
@@ -80,7 +85,10 @@ def tool_findings() -> Iterator[Finding]:
     except OSError:
         scope = "0"
     yield Finding(
-        "ptrace", f"ptrace_scope {scope}", "" if scope in "012" else "captures and replays need it: sysctl kernel.yama.ptrace_scope=1", scope == "3"
+        "ptrace",
+        f"ptrace_scope {scope}",
+        "" if scope in "012" else "captures and replays need it: sysctl kernel.yama.ptrace_scope=1",
+        scope == "3",
     )
 
 
@@ -91,7 +99,11 @@ def project_findings(found: str | None) -> Iterator[Finding]:
     recorded = list(units.load_all(found))
     yield Finding("project", f"{found}, {len(recorded)} units recorded", "" if recorded else "build with CC=aicc")
     profile = Path(found, "profile.json")
-    yield Finding("profile", str(profile) if profile.exists() else "none", "" if profile.exists() else "aicc-tool profile -- COMMAND")
+    yield Finding(
+        "profile",
+        str(profile) if profile.exists() else "none",
+        "" if profile.exists() else "aicc-tool profile -- COMMAND",
+    )
     captures = list(Path(found, "captures").glob("**/*.cap"))
     yield Finding("captures", f"{len(captures)} calls")
     try:

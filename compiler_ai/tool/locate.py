@@ -17,5 +17,7 @@ def project_directory() -> Path:
     """The project's `.aicc`. Raises NoProjectError."""
     found = project.find(os.getcwd(), os.environ)
     if found is None or not os.path.isdir(found):
-        raise NoProjectError(f"no {project.DIRECTORY} at or above {os.getcwd()}: run 'aicc-tool init' in the project's directory")
+        raise NoProjectError(
+            f"no {project.DIRECTORY} at or above {os.getcwd()}: run 'aicc-tool init' in the project's directory"
+        )
     return Path(found)

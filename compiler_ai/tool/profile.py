@@ -28,11 +28,23 @@ class ProfileArgumentError(AiccError):
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.usage = "aicc-tool profile [options] -- COMMAND\n       aicc-tool profile [options] --import FILE"
-    parser.add_argument("-o", "--output", metavar="DIR", type=Path, help="write into DIR instead of the project's .aicc")
-    parser.add_argument("--import", dest="imported", metavar="FILE", type=Path, help="perf.data, perf script text, callgrind.out, gmon.out, gcov JSON or .gcda")
-    parser.add_argument("--executable", metavar="FILE", type=Path, help="the program an imported gmon.out or .gcda belongs to")
+    parser.add_argument(
+        "-o", "--output", metavar="DIR", type=Path, help="write into DIR instead of the project's .aicc"
+    )
+    parser.add_argument(
+        "--import",
+        dest="imported",
+        metavar="FILE",
+        type=Path,
+        help="perf.data, perf script text, callgrind.out, gmon.out, gcov JSON or .gcda",
+    )
+    parser.add_argument(
+        "--executable", metavar="FILE", type=Path, help="the program an imported gmon.out or .gcda belongs to"
+    )
     parser.add_argument("--add", action="store_true", help="add to the profile that is there instead of replacing it")
-    parser.add_argument("--weight", type=float, default=1.0, help="what this run counts against the others (default: 1)")
+    parser.add_argument(
+        "--weight", type=float, default=1.0, help="what this run counts against the others (default: 1)"
+    )
     parser.add_argument("--frequency", type=int, default=997, metavar="HZ", help="samples a second (default: 997)")
     parser.add_argument("--no-captures", action="store_true", help="do not run the command a second time for captures")
     parser.add_argument("--captures", type=int, default=24, metavar="N", help="captured calls a function (default: 24)")
@@ -69,12 +81,20 @@ def run(arguments: argparse.Namespace) -> int:
 def show(console: Console, hot: hotness.HotSet) -> None:
     console.print(hot.coverage, highlight=False, markup=False)
     for function in hot.functions:
-        console.print(f"  {function.share:6.1%}  {function.profiled.symbol}  ({function.profiled.source})", highlight=False, markup=False)
+        console.print(
+            f"  {function.share:6.1%}  {function.profiled.symbol}  ({function.profiled.source})",
+            highlight=False,
+            markup=False,
+        )
     for item in hot.left_out[:8]:
-        console.print(f"  {item.share:6.1%}  {item.function}  left out: {item.reason}", highlight=False, markup=False, style="dim")
+        console.print(
+            f"  {item.share:6.1%}  {item.function}  left out: {item.reason}", highlight=False, markup=False, style="dim"
+        )
 
 
-def capture(console: Console, project: Path, command: Sequence[str], functions: Sequence[HotFunction], per_function: int) -> int:
+def capture(
+    console: Console, project: Path, command: Sequence[str], functions: Sequence[HotFunction], per_function: int
+) -> int:
     """Run the command again for captures, one module's functions at a time in one run. Returns its exit status."""
     targets = [Target(hot.profiled.module, hot.profiled.symbol, hot.profiled.address) for hot in functions]
     try:

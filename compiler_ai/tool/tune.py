@@ -18,10 +18,14 @@ from compiler_ai.tune.session import Settings, tune
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--budget", metavar="TIME", help="stop after TIME, such as 10m (default: 60s a function)")
     parser.add_argument("--functions", metavar="NAME[,NAME]", help="only these functions, hot or not")
-    parser.add_argument("-j", "--jobs", type=int, default=os.cpu_count() or 1, help="functions at a time (default: one a core)")
+    parser.add_argument(
+        "-j", "--jobs", type=int, default=os.cpu_count() or 1, help="functions at a time (default: one a core)"
+    )
     parser.add_argument("--isa", choices=["same", "native", "dispatch"], help="same as -faicc-isa=")
     parser.add_argument("--verify", choices=["tested", "bounded", "proved"], help="same as -faicc-verify=")
-    parser.add_argument("--plugin", action="append", default=[], metavar="FILE", help="same as -faicc-plugin=; repeatable")
+    parser.add_argument(
+        "--plugin", action="append", default=[], metavar="FILE", help="same as -faicc-plugin=; repeatable"
+    )
     parser.add_argument("--seed", type=int, default=0, help="seed of every random choice (default: 0)")
     parser.add_argument("flags", nargs="*", metavar="-faicc-...", help="any of aicc's options, behind --")
 

@@ -68,7 +68,9 @@ def tune(settings: Settings, console: Console) -> int:
     stored_results.save(settings.project, results)
     print_table(console, results, profile)
     accepted = sum(result.rewrite is not None for result in results)
-    console.print(f"{accepted} of {len(plan.tasks)} functions have a faster body. Build again with CC=aicc to use them.")
+    console.print(
+        f"{accepted} of {len(plan.tasks)} functions have a faster body. Build again with CC=aicc to use them."
+    )
     return 0
 
 

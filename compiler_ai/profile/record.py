@@ -1,0 +1,164 @@
+"""Recording: the command under perf, or under callgrind where perf is missing or not permitted."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from compiler_ai.profile.collect import RawSample, collect
+from compiler_ai.profile.errors import ProfileError
+from compiler_ai.profile.model import Profile, Run, scaled
+from compiler_ai.profile.symbols import ModuleSymbols
+
+# perf script -F ip,dso,period --show-mmap-events: "55d0 r-xp /path" lines give where files are mapped.
+_MMAP = re.compile(r"PERF_RECORD_MMAP2? .*?\[0x([0-9a-f]+)\(0x([0-9a-f]+)\) @ (0x[0-9a-f]+|0) .*?\]: (\S+) (.+)$")
+_FORK = re.compile(r"PERF_RECORD_FORK\((\d+):\d+\):\((\d+):\d+\)")
+
+
+def record(command: Sequence[str], out_dir: Path, frequency_hz: int, *, weight: float = 1.0) -> Profile:
+    """Run `command` once under a profiler. Its standard streams are its own; a failing command is noted, not fatal.
+
+    Raises ProfileError when no profiler works, or when there is not one sample.
+    """
+    if shutil.which(command[0]) is None:
+        raise ProfileError(f"{command[0]}: no such program: name it by path or have it on PATH")
+    del out_dir  # nothing but the profile itself is kept
+    with tempfile.TemporaryDirectory(prefix="aicc-profile-") as directory:
+        event = _working_event(directory)
+        if event:
+            return _perf(command, Path(directory), event, frequency_hz, weight)
+        if shutil.which("valgrind"):
+            return _callgrind(command, Path(directory), weight)
+    raise ProfileError("neither perf nor valgrind can be used here: apt-get install linux-perf valgrind")
+
+
+def _working_event(directory: str) -> str:
+    if shutil.which("perf") is None:
+        return ""
+    for event in ("cycles:u", "cpu-clock:u"):
+        probe = ["perf", "record", "-q", "-e", event, "-o", f"{directory}/probe", "--", "true"]
+        if subprocess.run(probe, capture_output=True, check=False).returncode == 0:
+            counted = subprocess.run(["perf", "stat", "-e", event, "true"], capture_output=True, text=True, check=False)
+            if "not supported" not in counted.stderr and "not counted" not in counted.stderr:
+                return event
+    return ""
+
+
+def _perf(command: Sequence[str], directory: Path, event: str, frequency_hz: int, weight: float) -> Profile:
+    data = directory / "perf.data"
+    words = ["perf", "record", "-q", "-e", event, "-F", str(frequency_hz), "-o", str(data), "--", *command]
+    status = subprocess.run(words, check=False).returncode
+    if not data.exists():
+        raise ProfileError(f"perf recorded nothing (status {status}): see 'aicc-tool doctor'")
+    note = f"the command ended with status {status}" if status else ""
+    return from_perf_data(data, tuple(command), weight, note)
+
+
+def from_script_text(text: str, command: tuple[str, ...], weight: float, note: str = "") -> Profile:
+    """The profile in what `perf script --show-mmap-events --show-task-events -F pid,ip,period,event,comm` printed."""
+    samples = list(_resolve(text.splitlines()))
+    if not samples:
+        raise ProfileError("not one sample: the command is too short; run it on more work or several times")
+    functions, unmatched = collect(samples)
+    run = Run(command, "perf", _event_of(text), "samples", len(samples), weight, note)
+    return scaled(run, functions, unmatched)
+
+
+def from_perf_data(data: Path, command: tuple[str, ...], weight: float, note: str = "") -> Profile:
+    """The profile in a perf.data file. Raises ProfileError."""
+    words = [
+        "perf",
+        "script",
+        "-i",
+        str(data),
+        "--show-mmap-events",
+        "--show-task-events",
+        "-F",
+        "pid,ip,period,event,comm",
+    ]
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, errors="replace", check=False)
+    except OSError as error:
+        raise ProfileError(f"perf cannot be run ({error.strerror}): apt-get install linux-perf") from error
+    if done.returncode != 0:
+        said = (done.stderr.strip().splitlines() or ["unknown"])[-1]
+        raise ProfileError(f"{data}: perf script cannot read it: {said}")
+    return from_script_text(done.stdout, command, weight, note)
+
+
+def _event_of(text: str) -> str:
+    match = re.search(r"\s(\S*(?:cycles|cpu-clock|task-clock)\S*):", text)
+    return match[1] if match else "unknown"
+
+
+def _resolve(lines: Sequence[str]) -> Iterator[RawSample]:
+    """Samples of `perf script` with its mmap events: run-time addresses become link-time ones."""
+    maps: dict[int, list[tuple[int, int, int, str]]] = {}
+    modules: dict[str, ModuleSymbols] = {}
+    for line in lines:
+        if "PERF_RECORD_MMAP" in line:
+            match = _MMAP.search(line)
+            pid = re.search(r"PERF_RECORD_MMAP2? (-?\d+)/", line)
+            if match and pid:
+                start, size = int(match[1], 16), int(match[2], 16)
+                maps.setdefault(int(pid[1]), []).append((start, start + size, int(match[3], 16), match[5]))
+            continue
+        if fork := _FORK.search(line):
+            child, parent = int(fork[1]), int(fork[2])
+            if child != parent:
+                maps[child] = list(maps.get(parent, []))
+            continue
+        sample = re.match(r"^\s*(?:.*?\s)?(\d+)\s+(\d+)\s+(\S+):\s+([0-9a-f]+)", line)
+        if not sample:
+            continue
+        pid_number, period, ip = int(sample[1]), float(sample[2]), int(sample[4], 16)
+        for start, end, offset, path in reversed(maps.get(pid_number, [])):
+            if start <= ip < end:
+                if not path.startswith("/"):
+                    yield RawSample(path, None, period)
+                    break
+                module = modules.setdefault(path, ModuleSymbols(path))
+                yield RawSample(path, module.address_of(ip - start + offset), period)
+                break
+        else:
+            yield RawSample("[kernel.kallsyms]" if ip >> 63 else "[unknown]", None, period)
+
+
+def _callgrind(command: Sequence[str], directory: Path, weight: float) -> Profile:
+    from compiler_ai.profile.importers.callgrind import read
+
+    out = directory / "callgrind.out"
+    words = [
+        "valgrind",
+        "-q",
+        "--tool=callgrind",
+        "--dump-instr=yes",
+        "--trace-children=yes",
+        f"--callgrind-out-file={out}.%p",
+        *command,
+    ]
+    status = subprocess.run(
+        words, stdout=sys.stdout.fileno() if _is_real(sys.stdout) else None, env=os.environ, check=False
+    ).returncode
+    files = sorted(directory.glob("callgrind.out.*"))
+    if not files:
+        raise ProfileError(f"valgrind recorded nothing (status {status})")
+    samples = [sample for path in files for sample in read(path)]
+    functions, unmatched = collect(samples)
+    total = sum(sample.count for sample in samples)
+    note = f"the command ended with status {status}" if status else ""
+    return scaled(Run(tuple(command), "callgrind", "Ir", "instructions", total, weight, note), functions, unmatched)
+
+
+def _is_real(stream: object) -> bool:
+    try:
+        stream.fileno()  # type: ignore[attr-defined]
+    except (AttributeError, OSError, ValueError):
+        return False
+    return True
