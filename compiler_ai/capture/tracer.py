@@ -240,6 +240,8 @@ class _Tracer:
 
     def _created(self, parent: int, child: int) -> None:
         """A thread, or a process with a copy of its parent's breakpoints."""
+        if not os.path.exists(f"/proc/{child}"):
+            return  # its own stops came first, and it has ended since
         process = _process_of(child)
         self._threads[child] = process
         known = self._processes.get(parent)
