@@ -164,7 +164,7 @@ class Sandbox:
         """Times the bodies at ``entries`` against each other on the same image, in pairs of blocks in random order.
 
         ``states`` are run in turn; all share the image and the segment bases. ``repeat`` allows back-to-back calls and is
-        right only for bodies that leave memory as it is (`timing.time_bodies` decides that). ``cold`` evicts ``flush``
+        right only for bodies with little to restore (`timing.time_bodies` decides that). ``cold`` evicts ``flush``
         (address, size in bytes) from the caches before every call; branch predictors and TLBs stay warm. Timed bodies have
         been screened and verified: in-process measurements could be forged by a hostile one.
         Raises SandboxError when a body does not return every time.

@@ -9,6 +9,7 @@ from compiler_ai.sandbox.pages import PAGE_BYTES, PageSet, Region
 from compiler_ai.sandbox.process import Outcome, OutcomeKind, Sandbox, Ticks, TimedState
 from compiler_ai.sandbox.state import Registers, XStateLayout, x87
 
+_REPEAT_RESTORE_BYTES = 256  # copying more would drown what is measured
 _RUN_BYTES = 64  # differing bytes closer than this are restored as one range
 
 
@@ -40,7 +41,8 @@ def time_bodies(
             raise SandboxError(f"a body to be timed did not return: {outcome.kind.value} at {outcome.rip:#x}")
         outcomes.append(outcome)
     restore = restore_ranges(image, [outcome.changed for outcome in outcomes], registers["rsp"])
-    repeat = not restore and _can_repeat(sandbox.layout, registers, outcomes)
+    small = sum(len(data) for _, data in restore) <= _REPEAT_RESTORE_BYTES
+    repeat = small and _can_repeat(sandbox.layout, registers, outcomes)
     lines = flush or [(r.address, r.size_bytes) for pages in image for r in pages.regions if not r.path]
     return sandbox.time(
         image, entries, [TimedState(registers, restore)], pair_count=pair_count, cold=cold, repeat=repeat,

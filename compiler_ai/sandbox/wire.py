@@ -201,7 +201,7 @@ class Ticks:
 
     ``pairs`` are (first, second) in net ticks of the time-stamp counter a block: the calibrated cost of calling an empty
     function is subtracted, down to a twentieth of that cost, below which nothing can be resolved. A block is ``calls_per_block`` calls. ``repeated`` tells
-    that calls were timed back to back, which is done only for bodies that change nothing.
+    that calls were timed back to back, which is done only for bodies that change little.
     """
 
     pairs: tuple[tuple[int, int], ...]
