@@ -106,7 +106,8 @@ class Screener:
         object.check_symbols(self.view.contents, labelled, self.function, self.toolchain)
         if view.places[self.function][0] != self.view.places[self.function][0]:
             raise Refused(elf.OBJECT, "the function is in another section than the baseline's")
-        overlay = Overlay(self.view, view, self._own_names())
+        entry = self._entry_names()
+        overlay = Overlay(self.view, view, self.own_labels | entry, entry)
         pieces = object.compare(overlay, self.own_code, self.decoder)
         object.check_relocation_types(pieces, self.view.contents, self.toolchain)
         callees = self._callees(view)
@@ -114,10 +115,11 @@ class Screener:
         unwind.check_unwind(overlay, own, self.own_code)
         self._check_code(view, pieces, own)
 
-    def _own_names(self) -> frozenset[str]:
-        """The function's labels and every name at its entry: aliases move with it."""
+    def _entry_names(self) -> frozenset[str]:
+        """Every function name at the entry: aliases move with the function."""
         key, offset = self.view.places[self.function]
-        return self.own_labels | self.view.names_at[key][offset]
+        symbols = self.view.contents.by_name
+        return frozenset(name for name in self.view.names_at[key][offset] if symbols[name].type == "STT_FUNC")
 
     def _callees(self, view: View) -> OwnCode:
         """Functions in the candidate's object that the baseline's has not."""

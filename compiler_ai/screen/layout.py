@@ -60,10 +60,13 @@ class View:
 
 
 class Overlay:
-    """Where the baseline's pieces are in the candidate's object. `own` are the labels that belong to the function's body."""
+    """Where the baseline's pieces are in the candidate's object.
 
-    def __init__(self, baseline: View, candidate: View, own: frozenset[str]) -> None:
-        self.baseline, self.candidate, self.own = baseline, candidate, own
+    `own` are the labels that belong to the function: `entry`, its names, and those of its body.
+    """
+
+    def __init__(self, baseline: View, candidate: View, own: frozenset[str], entry: frozenset[str]) -> None:
+        self.baseline, self.candidate, self.own, self.entry = baseline, candidate, own, entry
         self.common = frozenset(
             name
             for name, (key, _) in baseline.places.items()
@@ -78,7 +81,8 @@ class Overlay:
         """Where in the candidate's section what is at `offset` in the baseline's may be (two answers at a border)."""
         offsets = self.baseline.offsets.get(key, [])
         names = self.baseline.names_at.get(key, {})
-        found: set[int] = set()
+        here = names.get(offset, frozenset()) & self.entry
+        found = {self.candidate.places[name][1] for name in here if name in self.candidate.places}
         index = bisect.bisect_right(offsets, offset) - 1
         remaining = 2
         while index >= 0 and remaining:
