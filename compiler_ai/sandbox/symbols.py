@@ -145,7 +145,13 @@ class ModuleResolver:
         if unit not in self._chosen:
             self._chosen[unit] = self._choose(unit)
         group = self._chosen[unit]
-        return group.get(reference.name) if group is not None else None
+        if group is not None:
+            return group.get(reference.name)
+        if any(source == unit.source for source, _ in self._groups):
+            return None  # several units of that file name, and nothing tells which
+        # The object does not carry its source's name as the module does: only a name that no other unit has is safe.
+        holders = [symbols for _, symbols in self._groups if reference.name in symbols]
+        return holders[0][reference.name] if len(holders) == 1 else None
 
     def _choose(self, unit: Unit) -> Mapping[str, _Symbol] | None:
         """The module's symbols of the same unit: by the hot function's address, else by file name and local names."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 from compiler_ai.sandbox.errors import SandboxError
 from compiler_ai.sandbox.pages import PAGE_BYTES, PageSet, Region
@@ -29,7 +29,7 @@ def time_bodies(
     """Times the bodies at ``entries`` from ``registers``; a run of each finds the memory that they change.
 
     ``image`` holds the capture and both bodies. With ``cold``, what is evicted before each call is ``flush``, or every
-    page of the image that was sent as bytes. Raises SandboxError when a body does not return.
+    page that was sent as bytes and is not just zeros (the captured pages and both bodies) or that a body writes. Raises SandboxError when a body does not return.
     """
     outcomes = []
     for entry in entries:
@@ -43,11 +43,24 @@ def time_bodies(
     restore = restore_ranges(image, [outcome.changed for outcome in outcomes], registers["rsp"])
     small = sum(len(data) for _, data in restore) <= _REPEAT_RESTORE_BYTES
     repeat = small and _can_repeat(sandbox.layout, registers, outcomes)
-    lines = flush or [(r.address, r.size_bytes) for pages in image for r in pages.regions if not r.path]
+    written = frozenset().union(*(outcome.written for outcome in outcomes))
+    lines = flush or _pages_in_use(image, written)
     return sandbox.time(
         image, entries, [TimedState(registers, restore)], pair_count=pair_count, cold=cold, repeat=repeat,
         flush=lines if cold else (), block_ns=block_ns, seed=seed,
     )  # fmt: skip
+
+
+def _pages_in_use(image: Sequence[PageSet], written: Container[int]) -> list[tuple[int, int]]:
+    """(address, size in bytes) of the pages that can matter: unwritten pages of zeros are only room for the stack."""
+    zeros = bytes(PAGE_BYTES)
+    return [
+        (region.address + at, PAGE_BYTES)
+        for pages in image
+        for region in pages.regions
+        for at in range(0, len(region.data), PAGE_BYTES)
+        if region.address + at in written or region.data[at : at + PAGE_BYTES] != zeros
+    ]
 
 
 def restore_ranges(
