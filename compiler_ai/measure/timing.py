@@ -1,0 +1,179 @@
+"""Is a candidate faster than its baseline? Paired blocks over random code placements, warm and cold.
+
+One placement alone is worthless: where code lies moved a branchy loop by 14 to 20 %. So the unit of evidence is a
+placement's median, and the interval is one over placements.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from compiler_ai.artifacts import Interval, Timing
+from compiler_ai.errors import AiccError
+from compiler_ai.measure.statistics import median_interval, median_ratio
+from compiler_ai.sandbox.errors import SandboxError
+from compiler_ai.sandbox.image import CaptureImage, CaptureLike, build_image
+from compiler_ai.sandbox.loader import load
+from compiler_ai.sandbox.process import Sandbox
+from compiler_ai.sandbox.timing import time_bodies
+
+_ALIGNMENT_BYTES = 64
+_OFFSETS = 64  # placements are drawn from this many multiples of the alignment: a page's worth
+
+
+class TimingError(AiccError):
+    """Nothing could be timed: no usable capture, or a body that does not run in the sandbox."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The protocol; times in ns. `hopeless_after` placements that are all below 1 end it early."""
+
+    placements: int = 15
+    pairs: int = 25
+    cold_placements: int = 6
+    cold_pairs: int = 9
+    block_ns: int = 10_000
+    max_captures: int = 4
+    threshold: float = 1.02
+    confidence: float = 0.95
+    hopeless_after: int = 6
+    look_placements: int = 3
+    look_pairs: int = 9
+
+
+@dataclass(frozen=True)
+class _Placement:
+    ratio: float
+    baseline_ns: float
+    candidate_ns: float
+    pairs: int
+
+
+class Timer:
+    """Times candidates against one baseline on captures of its function; the sandbox stays the caller's to close."""
+
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        baseline_object: bytes,
+        function: str,
+        images: Sequence[CaptureImage],
+        settings: Settings | None = None,
+        seed: int = 0,
+    ) -> None:
+        """`images` are of pure captures of the function; see `images_of`. Raises TimingError without any."""
+        self.settings = settings or Settings()
+        if not images:
+            raise TimingError(f"{function}: no capture to time it on")
+        self._sandbox = sandbox
+        self._baseline = baseline_object
+        self._function = function
+        self._images = images
+        self._random = random.Random(seed)
+
+    def look(self, candidate_object: bytes) -> float:
+        """A short look: the median ratio over a few placements, no evidence. Raises TimingError."""
+        settings = self.settings
+        places = [self._place(candidate_object, settings.look_pairs, False) for _ in range(settings.look_placements)]
+        return median_interval([place.ratio for place in places]).ratio
+
+    def measure(self, candidate_object: bytes) -> Timing:
+        """The whole protocol. Raises TimingError."""
+        settings = self.settings
+        warm: list[_Placement] = []
+        while len(warm) < settings.placements:
+            warm.append(self._place(candidate_object, settings.pairs, False))
+            if len(warm) >= settings.hopeless_after and all(place.ratio < 1 for place in warm):
+                break
+        ratios = tuple(place.ratio for place in warm)
+        interval = median_interval(ratios, settings.confidence)
+        cold: Interval | None = None
+        if interval.low > settings.threshold:
+            colds = [self._place(candidate_object, settings.cold_pairs, True) for _ in range(settings.cold_placements)]
+            cold = median_interval([place.ratio for place in colds], settings.confidence)
+        return Timing(
+            warm=interval,
+            cold=cold,
+            placement_ratios=ratios,
+            baseline_ns=statistics.median(place.baseline_ns for place in warm),
+            candidate_ns=statistics.median(place.candidate_ns for place in warm),
+            pairs=sum(place.pairs for place in warm),
+        )
+
+    def accepts(self, timing: Timing) -> bool:
+        """Whether it is faster beyond doubt: all placements were measured and the interval lies above the threshold."""
+        enough = len(timing.placement_ratios) >= self.settings.placements
+        return enough and timing.warm.low > self.settings.threshold
+
+    def _place(self, candidate_object: bytes, pairs: int, cold: bool) -> _Placement:
+        """One random placement of both bodies, over all captures; each capture weighs what its baseline call takes."""
+        each = max(5, math.ceil(pairs / len(self._images)))
+        offsets = [_ALIGNMENT_BYTES * self._random.randrange(_OFFSETS) for _ in range(2)]
+        swap = self._random.random() < 0.5
+        baseline_ns = candidate_ns = expected_ns = 0.0
+        for image in self._images:
+            first, second = image.bases[::-1] if swap else image.bases
+            try:
+                pair_ns = self._time(image, candidate_object, (first, second), offsets, each, cold)
+            except SandboxError as error:
+                raise TimingError(f"{self._function}: {error}") from error
+            own_ns = statistics.median(baseline for baseline, _ in pair_ns)
+            baseline_ns += own_ns
+            expected_ns += own_ns / median_ratio(pair_ns)
+            candidate_ns += statistics.median(candidate for _, candidate in pair_ns)
+        return _Placement(baseline_ns / expected_ns, baseline_ns, candidate_ns, each * len(self._images))
+
+    def _time(
+        self,
+        image: CaptureImage,
+        candidate_object: bytes,
+        bases: tuple[int, int],
+        offsets: Sequence[int],
+        pairs: int,
+        cold: bool,
+    ) -> list[tuple[float, float]]:
+        objects = (self._baseline, candidate_object)
+        loaded = [
+            load(code, self._function, base, image.resolver, text_offset=offset, trap_unresolved=True)
+            for code, base, offset in zip(objects, bases, offsets, strict=True)
+        ]
+        ticks = time_bodies(
+            self._sandbox,
+            [image.pages, loaded[0].pages, loaded[1].pages],
+            (loaded[0].entry, loaded[1].entry),
+            image.registers,
+            image.return_address,
+            pair_count=pairs,
+            cold=cold,
+            block_ns=self.settings.block_ns,
+            seed=self._random.randrange(1, 1 << 32),
+        )
+        return [(ticks.ns_per_call(first), ticks.ns_per_call(second)) for first, second in ticks.pairs]
+
+
+def images_of(captures: Sequence[CaptureLike], max_captures: int = Settings.max_captures) -> list[CaptureImage]:
+    """Images of at most that many of the captures, spread evenly over them. Raises TimingError."""
+    step = max(1, math.ceil(len(captures) / max_captures))
+    try:
+        return [build_image(capture) for capture in captures[::step]]
+    except SandboxError as error:
+        raise TimingError(f"no image of a capture: {error}") from error
+
+
+def measure(
+    baseline_object: bytes,
+    candidate_object: bytes,
+    function: str,
+    captures: Sequence[CaptureLike],
+    settings: Settings | None = None,
+    seed: int = 0,
+) -> Timing:
+    """Measure one candidate in a sandbox of its own. Raises TimingError."""
+    images = images_of(captures, (settings or Settings()).max_captures)
+    with Sandbox() as sandbox:
+        return Timer(sandbox, baseline_object, function, images, settings, seed).measure(candidate_object)
