@@ -114,13 +114,14 @@ def entry(graph: nx.DiGraph[BasicBlock]) -> BasicBlock:
 def dominators(graph: nx.DiGraph[BasicBlock]) -> dict[BasicBlock, BasicBlock]:
     """The immediate dominator of every reachable block but the entry."""
     first = entry(graph)
-    found = nx.immediate_dominators(graph, first)
+    found: dict[BasicBlock, BasicBlock | None] = nx.immediate_dominators(graph, first)
     return {block: parent for block, parent in found.items() if block is not first and parent is not None}
 
 
 def unreachable(graph: nx.DiGraph[BasicBlock]) -> frozenset[BasicBlock]:
     first = entry(graph)
-    return frozenset(graph) - nx.descendants(graph, first) - {first}
+    reached: set[BasicBlock] = nx.descendants(graph, first)  # type: ignore[arg-type]  # its stub takes only object nodes
+    return frozenset(graph) - reached - {first}
 
 
 def loops(graph: nx.DiGraph[BasicBlock]) -> tuple[Loop, ...]:

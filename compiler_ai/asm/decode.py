@@ -58,6 +58,7 @@ class Unit:
 
     def __init__(self, listing: Listing, toolchain: Toolchain, assembler: Sequence[str] = ("as",)) -> None:
         from elftools.elf.elffile import ELFFile
+        from elftools.elf.sections import SymbolTableSection
 
         self.listing = listing
         self._toolchain = toolchain
@@ -67,7 +68,8 @@ class Unit:
         }
         self._starts: dict[int, tuple[int, int]] = {}  # listing line -> section, offset
         self._ends: dict[int, int] = {}
-        for symbol in elf.get_section_by_name(".symtab").iter_symbols():
+        table = elf.get_section_by_name(".symtab")
+        for symbol in table.iter_symbols() if isinstance(table, SymbolTableSection) else ():
             if symbol.name.startswith(_START):
                 self._starts[int(symbol.name[len(_START) :])] = symbol["st_shndx"], symbol["st_value"]
             elif symbol.name.startswith(_END):

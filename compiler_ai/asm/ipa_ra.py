@@ -181,8 +181,7 @@ class _Analysis:
     def _is_table_jump(self, function: Function) -> bool:
         """Whether indirect jumps of the function have targets of its own; as clobbers, those add nothing."""
         graph = cfg.build(self._listing, function)
-        jumps = (block for block in graph if block in graph.graph["exits"] and graph.out_degree(block))
-        return any(True for _ in jumps)
+        return any(graph.out_degree(block) for block in graph.graph["exits"])
 
     def _effect(self, found: cfg.Statement, reads: frozenset[str]) -> Effect:
         callees = self._calls.callees(found)

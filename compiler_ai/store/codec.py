@@ -12,6 +12,7 @@ import functools
 import math
 import types
 import typing
+from collections.abc import Hashable
 from typing import Any, TypeVar
 
 from compiler_ai.errors import AiccError
@@ -60,7 +61,7 @@ def _decode(kind: Any, value: Any, path: str) -> Any:
     if origin is dict:
         _, item_kind = typing.get_args(kind)
         return {key: _decode(item_kind, item, f"{path}.{key}") for key, item in _expect(dict, value, path).items()}
-    if dataclasses.is_dataclass(kind):
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         return _decode_dataclass(kind, _expect(dict, value, path), path)
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
         name = _expect(str, value, path)
@@ -104,13 +105,14 @@ def _decode_tuple(kinds: tuple[Any, ...], items: list[Any], path: str) -> tuple[
 
 
 @functools.cache
-def _field_kinds(kind: type[Any]) -> dict[str, Any]:
-    hints = typing.get_type_hints(kind)
-    return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
+def _field_kinds(kind: Hashable) -> dict[str, Any]:
+    cls = typing.cast(type[Any], kind)
+    hints = typing.get_type_hints(cls)
+    return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
 
 
 def _decode_dataclass(kind: type[Any], value: dict[str, Any], path: str) -> Any:
-    kinds = _field_kinds(kind)
+    kinds: dict[str, Any] = _field_kinds(kind)  # type: ignore[arg-type]  # mypy takes no class for hashable
     unknown, missing = sorted(value.keys() - kinds.keys()), sorted(kinds.keys() - value.keys())
     if unknown or missing:
         wrong = [f"unknown field {name!r}" for name in unknown] + [f"missing field {name!r}" for name in missing]

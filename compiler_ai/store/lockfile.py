@@ -66,10 +66,10 @@ def parse(text: str) -> LockFile:
     for table in tables:
         line += 1
         entry, problem = _entry(table)
-        if entry is not None and entry.name in entries:
-            entry, problem = None, f"a second entry {entry.name!r}"
         if entry is None:
             problems.append(f"lock.toml line {line}: {problem}; this entry is ignored")
+        elif entry.name in entries:
+            problems.append(f"lock.toml line {line}: a second entry {entry.name!r}; this one is ignored")
         else:
             entries[entry.name] = entry
         line += table.count("\n") + 1
