@@ -76,7 +76,9 @@ def habits(ranges: Iterable[CodeRange], rules: InstructionRules) -> Habits:
 
 
 def _is_locked(instruction: Instruction, rules: InstructionRules) -> bool:
-    return "lock" in instruction.prefixes or (instruction.mnemonic in rules.implicitly_locked and instruction.has_memory)
+    return "lock" in instruction.prefixes or (
+        instruction.mnemonic in rules.implicitly_locked and instruction.has_memory
+    )
 
 
 def check_instructions(ranges: Sequence[CodeRange], baseline: Habits, rules: InstructionRules) -> None:
@@ -96,7 +98,9 @@ def check_instructions(ranges: Sequence[CodeRange], baseline: Habits, rules: Ins
     for symbol in rules.stack_guard_symbols & baseline.calls:
         if symbol not in own.calls:
             raise Refused(CODE, f"the stack protector is gone: nothing calls {symbol}")
-    if baseline.marked and not any(p.instructions and p.instructions[0].mnemonic == rules.entry_marker for p in ranges[:1]):
+    if baseline.marked and not any(
+        p.instructions and p.instructions[0].mnemonic == rules.entry_marker for p in ranges[:1]
+    ):
         raise Refused(CODE, f"the entry has lost its {rules.entry_marker}")
 
 
@@ -164,7 +168,9 @@ def _check_branch(
     relocation = part.relocation_of(instruction)
     if instruction.target is None:
         if any(name.startswith(rules.indirect_thunk_prefix) for name in baseline.calls):
-            raise Refused(CODE, f"'{full}' is a plain indirect branch, where the baseline uses {rules.indirect_thunk_prefix}*")
+            raise Refused(
+                CODE, f"'{full}' is a plain indirect branch, where the baseline uses {rules.indirect_thunk_prefix}*"
+            )
         if instruction.is_branch and not has_table and not baseline.indirect:
             raise Refused(CODE, f"'{full}' jumps through a register or memory and there is no table for it")
         if instruction.is_call and not baseline.indirect and not _through_table(relocation):
@@ -176,11 +182,15 @@ def _check_branch(
             target = relocation.addend + instruction.end - relocation.offset
             allowed = entries.get(symbol.section, frozenset())
             if target not in allowed and (instruction.is_call or target not in boundaries.get(symbol.section, ())):
-                raise Refused(CODE, f"'{full}' goes to offset {target:#x} of {symbol.name}, which is no function's entry")
+                raise Refused(
+                    CODE, f"'{full}' goes to offset {target:#x} of {symbol.name}, which is no function's entry"
+                )
             return
         expected = relocation.offset - instruction.end
         if relocation.addend != expected or symbol.name not in known:
-            raise Refused(CODE, f"'{full}' goes to {symbol.name}{relocation.addend - expected:+d}, which is not accepted")
+            raise Refused(
+                CODE, f"'{full}' goes to {symbol.name}{relocation.addend - expected:+d}, which is not accepted"
+            )
         return
     here = entries.get(part.section, frozenset())
     if instruction.target not in here and (instruction.is_call or instruction.target not in inside):

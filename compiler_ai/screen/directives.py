@@ -32,7 +32,8 @@ _UNWIND = {
     ".cfi_remember_state": "",
     ".cfi_restore_state": "",
 }
-_BYTES = re.compile(r"0x[0-9a-f]{1,2}(?:\s*,\s*0x[0-9a-f]{1,2}){0,15}", re.IGNORECASE)
+_BYTE = r"(?:0x[0-9a-f]{1,2}|\d)"
+_BYTES = re.compile(rf"{_BYTE}(?:\s*,\s*{_BYTE}){{0,15}}", re.IGNORECASE)
 _LOCATION = re.compile(
     r"\d{1,6} \d{1,7}(?: \d{1,5})?(?: (?:basic_block|prologue_end|epilogue_begin|is_stmt [01]|isa \d{1,3}"
     r"|discriminator \d{1,9}|view (?:-?0|\.LVU\d{1,9})))*"
@@ -78,7 +79,7 @@ def _is_harmless_expression(arguments: str) -> bool:
     """
     if not _BYTES.fullmatch(arguments.strip()):
         return False
-    code = [int(item, 16) for item in arguments.split(",")]
+    code = [int(item, 0) for item in arguments.split(",")]
     if code[0] == 0x0F:
         length, block = code[1:2], code[2:]
     elif code[0] in (0x10, 0x16):

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import io
+import struct
 from dataclasses import dataclass, field
+from typing import Any
 
 from compiler_ai.screen.rules import Refused
 
 OBJECT = "screen.object"
+_SHN_XINDEX = 0xFFFF
+_SPECIAL = {0: "SHN_UNDEF", 0xFFF1: "SHN_ABS", 0xFFF2: "SHN_COMMON"}
+_TYPES = dict(
+    enumerate(("STT_NOTYPE", "STT_OBJECT", "STT_FUNC", "STT_SECTION", "STT_FILE", "STT_COMMON", "STT_TLS"))
+) | {10: "STT_GNU_IFUNC"}
+_BINDINGS = {0: "STB_LOCAL", 1: "STB_GLOBAL", 2: "STB_WEAK", 10: "STB_GNU_UNIQUE"}
+_VISIBILITIES = ("STV_DEFAULT", "STV_INTERNAL", "STV_HIDDEN", "STV_PROTECTED")
 _SKIPPED = (".debug_", ".gnu.debuglto_", ".zdebug_")  # nothing of these is loaded
 
 
@@ -83,12 +92,17 @@ def read(data: bytes) -> ObjectFile:
 
     try:
         return _read(ELFFile(io.BytesIO(data)))
-    except (ELFError, ConstructError, KeyError, ValueError, IndexError, AttributeError) as error:
+    except (ELFError, ConstructError, KeyError, ValueError, IndexError, AttributeError, struct.error) as error:
         raise Refused(OBJECT, f"the assembler's output cannot be read as an object: {error}") from error
 
 
-def _read(elf: object) -> ObjectFile:
-    from elftools.elf.enums import ENUM_RELOC_TYPE_AARCH64, ENUM_RELOC_TYPE_ARM, ENUM_RELOC_TYPE_i386, ENUM_RELOC_TYPE_x64
+def _read(elf: Any) -> ObjectFile:
+    from elftools.elf.enums import (
+        ENUM_RELOC_TYPE_AARCH64,
+        ENUM_RELOC_TYPE_ARM,
+        ENUM_RELOC_TYPE_i386,
+        ENUM_RELOC_TYPE_x64,
+    )
     from elftools.elf.relocation import RelocationSection
     from elftools.elf.sections import SymbolTableSection
 
@@ -96,11 +110,11 @@ def _read(elf: object) -> ObjectFile:
         "EM_X86_64": ENUM_RELOC_TYPE_x64, "EM_AARCH64": ENUM_RELOC_TYPE_AARCH64, "EM_ARM": ENUM_RELOC_TYPE_ARM,
         "EM_386": ENUM_RELOC_TYPE_i386,
     }  # fmt: skip
-    machine = elf["e_machine"]  # type: ignore[index]
+    machine = elf["e_machine"]
     types = {number: name for name, number in enums.get(machine, {}).items() if isinstance(number, int)}
-    raw = list(elf.iter_sections())  # type: ignore[attr-defined]
+    raw = list(elf.iter_sections())
     tables = [section for section in raw if isinstance(section, SymbolTableSection)]
-    symbols = tuple(_symbol(entry, raw) for entry in tables[0].iter_symbols()) if tables else ()
+    symbols = _symbols(elf, tables[0], raw) if tables else ()
     relocations: dict[int, tuple[Relocation, ...]] = {}
     for section in raw:
         if isinstance(section, RelocationSection):
@@ -114,7 +128,7 @@ def _read(elf: object) -> ObjectFile:
                 )
                 for entry in section.iter_relocations()
             )  # fmt: skip
-            relocations[target] = relocations.get(target, ()) + entries
+            relocations[target] = tuple(sorted(relocations.get(target, ()) + entries, key=lambda entry: entry.offset))
     sections = {
         index: Section(
             index, section.name, str(section["sh_type"]), int(section["sh_flags"]), int(section["sh_entsize"]),
@@ -125,9 +139,9 @@ def _read(elf: object) -> ObjectFile:
         for index, section in enumerate(raw)
         if section["sh_type"] not in ("SHT_NULL", "SHT_RELA", "SHT_REL", "SHT_SYMTAB", "SHT_STRTAB", "SHT_SYMTAB_SHNDX")
     }  # fmt: skip
-    header = (elf.elfclass, int(elf["e_flags"]), int(elf.little_endian))  # type: ignore[attr-defined,index]
-    if elf["e_type"] != "ET_REL":  # type: ignore[index]
-        raise Refused(OBJECT, f"the assembler made {elf['e_type']} and no relocatable object")  # type: ignore[index]
+    header = (elf.elfclass, int(elf["e_flags"]), int(elf.little_endian))
+    if elf["e_type"] != "ET_REL":
+        raise Refused(OBJECT, f"the assembler made {elf['e_type']} and no relocatable object")
     by_name: dict[str, Symbol] = {}
     for symbol in symbols:
         if symbol.name and symbol.type not in ("STT_FILE", "STT_SECTION"):
@@ -135,13 +149,22 @@ def _read(elf: object) -> ObjectFile:
     return ObjectFile(machine, header, sections, symbols, by_name)
 
 
-def _symbol(entry: object, raw: list[object]) -> Symbol:
-    info, other = entry["st_info"], entry["st_other"]  # type: ignore[index]
-    section = entry["st_shndx"]  # type: ignore[index]
-    name = entry.name  # type: ignore[attr-defined]
-    if info["type"] == "STT_SECTION" and isinstance(section, int):
-        name = raw[section].name  # type: ignore[attr-defined]
-    return Symbol(
-        name, section, int(entry["st_value"]), int(entry["st_size"]), str(info["type"]), str(info["bind"]),  # type: ignore[index]
-        str(other["visibility"]),
-    )  # fmt: skip
+def _symbols(elf: Any, table: Any, raw: list[Any]) -> tuple[Symbol, ...]:
+    """The symbol table, unpacked here: a listing with debug information keeps some 10,000 labels (gABI, "Symbol Table")."""
+    order = "<" if elf.little_endian else ">"
+    wide = elf.elfclass == 64
+    names = table.stringtable.data()
+    found = []
+    for fields in struct.iter_unpack(order + ("IBBHQQ" if wide else "IIIBBH"), table.data()):
+        name_at, info, other, index, value, size = fields if wide else (fields[0], *fields[3:], *fields[1:3])
+        kind = _TYPES.get(info & 15, str(info & 15))
+        section: int | str = _SPECIAL.get(index, index)
+        if index == _SHN_XINDEX:
+            raise Refused(OBJECT, "the object has more sections than are accepted")
+        name = names[name_at : names.index(b"\0", name_at)].decode("utf-8", "replace")
+        if kind == "STT_SECTION" and isinstance(section, int):
+            name = raw[section].name
+        found.append(
+            Symbol(name, section, value, size, kind, _BINDINGS.get(info >> 4, str(info >> 4)), _VISIBILITIES[other & 3])
+        )
+    return tuple(found)

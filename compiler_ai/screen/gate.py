@@ -11,13 +11,14 @@ from dataclasses import dataclass
 
 from compiler_ai.artifacts import Candidate, Rejection
 from compiler_ai.asm import listing as listing_model
-from compiler_ai.screen.assemble import Limits, assemble
+from compiler_ai.asm.function import Function
+from compiler_ai.sandbox.assemble import Limits, assemble
 from compiler_ai.sandbox.errors import AssembleError
 from compiler_ai.screen import code, elf, isa, object, text, unwind
 from compiler_ai.screen.decode import CODE, Decoder
 from compiler_ai.screen.layout import Overlay, Piece, SectionKey, View
 from compiler_ai.screen.rules import Bounds, Refused, UnitFacts
-from compiler_ai.toolchains.description import InstructionRules, Toolchain
+from compiler_ai.toolchains.description import Toolchain
 
 ASSEMBLE = "screen.assemble"
 _KEEP_LABELS = "--keep-locals"
@@ -166,7 +167,11 @@ class Screener:
 
     def _padding(self, key: SectionKey, piece: Piece, start: int, end: int) -> None:
         data = piece.section.data[start:end]
-        if end > start and data.strip(b"\0") and not all(map(self.decoder.is_padding, self.decoder.decode(data, start))):
+        if (
+            end > start
+            and data.strip(b"\0")
+            and not all(map(self.decoder.is_padding, self.decoder.decode(data, start)))
+        ):
             raise Refused(CODE, f"there is code in {key[0]} at {start:#x} that belongs to no function")
 
 
@@ -182,7 +187,10 @@ def _code_ranges(view: View, function: str) -> OwnCode:
         if not view.by_key[key].is_code or end > view.by_key[key].size_bytes:
             raise Refused(elf.OBJECT, f"'{name}' is not in code")
         if not symbol.size_bytes and name != function:
-            end = next((o for o in view.offsets[key] if o > offset and _starts_function(view, key, o)), len(view.by_key[key].data))
+            end = next(
+                (o for o in view.offsets[key] if o > offset and _starts_function(view, key, o)),
+                len(view.by_key[key].data),
+            )
         found.append((key, offset, end))
     if not found or found[0][2] <= found[0][1]:
         raise Refused(elf.OBJECT, f"'{function}' has no code")
@@ -205,7 +213,7 @@ def _table_targets(pieces: list[tuple[SectionKey, Piece]], code_sections: frozen
                 yield target, relocation.symbol.offset + relocation.addend - relative
 
 
-def _facts(baseline: listing_model.Function, view: View, listing: listing_model.Listing) -> UnitFacts:
+def _facts(baseline: Function, view: View, listing: listing_model.Listing) -> UnitFacts:
     own = {part.section.name for part in baseline.parts}
     keys: dict[bool, set[str]] = {True: set(), False: set()}
     for section in {section.directive: section for section in listing.sections}.values():
@@ -213,10 +221,22 @@ def _facts(baseline: listing_model.Function, view: View, listing: listing_model.
         keys[True].update({key} if section.name in own else ())
     for line in baseline.body_lines:
         key = text.section_key(line)
-        if key.startswith(".section ") and text.is_read_only(key.split(",")[0]) and "x" not in key.partition('"')[2].partition('"')[0]:
+        if (
+            key.startswith(".section ")
+            and text.is_read_only(key.split(",")[0])
+            and "x" not in key.partition('"')[2].partition('"')[0]
+        ):
             keys[False].add(key)
-    names = {symbol.name for symbol in view.contents.symbols if symbol.name and symbol.type not in ("STT_FILE", "STT_SECTION")}
-    exceptions = frozenset(" ".join(line.split()) for line in baseline.body_lines if line.lstrip().startswith((".cfi_personality", ".cfi_lsda", ".file\t", ".file ")))
+    names = {
+        symbol.name
+        for symbol in view.contents.symbols
+        if symbol.name and symbol.type not in ("STT_FILE", "STT_SECTION")
+    }
+    exceptions = frozenset(
+        " ".join(line.split())
+        for line in baseline.body_lines
+        if line.lstrip().startswith((".cfi_personality", ".cfi_lsda", ".file\t", ".file "))
+    )
     return UnitFacts(
         baseline.name, frozenset(names) | baseline.local_labels, baseline.local_labels, frozenset(keys[True]),
         frozenset(keys[False]), len(baseline.body), exceptions,

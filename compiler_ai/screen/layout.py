@@ -49,14 +49,18 @@ class View:
                 key = self.keys[symbol.section]
                 self.places[name] = (key, symbol.offset)
                 at[key][symbol.offset].add(name)
-        self.names_at = {key: {offset: frozenset(names) for offset, names in places.items()} for key, places in at.items()}
+        self.names_at = {
+            key: {offset: frozenset(names) for offset, names in places.items()} for key, places in at.items()
+        }
         self.offsets = {key: sorted({0, *at.get(key, ())}) for key in self.by_key}
 
     def pieces(self, key: SectionKey) -> list[Piece]:
         section, offsets = self.by_key[key], self.offsets[key]
         ends = [*offsets[1:], section.size_bytes]
         names = self.names_at.get(key, {})
-        return [Piece(section, start, end, names.get(start, frozenset())) for start, end in zip(offsets, ends, strict=True)]
+        return [
+            Piece(section, start, end, names.get(start, frozenset())) for start, end in zip(offsets, ends, strict=True)
+        ]
 
 
 class Overlay:
@@ -102,8 +106,7 @@ class Overlay:
         """The candidate's piece for a kept baseline piece. Raises Refused."""
         names = piece.names & self.common
         if not names:
-            first = self.candidate.pieces(key)[0]
-            return first
+            return self.candidate.pieces(key)[0]
         starts = {self.candidate.places[name][1] for name in names}
         if len(starts) != 1:
             raise Refused(OBJECT, f"{key[0]}: {min(names)} and what was at the same place have come apart")

@@ -6,6 +6,7 @@ relocation; unwind tables of other functions untouched. Sources: System V gABI c
 
 from __future__ import annotations
 
+import bisect
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -25,7 +26,9 @@ _MAX_SHIFT_ZEROS = 64
 def check_headers(shipped: ObjectFile, labelled: ObjectFile, baseline: ObjectFile, toolchain: Toolchain) -> None:
     """The object is of the right kind, and the copy with labels is the same code. Raises Refused."""
     if shipped.machine != toolchain.elf_machine or shipped.header != baseline.header:
-        raise Refused(OBJECT, f"the object is for {shipped.machine} {shipped.header}, the baseline's for {baseline.machine}")
+        raise Refused(
+            OBJECT, f"the object is for {shipped.machine} {shipped.header}, the baseline's for {baseline.machine}"
+        )
     for index, section in shipped.sections.items():
         twin = labelled.sections.get(index)
         if twin is None or (section.is_loaded and (section.name, section.data) != (twin.name, twin.data)):
@@ -43,8 +46,10 @@ def check_sections(baseline: View, candidate: View) -> None:
                 raise Refused(OBJECT, f"section {section.name} has other flags than the baseline's")
         elif section.type != "SHT_PROGBITS" or not _READ_ONLY_NAME.fullmatch(section.name) or section.is_code:
             raise Refused(OBJECT, f"the candidate adds section {section.name}")
-        if section.is_writable and not section.name.startswith(".data.rel.ro") and (
-            old is None or section.size_bytes != old.size_bytes
+        if (
+            section.is_writable
+            and not section.name.startswith(".data.rel.ro")
+            and (old is None or section.size_bytes != old.size_bytes)
         ):
             raise Refused(OBJECT, f"writable section {section.name} has another size than the baseline's")
     for key, section in baseline.by_key.items():
@@ -93,7 +98,9 @@ def _attributes(symbol: Symbol, contents: ObjectFile) -> tuple[str, ...]:
     return (symbol.type, symbol.binding, symbol.visibility, section)
 
 
-def compare(overlay: Overlay, own_code: Iterable[tuple[SectionKey, int, int]], decoder: Any) -> list[tuple[SectionKey, Piece]]:
+def compare(
+    overlay: Overlay, own_code: Iterable[tuple[SectionKey, int, int]], decoder: Any
+) -> list[tuple[SectionKey, Piece]]:
     """Compare every kept piece; return the candidate's own pieces (its code, tables and constants). Raises Refused."""
     ranges = list(own_code)
     matched: set[tuple[SectionKey, int]] = set()
@@ -114,7 +121,9 @@ def compare(overlay: Overlay, own_code: Iterable[tuple[SectionKey, int, int]], d
     own = []
     for key, section in overlay.candidate.by_key.items():
         if section.is_loaded and section.name != _UNWIND_SECTION:
-            own += [(key, p) for p in overlay.candidate.pieces(key) if (key, p.start) not in matched and p.end > p.start]
+            own += [
+                (key, p) for p in overlay.candidate.pieces(key) if (key, p.start) not in matched and p.end > p.start
+            ]
     for key, piece in own:
         if piece.section.is_writable and not piece.section.name.startswith(".data.rel.ro"):
             raise Refused(OBJECT, f"the candidate adds {piece.end - piece.start} bytes to {key[0]}")
@@ -137,7 +146,11 @@ def _compare_piece(overlay: Overlay, key: SectionKey, old: Piece, new: Piece, de
 
 
 def relocations_in(piece: Piece) -> list[Relocation]:
-    return [relocation for relocation in piece.section.relocations if piece.start <= relocation.offset < piece.end]
+    """The relocations of fields that begin in `piece`."""
+    entries = piece.section.relocations
+    first = bisect.bisect_left(entries, piece.start, key=lambda entry: entry.offset)
+    last = bisect.bisect_left(entries, piece.end, key=lambda entry: entry.offset)
+    return list(entries[first:last])
 
 
 def _same_data(old: Piece, new: Piece) -> bool:
@@ -167,9 +180,13 @@ def _same_target(overlay: Overlay, piece: Piece, old: Relocation, new: Relocatio
     return any(new.addend + bias in overlay.positions(key, old.addend + bias) for bias in biases)
 
 
-def check_relocation_types(pieces: Iterable[tuple[SectionKey, Piece]], baseline: ObjectFile, toolchain: Toolchain) -> None:
+def check_relocation_types(
+    pieces: Iterable[tuple[SectionKey, Piece]], baseline: ObjectFile, toolchain: Toolchain
+) -> None:
     """Relocations of the candidate's own code and data are of accepted types, or of types the unit has. Raises Refused."""
-    accepted = toolchain.relocations | {r.type for section in baseline.sections.values() if section.is_code for r in section.relocations}
+    accepted = toolchain.relocations | {
+        r.type for section in baseline.sections.values() if section.is_code for r in section.relocations
+    }
     for key, piece in pieces:
         for relocation in relocations_in(piece):
             if relocation.type not in accepted:

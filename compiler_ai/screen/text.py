@@ -16,16 +16,20 @@ from compiler_ai.screen.statements import TEXT, Statement, cut
 from compiler_ai.toolchains.description import Toolchain
 
 _READ_ONLY = re.compile(
-    r'\.section\s+\.(?:rodata(?:\.[\w.$]+)?|data\.rel\.ro(?:\.local)?(?:\.[\w.$]+)?)'
+    r"\.section\s+\.(?:rodata(?:\.[\w.$]+)?|data\.rel\.ro(?:\.local)?(?:\.[\w.$]+)?)"
     r'(?:,"[aMSw]{1,4}"(?:,@progbits(?:,(?:1|2|4|8|16|32|64))?)?)?'
 )
 _SECTION_WORDS = frozenset({".section", ".text", ".previous"})
 _MNEMONIC = re.compile(r"(?:\{(?:vex|vex2|vex3|evex)\}\s*)?[a-z][a-z0-9]*(?:\.s|,p[nt])?")
-_PREFIXES = frozenset("rep repe repz repne repnz lock notrack bnd data16 xacquire xrelease".split())
+_PREFIXES = frozenset(
+    ["rep", "repe", "repz", "repne", "repnz", "lock", "notrack", "bnd", "data16", "xacquire", "xrelease"]
+)
 _OPERANDS = re.compile(r"[\w.$%(),*+\-@{}: ]*")
 _SYMBOL = re.compile(r"(?<![\w.$%@{])([A-Za-z_.][\w.$]*)(@[A-Za-z]+)?")
 _DECORATION = re.compile(r"\{(?:%k[0-7]|z|1to(?:2|4|8|16|32)|sae|r[nduz]-sae)\}")
-_RELOCATION_OPERATORS = frozenset({"@PLT", "@GOTPCREL", "@GOTTPOFF", "@gottpoff", "@TPOFF", "@tpoff", "@GOTOFF", "@GOT", "@GOTPCRELX"})
+_RELOCATION_OPERATORS = frozenset(
+    {"@PLT", "@GOTPCREL", "@GOTTPOFF", "@gottpoff", "@TPOFF", "@tpoff", "@GOTOFF", "@GOT", "@GOTPCRELX"}
+)
 _LOCAL = re.compile(r"\.L[\w.$]+")
 _EXTRA_NAME = re.compile(r"[A-Za-z_][\w.$]*\.aicc[\w.$]*")
 
@@ -83,7 +87,7 @@ def _statement(statement: Statement, state: _State, unit: UnitFacts, bounds: Bou
     if statement.kind == "label":
         _label(statement, state, unit, in_extra)
     elif statement.kind == "directive":
-        _directive(statement, state, unit, bounds, in_extra)
+        _directive(statement, state, unit, bounds)
     elif state.section != "code":
         raise Refused(TEXT, f"line {statement.line} has an instruction outside of code: {statement.text[:80]}")
     else:
@@ -136,7 +140,7 @@ def section_key(statement_text: str) -> str:
     return re.sub(r"\s*,\s*", ",", re.sub(r"\s+", " ", statement_text.strip()))
 
 
-def _directive(statement: Statement, state: _State, unit: UnitFacts, bounds: Bounds, in_extra: bool) -> None:
+def _directive(statement: Statement, state: _State, unit: UnitFacts, bounds: Bounds) -> None:
     word = statement.word
     if word in _SECTION_WORDS:
         _section(statement, state, unit)
@@ -154,8 +158,10 @@ def _directive(statement: Statement, state: _State, unit: UnitFacts, bounds: Bou
         state.frames = 1
     elif word == ".cfi_endproc" and not statement.rest and state.section == "code" and state.frames:
         state.frames = 0
-    elif statement.text in unit.exception_lines or (state.frames and is_unwind(statement)) or (
-        state.section == "code" and is_inert_in_code(statement)
+    elif (
+        statement.text in unit.exception_lines
+        or (state.frames and is_unwind(statement))
+        or (state.section == "code" and is_inert_in_code(statement))
     ):
         return
     else:
@@ -201,16 +207,24 @@ def _attribute(statement: Statement, state: _State, unit: UnitFacts) -> None:
     if statement.word == ".type":
         match = re.fullmatch(r"([\w.$]+)\s*,\s*@(function|object)", statement.rest)
     else:
-        match = re.fullmatch(r"([\w.$]+)\s*,\s*(?:\d{1,7}|\.\s*-\s*([\w.$]+)|\.L[\w.$]+\s*-\s*([\w.$]+))", statement.rest)
+        match = re.fullmatch(
+            r"([\w.$]+)\s*,\s*(?:\d{1,7}|\.\s*-\s*([\w.$]+)|\.L[\w.$]+\s*-\s*([\w.$]+))", statement.rest
+        )
         if match and any(name not in (None, match[1]) for name in match.groups()[1:]):
             match = None
     if match is None:
         raise Refused(TEXT, f"line {statement.line} is not accepted: {statement.text[:80]}")
     name = match[1]
     if name in unit.symbols and name not in unit.inside:
-        raise Refused(TEXT, f"line {statement.line} changes '{name}', which is not the candidate's: {statement.text[:80]}")
-    if name == unit.function or not (_LOCAL.fullmatch(name) or _EXTRA_NAME.fullmatch(name) or name == f"{unit.function}.cold"):
-        raise Refused(TEXT, f"line {statement.line} changes '{name}', which is not the candidate's: {statement.text[:80]}")
+        raise Refused(
+            TEXT, f"line {statement.line} changes '{name}', which is not the candidate's: {statement.text[:80]}"
+        )
+    if name == unit.function or not (
+        _LOCAL.fullmatch(name) or _EXTRA_NAME.fullmatch(name) or name == f"{unit.function}.cold"
+    ):
+        raise Refused(
+            TEXT, f"line {statement.line} changes '{name}', which is not the candidate's: {statement.text[:80]}"
+        )
     state.used.setdefault(name, statement.line)
 
 

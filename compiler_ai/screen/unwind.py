@@ -59,7 +59,9 @@ def frames(view: View) -> dict[Place, Frame]:
     return found
 
 
-def check_unwind(overlay: Overlay, own: list[tuple[SectionKey, int, int]], old_own: list[tuple[SectionKey, int, int]]) -> None:
+def check_unwind(
+    overlay: Overlay, own: list[tuple[SectionKey, int, int]], old_own: list[tuple[SectionKey, int, int]]
+) -> None:
     """`own` and `old_own` are the function's code ranges in the candidate's and the baseline's object. Raises Refused."""
     before, after = frames(overlay.baseline), frames(overlay.candidate)
     remaining = dict(after)

@@ -141,7 +141,9 @@ def _cmp_to_test(line: str, _: random.Random) -> str:
 
 
 def _unconditional_move(line: str, _: random.Random) -> str:
-    return re.sub(r"^(\s+)cmov\w+?(\s+%r\w+, %r\w+)", r"\1movq\2", re.sub(r"^(\s+)cmov\w+?(\s+%e\w+, %e\w+)", r"\1movl\2", line))
+    return re.sub(
+        r"^(\s+)cmov\w+?(\s+%r\w+, %r\w+)", r"\1movq\2", re.sub(r"^(\s+)cmov\w+?(\s+%e\w+, %e\w+)", r"\1movl\2", line)
+    )
 
 
 def _loop_once(line: str, _: random.Random) -> str:
@@ -195,16 +197,20 @@ def _twice(lines: Lines, site: int, _: random.Random) -> Lines:
 
 
 def _is_repeatable(lines: Lines, site: int) -> bool:
-    return _word(lines, site).startswith(("add", "sub", "shl", "sal", "shr", "inc", "dec", "neg", "imul", "not", "padd", "psub")) and (
-        "sp" not in lines[site]
-    )
+    return _word(lines, site).startswith(
+        ("add", "sub", "shl", "sal", "shr", "inc", "dec", "neg", "imul", "not", "padd", "psub")
+    ) and ("sp" not in lines[site])
 
 
 def _swaps_next(lines: Lines, site: int) -> bool:
     following = lines[site + 1] if site + 1 < len(lines) else ""
     target = lines[site].rsplit(",", 1)[-1].strip()
-    return _is_plain(lines, site) and target.startswith("%") and target in following and following.startswith("\t") and (
-        following.split()[0].startswith(("mov", "add", "sub", "and", "or", "xor", "lea", "imul", "sh"))
+    return (
+        _is_plain(lines, site)
+        and target.startswith("%")
+        and target in following
+        and following.startswith("\t")
+        and (following.split()[0].startswith(("mov", "add", "sub", "and", "or", "xor", "lea", "imul", "sh")))
     )
 
 
@@ -217,9 +223,9 @@ def _is_return(lines: Lines, site: int) -> bool:
 
 
 def _is_first(lines: Lines, site: int) -> bool:
-    return not any(line.startswith("\t") and not line.lstrip().startswith((".", "endbr", "#")) for line in lines[:site]) and (
-        _word(lines, site) != "endbr64"
-    )
+    return not any(
+        line.startswith("\t") and not line.lstrip().startswith((".", "endbr", "#")) for line in lines[:site]
+    ) and (_word(lines, site) != "endbr64")
 
 
 def _before(kind: str, where: Callable[[Lines, int], bool], text: str, only_proof: bool = False) -> Fault:
@@ -233,7 +239,11 @@ def _before(kind: str, where: Callable[[Lines, int], bool], text: str, only_proo
 
 
 def _stores(lines: Lines, site: int) -> bool:
-    return re.match(r"\s+mov\w*\s+[%$][^,]+, -?\d*\(%\w+", lines[site]) is not None and "sp" not in lines[site] and "bp" not in lines[site]
+    return (
+        re.match(r"\s+mov\w*\s+[%$][^,]+, -?\d*\(%\w+", lines[site]) is not None
+        and "sp" not in lines[site]
+        and "bp" not in lines[site]
+    )
 
 
 def _store_beyond(distance: int) -> Callable[[Lines, int, random.Random], Lines]:
@@ -250,7 +260,14 @@ def _same_value(lines: Lines, site: int, _: random.Random) -> Lines:
     match = _MEMORY.search(lines[site])
     assert match is not None
     place = f"{int(match[1] or 0) + 64}({match[2]}{match[3] or ''})"
-    return [*lines[: site + 1], "\tpushq\t%r11", f"\tmovb\t{place}, %r11b", f"\tmovb\t%r11b, {place}", "\tpopq\t%r11", *lines[site + 1 :]]
+    return [
+        *lines[: site + 1],
+        "\tpushq\t%r11",
+        f"\tmovb\t{place}, %r11b",
+        f"\tmovb\t%r11b, {place}",
+        "\tpopq\t%r11",
+        *lines[site + 1 :],
+    ]
 
 
 INSERTED = (

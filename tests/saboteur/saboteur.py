@@ -20,6 +20,7 @@ from faults import INSERTED, REWRITTEN, WHOLE, Fault
 
 from compiler_ai.artifacts import Baseline, Candidate, Rejection
 from compiler_ai.asm import listing as listing_model
+from compiler_ai.asm.function import Function
 from compiler_ai.proposers.base import ProposalContext
 
 _BOOKKEEPING = re.compile(r"\s*(\.loc\b|\.file\b|\.L(VL|FB|FE|FSB|BB|BE|FSE|COLDB|COLDE|HOTB|HOTE)\w*:|#)")
@@ -40,7 +41,7 @@ def kinds() -> tuple[str, ...]:
     return tuple(fault.kind for fault in (*REWRITTEN, *INSERTED, *WHOLE))
 
 
-def plain_body(function: listing_model.Function) -> list[str]:
+def plain_body(function: Function) -> list[str]:
     """The body's lines without debug information, local labels renamed so that none clashes with one that has to stay."""
     text = "".join(line if line.endswith("\n") else line + "\n" for line in function.body_lines)
     lines = [line for line in text.splitlines() if not _BOOKKEEPING.match(line)]
@@ -57,7 +58,9 @@ def mutants(listing: listing_model.Listing, function: str, seed: int, per_kind: 
     seen = {"\n".join(lines)}
     for fault in (*REWRITTEN, *INSERTED, *WHOLE):
         generator = random.Random(f"{seed}/{function}/{fault.kind}")
-        sites = [number for number, line in enumerate(lines) if _INSTRUCTION.match(line) and fault.applies(lines, number)]
+        sites = [
+            number for number, line in enumerate(lines) if _INSTRUCTION.match(line) and fault.applies(lines, number)
+        ]
         generator.shuffle(sites)
         made = 0
         for site in sites:
@@ -89,4 +92,14 @@ def plugin_init(context: Any, args: Mapping[str, str]) -> None:
     context.register_proposer(SaboteurProposer(int(args.get("seed", "0")), int(args.get("per_kind", "2"))))
 
 
-__all__ = ["Callable", "Fault", "Mutant", "SaboteurProposer", "kinds", "mutants", "plain_body", "plugin_init", "replace"]
+__all__ = [
+    "Callable",
+    "Fault",
+    "Mutant",
+    "SaboteurProposer",
+    "kinds",
+    "mutants",
+    "plain_body",
+    "plugin_init",
+    "replace",
+]

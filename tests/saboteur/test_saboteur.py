@@ -12,13 +12,13 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 import saboteur
+from compiler_ai.toolchains.x86_64 import X86_64
 
 from compiler_ai.asm import listing, splice
 from compiler_ai.asm.function import Function
 from compiler_ai.passmanager import PassManager
 from compiler_ai.plugin import PluginContext, load_all
 from compiler_ai.screen.gate import Screener
-from compiler_ai.toolchains.x86_64 import X86_64
 
 ROOT = Path(__file__).resolve().parents[2]
 KERNELS = ("bytes", "integers", "numeric")
@@ -95,7 +95,18 @@ def test_the_plugin_registers_its_proposer() -> None:
 @pytest.mark.full
 def test_hostile_bodies_of_real_programs_do_not_pass_the_screen(tmp_path: Path) -> None:
     """xxHash and LZ4 as their Python bindings ship them: at least 500 mutants."""
-    command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", ":all:", "xxhash==3.4.1", "lz4==4.3.3"]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "-q",
+        "--no-deps",
+        "--no-binary",
+        ":all:",
+        "xxhash==3.4.1",
+        "lz4==4.3.3",
+    ]
     subprocess.run(command, cwd=tmp_path, check=True, timeout=300)
     for archive in tmp_path.glob("*.tar.gz"):
         subprocess.run(["tar", "xzf", archive.name], cwd=tmp_path, check=True)

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from compiler_ai.toolchains.x86_64 import X86_64
 
 from compiler_ai.artifacts import Candidate
 from compiler_ai.asm import listing, splice
+from compiler_ai.sandbox.assemble import Limits
 from compiler_ai.screen.gate import Screener
-from compiler_ai.toolchains.x86_64 import X86_64
 
 HERE = Path(__file__).parent
 FUNCTION = "target"
@@ -42,7 +43,7 @@ def unit_text() -> str:
 
 @pytest.fixture(scope="module")
 def screener(unit_text: str) -> Screener:
-    return Screener(unit_text, FUNCTION, X86_64, ("as", "--64"), features=())
+    return Screener(unit_text, FUNCTION, X86_64, ("as", "--64"), features=(), limits=Limits(cpu_s=3))
 
 
 def spliced(unit_text: str, candidate: Candidate) -> str:
@@ -77,7 +78,9 @@ def test_the_body_the_attacks_are_built_on_passes(unit_text: str, screener: Scre
     assert result.object_bytes.startswith(b"\x7fELF")
 
 
-@pytest.mark.parametrize("body", ["\tnop\n" * 100_001, "\tnop\n" * 1_000_000, ".Lx:" * 1_000_000, "\t.p2align 6\n" * 90_000])
+@pytest.mark.parametrize(
+    "body", ["\tnop\n" * 100_001, "\tnop\n" * 1_000_000, ".Lx:" * 1_000_000, "\t.p2align 6\n" * 90_000]
+)
 def test_a_flood_is_refused_before_anything_is_assembled(body: str, screener: Screener) -> None:
     result = screener.screen(Candidate(FUNCTION, body), "this would not assemble")
     assert result.rejection is not None
@@ -101,7 +104,7 @@ def test_a_candidate_for_another_function_is_refused(unit_text: str, screener: S
 
 def test_a_static_callee_and_constants_that_a_body_brings_along_pass(unit_text: str, screener: Screener) -> None:
     attack = read_attack(HERE / "attacks" / "callee_syscall.s")
-    constants = "\t.section\t.rodata.cst4,\"aM\",@progbits,4\n\t.align 4\n.Lconstant:\n\t.long 7\n"
+    constants = '\t.section\t.rodata.cst4,"aM",@progbits,4\n\t.align 4\n.Lconstant:\n\t.long 7\n'
     body = attack.body.replace("\tcall gadget", "\taddl .Lconstant(%rip), %eax\n\tcall gadget")
     candidate = Candidate(FUNCTION, body, attack.extra.replace("\tsyscall\n", "\tincl %eax\n") + constants)
     assert screener.screen(candidate, spliced(unit_text, candidate)).rejection is None
