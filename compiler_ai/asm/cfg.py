@@ -120,7 +120,7 @@ def dominators(graph: nx.DiGraph[BasicBlock]) -> dict[BasicBlock, BasicBlock]:
 
 def unreachable(graph: nx.DiGraph[BasicBlock]) -> frozenset[BasicBlock]:
     first = entry(graph)
-    reached: set[BasicBlock] = nx.descendants(graph, first)  # type: ignore[arg-type]  # its stub takes only object nodes
+    reached: set[BasicBlock] = nx.descendants(graph, first)
     return frozenset(graph) - reached - {first}
 
 

@@ -49,8 +49,8 @@ class LockFile:
     version: int | None = FORMAT_VERSION
 
 
-def parse(text: str) -> LockFile:
-    """Never raises; whatever cannot be read is a problem. Entries are given only for a version that is understood."""
+def parse(text: str, key: str = "") -> LockFile:
+    """Never raises; whatever cannot be read is a problem. With `key`, only tables that mention it are read: apply mode is quick. Entries are given only for a version that is understood."""
     text = text.replace("\r\n", "\n")
     version = version_of(text)
     if version != FORMAT_VERSION:
@@ -65,6 +65,9 @@ def parse(text: str) -> LockFile:
     entries: dict[str, Entry] = {}
     for table in tables:
         line += 1
+        if key not in table:
+            line += table.count("\n") + 1
+            continue
         entry, problem = _entry(table)
         if entry is None:
             problems.append(f"lock.toml line {line}: {problem}; this entry is ignored")

@@ -35,7 +35,7 @@ class Store:
         self._project = Path(project_dir)
         self._directory = self._project / "store"
         self._lock = self._project / "store.lock"
-        self._read: tuple[tuple[int, int, int], LockFile] | None = None
+        self._read: tuple[tuple[str, int, int, int], LockFile] | None = None
 
     def entries(self) -> tuple[Entry, ...]:
         """All entries that lock.toml lists intactly; whether their files are, `load` and `verify` tell."""
@@ -67,7 +67,7 @@ class Store:
         Entries that cannot be loaded are passed over.
         """
         found: list[Rewrite] = []
-        for entry in self.entries():
+        for entry in self._lock_file(baseline_key).entries:
             if entry.key != baseline_key or (function is not None and entry.function != function):
                 continue
             if features is not None and not set(entry.features) <= set(features):
@@ -131,14 +131,14 @@ class Store:
                 problems.append(f"{path.name}: not in lock.toml, so not used; left by an interrupted write or a merge")
         return problems
 
-    def _lock_file(self) -> LockFile:
+    def _lock_file(self, key: str = "") -> LockFile:
         path = self._directory / LOCK_NAME
         try:
             with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
                 status = os.fstat(file.fileno())
-                identity = (status.st_ino, status.st_mtime_ns, status.st_size)
+                identity = (key, status.st_ino, status.st_mtime_ns, status.st_size)
                 if self._read is None or self._read[0] != identity:
-                    self._read = identity, lockfile.parse(file.read())
+                    self._read = identity, lockfile.parse(file.read(), key)
         except FileNotFoundError:
             return LockFile((), ())
         except OSError as error:
