@@ -1,0 +1,187 @@
+"""Which bytes a traced run reads and writes, from its steps and the instructions' operands.
+
+Source: Intel SDM volume 2 for what string, stack and masked instructions access; capstone for explicit operands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import capstone
+from capstone import x86_const as x86
+
+from compiler_ai.sandbox.process import Trace
+from compiler_ai.sandbox.state import GENERAL
+
+_MASK = 0xFFFFFFFFFFFFFFFF
+_STRING_BYTES = {"b": 1, "w": 2, "d": 4, "q": 8}
+_NO_ACCESS = ("lea", "nop", "prefetch", "endbr", "clflush", "clwb")
+
+
+@dataclass(frozen=True)
+class _Operand:
+    base: int  # index into GENERAL, -1 for none, -2 for rip
+    index: int
+    scale: int
+    displacement: int
+    size_bytes: int
+    reads: bool
+    writes: bool
+    segment: int  # 0 none, 1 fs, 2 gs
+
+
+@dataclass(frozen=True)
+class _Decoded:
+    operands: tuple[_Operand, ...]
+    push_bytes: int = 0
+    pop_bytes: int = 0
+    string: str = ""  # such as "movsb", "rep stosq"
+    next_offset: int = 0
+    unknown: bool = False
+
+
+@dataclass
+class Accesses:
+    """Half-open byte ranges by kind. `uncertain` when some access could not be computed (gathers, masked stores)."""
+
+    reads: set[tuple[int, int]] = field(default_factory=set)
+    writes: set[tuple[int, int]] = field(default_factory=set)
+    lowest_stack: int = 0
+    uncertain: str = ""
+    rips: set[int] = field(default_factory=set)
+
+    def bytes_written(self) -> set[int]:
+        return {byte for start, end in self.writes for byte in range(start, end)}
+
+    def bytes_read(self) -> set[int]:
+        return {byte for start, end in self.reads for byte in range(start, end)}
+
+
+class Decoder:
+    """Decodes each address once; `code` gives up to 16 bytes of code at an address."""
+
+    def __init__(self, code: Callable[[int], bytes], fs_base: int, gs_base: int) -> None:
+        self._code = code
+        self._bases = (0, fs_base, gs_base)
+        self._capstone = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
+        self._capstone.detail = True
+        self._known: dict[int, _Decoded] = {}
+
+    def accesses(self, trace: Trace) -> Accesses:
+        """Everything the traced run accessed."""
+        found = Accesses()
+        view = memoryview(trace.data).cast("Q")
+        reads, writes = found.reads, found.writes
+        known = self._known
+        lowest = _MASK
+        for at in range(0, len(view), 18):
+            rip = view[at]
+            decoded = known.get(rip)
+            if decoded is None:
+                decoded = self._decode(rip)
+                found.rips.add(rip)
+            stack = view[at + 6]
+            if stack < lowest:
+                lowest = stack
+            if decoded.unknown:
+                found.uncertain = f"the instruction at {rip:#x}"
+            for operand in decoded.operands:
+                address = operand.displacement + self._bases[operand.segment]
+                if operand.base >= 0:
+                    address += view[at + 2 + operand.base]
+                if operand.index >= 0:
+                    address += view[at + 2 + operand.index] * operand.scale
+                address &= _MASK
+                span = (address, address + operand.size_bytes)
+                if operand.reads:
+                    reads.add(span)
+                if operand.writes:
+                    writes.add(span)
+            if decoded.push_bytes:
+                writes.add((stack - decoded.push_bytes, stack))
+                lowest = min(lowest, stack - decoded.push_bytes)
+            if decoded.pop_bytes:
+                reads.add((stack, stack + decoded.pop_bytes))
+            if decoded.string:
+                self._string(decoded, view, at, found)
+        found.lowest_stack = lowest
+        found.rips = set(known)
+        return found
+
+    def _string(self, decoded: _Decoded, view: Any, at: int, found: Accesses) -> None:
+        """One iteration: single-stepping stops after each iteration of a repeated string instruction."""
+        name = decoded.string
+        size = _STRING_BYTES[name[-1]]
+        if name.startswith("rep") and view[at + 2 + 1] == 0:
+            return
+        plain = name.rpartition(" ")[2]
+        source, target = view[at + 2 + 6], view[at + 2 + 7]
+        if plain.startswith(("movs", "lods", "cmps")):
+            found.reads.add((source, source + size))
+        if plain.startswith(("cmps", "scas")):
+            found.reads.add((target, target + size))
+        if plain.startswith(("movs", "stos")):
+            found.writes.add((target, target + size))
+
+    def _decode(self, rip: int) -> _Decoded:
+        decoded = self._decoded(rip)
+        self._known[rip] = decoded
+        return decoded
+
+    def _decoded(self, rip: int) -> _Decoded:
+        instruction = next(self._capstone.disasm(self._code(rip), rip, 1), None)
+        if instruction is None:
+            return _Decoded((), unknown=True)
+        name = instruction.mnemonic
+        plain = name.rpartition(" ")[2]
+        if plain[:4] in ("movs", "stos", "lods", "scas", "cmps") and plain[-1] in _STRING_BYTES and len(plain) == 5:
+            if not any(operand.type == x86.X86_OP_REG and operand.reg >= x86.X86_REG_XMM0 and operand.reg <= x86.X86_REG_XMM31 for operand in instruction.operands):
+                return _Decoded((), string=name)
+        if plain.startswith(_NO_ACCESS):
+            return _Decoded(())
+        operands, unknown = [], False
+        for operand in instruction.operands:
+            if operand.type != x86.X86_OP_MEM:
+                continue
+            described = self._operand(instruction, operand)
+            if described is None:
+                unknown = True
+            else:
+                operands.append(described)
+        masked = plain.startswith(("vmaskmov", "vpmaskmov", "maskmov", "vpcompress", "vcompress"))
+        if masked or (operands and any(self._is_mask(instruction, o) for o in instruction.operands)):
+            unknown = True
+        push = 8 if plain in ("push", "call", "pushfq") else 0
+        pop = 8 if plain in ("pop", "ret", "popfq", "leave") else 0
+        return _Decoded(tuple(operands), push, pop, unknown=unknown)
+
+    def _is_mask(self, instruction: Any, operand: Any) -> bool:
+        return bool(
+            operand.type == x86.X86_OP_REG
+            and x86.X86_REG_K0 <= operand.reg <= x86.X86_REG_K7
+            and not instruction.mnemonic.startswith("k")
+        )
+
+    def _operand(self, instruction: Any, operand: Any) -> _Operand | None:
+        memory = operand.mem
+        base = _number(instruction.reg_name(memory.base)) if memory.base else -1
+        index = _number(instruction.reg_name(memory.index)) if memory.index else -1
+        displacement = memory.disp
+        if memory.base == x86.X86_REG_RIP:
+            base, displacement = -1, displacement + instruction.address + instruction.size
+        elif base is None or index is None:
+            return None  # a gather's vector index, or 32-bit addressing
+        segment = {x86.X86_REG_FS: 1, x86.X86_REG_GS: 2}.get(memory.segment, 0)
+        access = operand.access
+        reads, writes = bool(access & capstone.CS_AC_READ), bool(access & capstone.CS_AC_WRITE)
+        if not (reads or writes):
+            reads = True
+        return _Operand(base, -1 if index is None else index, memory.scale, displacement, operand.size, reads, writes, segment)
+
+
+def _number(name: str | None) -> int | None:
+    if name in GENERAL:
+        return GENERAL.index(name)
+    return -1 if name in (None, "", "riz", "eiz") else None

@@ -1,0 +1,168 @@
+"""Whether two runs from the same entry state ended alike, by the ABI and by memory (docs/ARCHITECTURE.md, "the same")."""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Callable
+
+from compiler_ai.sandbox.pages import PAGE_BYTES, page_floor
+from compiler_ai.sandbox.process import Outcome, OutcomeKind
+from compiler_ai.sandbox.state import Registers, XStateLayout, mxcsr, x87
+from compiler_ai.verify.prototype import Prototype, Type
+
+_CALLEE_SAVED = ("rbx", "rbp", "r12", "r13", "r14", "r15")
+_DIRECTION_FLAG = 0x400
+_MXCSR_CONTROL = 0xFFC0
+_DEAD_REACH_BYTES = 8 << 20
+
+
+def breaks_abi(outcome: Outcome, entry: Registers) -> str:
+    """What an outcome does that no function may: "" for a clean return. For the baseline this invalidates the test."""
+    if outcome.kind is not OutcomeKind.RETURNED:
+        return describe_end(outcome)
+    after = outcome.registers
+    for name in _CALLEE_SAVED:
+        if after[name] != entry[name]:
+            return f"callee-saved {name} is {after[name]:#x} at the end, {entry[name]:#x} at entry"
+    if after["rsp"] != entry["rsp"] + 8:
+        return f"rsp is off by {after['rsp'] - entry['rsp'] - 8} bytes at the end"
+    if after.rflags & _DIRECTION_FLAG:
+        return "the direction flag is set at the end"
+    if entry.xstate and (mxcsr(after.xstate) ^ mxcsr(entry.xstate)) & _MXCSR_CONTROL:
+        return f"MXCSR control bits are {mxcsr(after.xstate) & _MXCSR_CONTROL:#x} at the end"
+    return ""
+
+
+def describe_end(outcome: Outcome) -> str:
+    if outcome.kind is OutcomeKind.FAULT:
+        return f"signal {outcome.signal} at {outcome.rip:#x}, address {outcome.fault_address:#x}"
+    return {
+        OutcomeKind.TIMEOUT: "it does not end in time",
+        OutcomeKind.SYSCALL: "it makes a system call",
+        OutcomeKind.MAX_STEPS: "it takes too many steps",
+    }.get(outcome.kind, outcome.kind.value)
+
+
+def difference(
+    baseline: Outcome,
+    candidate: Outcome,
+    entry: Registers,
+    prototype: Prototype | None,
+    layout: XStateLayout,
+    initial: Callable[[int], bytes],
+    preserved: frozenset[str],
+) -> str:
+    """The first difference that a caller could see, in words, or "".
+
+    `initial(page address)` gives a page's bytes at the start; `preserved` are call-clobbered registers that in-unit callers rely on.
+    """
+    broken = breaks_abi(candidate, entry)
+    if broken:
+        return broken
+    return (
+        _returns(baseline, candidate, prototype, layout)
+        or _preserved(baseline, candidate, preserved, layout)
+        or _x87(baseline, candidate, prototype)
+        or _memory(baseline, candidate, entry["rsp"], initial)
+    )
+
+
+def _returns(baseline: Outcome, candidate: Outcome, prototype: Prototype | None, layout: XStateLayout) -> str:
+    kind = prototype.returns if prototype is not None else Type("unknown", 16)
+    b, c = baseline.registers, candidate.registers
+    if kind.kind == "void":
+        return ""
+    if kind.kind in ("integer", "pointer") and kind.size_bytes <= 8:
+        mask = (1 << 8 * max(1, kind.size_bytes)) - 1
+        if (b["rax"] ^ c["rax"]) & mask:
+            return f"it returns {c['rax'] & mask:#x} instead of {b['rax'] & mask:#x}"
+        return ""
+    if kind.kind == "float" and kind.size_bytes <= 8:
+        mine, theirs = (layout.vector(o.xstate, 0)[: kind.size_bytes] for o in (candidate, baseline))
+        if mine != theirs and not _both_nan(mine, theirs):
+            return f"it returns {_float(mine)} instead of {_float(theirs)}"
+        return ""
+    if kind.kind == "float":
+        return ""  # long double is in ST0, which _x87 compares
+    if kind.kind == "integer":
+        return _general(b, c, ("rax", "rdx"))
+    if kind.kind == "aggregate" and kind.size_bytes > 16:
+        return _general(b, c, ("rax",))
+    return _general(b, c, ("rax", "rdx")) or _vectors(baseline, candidate, layout, (0, 1), 16)
+
+
+def _general(b: Registers, c: Registers, names: tuple[str, ...]) -> str:
+    for name in names:
+        if b[name] != c[name]:
+            return f"{name} is {c[name]:#x} instead of {b[name]:#x}"
+    return ""
+
+
+def _vectors(baseline: Outcome, candidate: Outcome, layout: XStateLayout, numbers: tuple[int, ...], size: int) -> str:
+    for number in numbers:
+        mine, theirs = (layout.vector(o.xstate, number)[:size] for o in (candidate, baseline))
+        if mine != theirs:
+            return f"xmm{number} is {mine.hex()} instead of {theirs.hex()}"
+    return ""
+
+
+def _preserved(baseline: Outcome, candidate: Outcome, preserved: frozenset[str], layout: XStateLayout) -> str:
+    for name in sorted(preserved):
+        if name.startswith(("xmm", "ymm", "zmm")):
+            found = _vectors(baseline, candidate, layout, (int(name[3:]),), 64)
+        elif name.startswith("k"):
+            number = int(name[1:])
+            same = layout.mask(baseline.xstate, number) == layout.mask(candidate.xstate, number)
+            found = "" if same else f"{name} differs"
+        else:
+            found = _general(baseline.registers, candidate.registers, (name,))
+        if found:
+            return f"callers in the unit rely on {name} across the call: {found}"
+    return ""
+
+
+def _x87(baseline: Outcome, candidate: Outcome, prototype: Prototype | None) -> str:
+    b, c = x87(baseline.xstate), x87(candidate.xstate)
+    if b.control != c.control:
+        return f"the x87 control word is {c.control:#x} instead of {b.control:#x}"
+    if bin(b.tags).count("1") != bin(c.tags).count("1"):
+        return "the x87 stack is left at another depth"
+    if b.tags and (prototype is None or prototype.returns.kind in ("float", "complex", "unknown")) and b.stack[0] != c.stack[0]:
+        return "the x87 result differs"
+    return ""
+
+
+def _memory(baseline: Outcome, candidate: Outcome, stack_pointer: int, initial: Callable[[int], bytes]) -> str:
+    for page in sorted(set(baseline.changed) | set(candidate.changed)):
+        theirs = baseline.changed.get(page)
+        mine = candidate.changed.get(page)
+        theirs = initial(page) if theirs is None else theirs
+        mine = initial(page) if mine is None else mine
+        if mine == theirs:
+            continue
+        for at in range(PAGE_BYTES):
+            if mine[at] != theirs[at] and not is_dead(page + at, stack_pointer):
+                return f"byte {page + at:#x} is {mine[at]:#04x} instead of {theirs[at]:#04x}"
+    extra = {p for p in candidate.written - baseline.written if not _is_dead_page(p, stack_pointer)}
+    if extra:
+        return f"it stores to page {min(extra):#x}, which the baseline does not"
+    return ""
+
+
+def is_dead(address: int, stack_pointer: int) -> bool:
+    """Whether a byte belongs to the callee's own frame or red zone, dead once it returns."""
+    return stack_pointer - _DEAD_REACH_BYTES <= address < stack_pointer
+
+
+def _is_dead_page(page: int, stack_pointer: int) -> bool:
+    return is_dead(page, stack_pointer) or page == page_floor(stack_pointer)
+
+
+def _both_nan(a: bytes, b: bytes) -> bool:
+    x, y = _float(a), _float(b)
+    return math.isnan(x) and math.isnan(y)
+
+
+def _float(data: bytes) -> float:
+    return float(struct.unpack("<f" if len(data) == 4 else "<d", data)[0])

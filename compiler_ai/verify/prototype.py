@@ -1,0 +1,114 @@
+"""The C type of a function, from DWARF: what its return registers are and what kinds of arguments inputs are made for.
+
+Source: DWARF 5, sections 3.3 (subroutines) and 5 (types); System V ABI AMD64, 3.2.3 (parameter passing).
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import Any
+
+from elftools.common.exceptions import DWARFError, ELFError
+from elftools.elf.elffile import ELFFile
+
+_ENCODING_FLOAT, _ENCODING_BOOL, _ENCODING_COMPLEX = 4, 2, 3
+_SIGNED = frozenset({5, 6})
+_PEELED = frozenset({"DW_TAG_typedef", "DW_TAG_const_type", "DW_TAG_volatile_type", "DW_TAG_restrict_type", "DW_TAG_atomic_type"})
+
+
+@dataclass(frozen=True)
+class Type:
+    """A C type as far as registers and test inputs go.
+
+    `kind`: "void", "integer", "float", "complex", "pointer", "aggregate" or "unknown"; `size_bytes` its size; for a pointer
+    `target_bytes` the size of what it points to (1 for void), `target_kind` its kind, and `target_const` its constness.
+    """
+
+    kind: str
+    size_bytes: int = 0
+    signed: bool = False
+    target_bytes: int = 0
+    target_kind: str = ""
+    target_const: bool = False
+
+
+@dataclass(frozen=True)
+class Prototype:
+    """A function's return type and parameters, in order; `variadic` when it ends in `...`."""
+
+    returns: Type
+    parameters: tuple[tuple[str, Type], ...]
+    variadic: bool = False
+
+
+def from_object(object_bytes: bytes, function: str) -> Prototype | None:
+    """The prototype of the function whose assembled name is `function` (a clone's name stands for its source function's
+    return type only: its parameters are unknown). None when the object has no such debug information."""
+    plain = function.partition(".")[0]
+    try:
+        elf = ELFFile(io.BytesIO(object_bytes))
+        if not elf.has_dwarf_info():
+            return None
+        for unit in elf.get_dwarf_info().iter_CUs():
+            for entry in unit.get_top_DIE().iter_children():
+                if entry.tag == "DW_TAG_subprogram" and _name(entry) == plain:
+                    found = _prototype(entry)
+                    return found if plain == function else Prototype(found.returns, (), True)
+    except (ELFError, DWARFError, KeyError, ValueError, AttributeError, TypeError):
+        return None
+    return None
+
+
+def _prototype(entry: Any) -> Prototype:
+    parameters, variadic = [], False
+    for child in entry.iter_children():
+        if child.tag == "DW_TAG_formal_parameter":
+            parameters.append((_name(child), _type(child)))
+        elif child.tag == "DW_TAG_unspecified_parameters":
+            variadic = True
+    return Prototype(_type(entry), tuple(parameters), variadic)
+
+
+def _type(entry: Any) -> Type:
+    if "DW_AT_type" not in entry.attributes:
+        return Type("void")
+    return _described(entry.get_DIE_from_attribute("DW_AT_type"))[0]
+
+
+def _described(entry: Any) -> tuple[Type, bool]:
+    """The type behind typedefs and qualifiers, and whether it is const."""
+    const = False
+    while entry.tag in _PEELED:
+        const = const or entry.tag == "DW_TAG_const_type"
+        if "DW_AT_type" not in entry.attributes:
+            return Type("void"), const
+        entry = entry.get_DIE_from_attribute("DW_AT_type")
+    size = entry.attributes["DW_AT_byte_size"].value if "DW_AT_byte_size" in entry.attributes else 0
+    if entry.tag == "DW_TAG_base_type":
+        encoding = entry.attributes["DW_AT_encoding"].value
+        if encoding == _ENCODING_FLOAT:
+            return Type("float", size), const
+        if encoding == _ENCODING_COMPLEX:
+            return Type("complex", size), const
+        return Type("integer", size, encoding in _SIGNED), const
+    if entry.tag == "DW_TAG_enumeration_type":
+        return Type("integer", size or 4), const
+    if entry.tag == "DW_TAG_pointer_type":
+        if "DW_AT_type" not in entry.attributes:
+            return Type("pointer", 8, target_bytes=1, target_kind="void"), const
+        target, target_const = _described(entry.get_DIE_from_attribute("DW_AT_type"))
+        return Type("pointer", 8, False, max(1, target.size_bytes), target.kind, target_const), const
+    if entry.tag in ("DW_TAG_structure_type", "DW_TAG_union_type", "DW_TAG_array_type"):
+        return Type("aggregate", size), const
+    if entry.tag == "DW_TAG_subroutine_type":
+        return Type("function", 1), const
+    return Type("unknown", size), const
+
+
+def _name(entry: Any) -> str:
+    if "DW_AT_name" not in entry.attributes:
+        if "DW_AT_abstract_origin" in entry.attributes:
+            return _name(entry.get_DIE_from_attribute("DW_AT_abstract_origin"))
+        return ""
+    return str(entry.attributes["DW_AT_name"].value.decode(errors="replace"))

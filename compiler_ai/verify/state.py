@@ -1,0 +1,100 @@
+"""An entry state to test on, and the variations of what a function must not depend on."""
+
+from __future__ import annotations
+
+import random
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from compiler_ai.sandbox.image import CaptureImage
+from compiler_ai.sandbox.pages import PageSet
+from compiler_ai.sandbox.state import Registers, XStateLayout
+from compiler_ai.verify.prototype import Prototype
+
+RED_ZONE_BYTES = 128
+_DEAD_STACK_BYTES = 2048
+_FLAGS = 0x8D5  # CF PF AF ZF SF OF
+_INTEGER_ARGUMENTS = ("rdi", "rsi", "rdx", "rcx", "r8", "r9")
+_SCRATCH = ("rax", "r10", "r11", *_INTEGER_ARGUMENTS)
+
+
+@dataclass(frozen=True)
+class EntryState:
+    """One test: where it comes from, the image it runs on, registers, and what is written before the start.
+
+    `extra` are page sets besides the image's (fresh buffers between unmapped pages).
+    """
+
+    name: str
+    origin: str  # "captured", "mutated" or "generated"
+    image: CaptureImage
+    registers: Registers
+    patches: Mapping[int, bytes] = field(default_factory=dict)
+    extra: tuple[PageSet, ...] = ()
+
+
+def varied(state: EntryState, prototype: Prototype | None, layout: XStateLayout, seed: int) -> EntryState:
+    """The same call with other contents in everything that no callee may rely on: the dead stack, scratch registers that
+    carry no argument, the upper part of narrow arguments, status flags (AMD64 ABI, 3.2.1 to 3.2.3)."""
+    chance = random.Random(seed)
+    registers = state.registers
+    general = dict(registers.general)
+    for name in _SCRATCH[: len(_SCRATCH) if prototype is not None and not prototype.variadic else 3]:
+        if name in ("rax", "r10", "r11"):
+            if name == "rax" and (prototype is None or prototype.variadic):
+                continue  # al counts a variadic call's vector registers
+            general[name] = chance.getrandbits(64)
+    if prototype is not None and not prototype.variadic:
+        _vary_arguments(general, prototype, chance)
+    patches = dict(state.patches)
+    stack = general["rsp"]
+    patches[stack - _DEAD_STACK_BYTES] = chance.randbytes(_DEAD_STACK_BYTES)
+    flags = (registers.rflags & ~_FLAGS) | (chance.getrandbits(12) & _FLAGS)
+    xstate = _vary_vectors(registers.xstate, prototype, layout, chance)
+    varied_registers = replace(registers, general=general, rflags=flags, xstate=xstate)
+    return replace(state, registers=varied_registers, patches=patches)
+
+
+def _vary_arguments(general: dict[str, int], prototype: Prototype, chance: random.Random) -> None:
+    places = integer_places(prototype)
+    if places is None:
+        return
+    used = dict(places)
+    for name in _INTEGER_ARGUMENTS:
+        if name not in used:
+            general[name] = chance.getrandbits(64)
+        elif used[name] < 8:
+            # GCC and Clang extend to 32 bits at the call (and rely on it in the callee), never beyond.
+            general[name] = (general[name] & 0xFFFFFFFF) | chance.getrandbits(32) << 32
+
+
+def integer_places(prototype: Prototype) -> tuple[tuple[str, int], ...] | None:
+    """(register, size) of the integer and pointer parameters; None when an aggregate makes the assignment uncertain."""
+    places = []
+    free = list(_INTEGER_ARGUMENTS)
+    if prototype.returns.kind in ("aggregate", "unknown") and not 0 < prototype.returns.size_bytes <= 16:
+        free.pop(0)
+    for _, kind in prototype.parameters:
+        if kind.kind in ("aggregate", "unknown", "complex") or kind.size_bytes > 8:
+            return None
+        if kind.kind in ("integer", "pointer") and free:
+            places.append((free.pop(0), kind.size_bytes))
+    return tuple(places)
+
+
+def _vary_vectors(xstate: bytes, prototype: Prototype | None, layout: XStateLayout, chance: random.Random) -> bytes:
+    if len(xstate) < 576 or prototype is None or prototype.variadic:
+        return xstate
+    floats = [kind for _, kind in prototype.parameters if kind.kind == "float"]
+    if any(kind.kind in ("aggregate", "unknown", "complex") for _, kind in prototype.parameters):
+        return xstate
+    vectors = {}
+    for number in range(16):
+        if number < len(floats):
+            size = min(floats[number].size_bytes, 8)
+            vectors[number] = layout.vector(xstate, number)[:size] + chance.randbytes(16 - size)
+        else:
+            vectors[number] = chance.randbytes(16)
+    mxcsr = struct.unpack_from("<I", xstate, 24)[0] or 0x1F80
+    return layout.build(vectors, mxcsr=mxcsr, base=xstate)
