@@ -17,6 +17,15 @@ from compiler_ai.sandbox.state import GENERAL
 
 _MASK = 0xFFFFFFFFFFFFFFFF
 _STRING_BYTES = {"b": 1, "w": 2, "d": 4, "q": 8}
+# What an instruction does with a memory operand, by its name and the operand's place; capstone's own access flags are wrong
+# for several SSE stores. Destination first (Intel order): stores only, reads only, and both for all others.
+_STORES = ("mov", "vmov", "set", "fst", "fist", "fnst", "stmxcsr", "vstmxcsr", "pextr", "vpextr", "extract", "vextract",
+           "vcvtps2ph", "vpscatter", "vscatter", "vpcompress", "vcompress", "maskmov", "vmaskmov", "vpmaskmov", "pop", "fbstp",
+           "vpmov", "kmov", "bndmov")  # fmt: skip
+_COMPARES = ("cmp", "test", "bt", "push", "jmp", "call", "mul", "imul", "div", "idiv", "fld", "fild", "fadd", "fsub", "fmul",
+             "fdiv", "fcom", "fucom", "fiadd", "fisub", "fimul", "fidiv", "ficom", "ldmxcsr", "vldmxcsr")  # fmt: skip
+_READ_AND_WRITTEN = ("bts", "btr", "btc", "cmpxchg")
+_SECOND_WRITTEN = ("xchg",)
 _NO_ACCESS = ("lea", "nop", "prefetch", "endbr", "clflush", "clwb")
 
 
@@ -142,10 +151,10 @@ class Decoder:
         if plain.startswith(_NO_ACCESS):
             return _Decoded(())
         operands, unknown = [], False
-        for operand in instruction.operands:
+        for position, operand in enumerate(instruction.operands):
             if operand.type != x86.X86_OP_MEM:
                 continue
-            described = self._operand(instruction, operand)
+            described = self._operand(instruction, operand, *_access(plain, position))
             if described is None:
                 unknown = True
             else:
@@ -164,7 +173,7 @@ class Decoder:
             and not instruction.mnemonic.startswith("k")
         )
 
-    def _operand(self, instruction: Any, operand: Any) -> _Operand | None:
+    def _operand(self, instruction: Any, operand: Any, reads: bool, writes: bool) -> _Operand | None:
         memory = operand.mem
         base = _number(instruction.reg_name(memory.base)) if memory.base else -1
         index = _number(instruction.reg_name(memory.index)) if memory.index else -1
@@ -174,11 +183,18 @@ class Decoder:
         elif base is None or index is None:
             return None  # a gather's vector index, or 32-bit addressing
         segment = {x86.X86_REG_FS: 1, x86.X86_REG_GS: 2}.get(memory.segment, 0)
-        access = operand.access
-        reads, writes = bool(access & capstone.CS_AC_READ), bool(access & capstone.CS_AC_WRITE)
-        if not (reads or writes):
-            reads = True
         return _Operand(base, -1 if index is None else index, memory.scale, displacement, operand.size, reads, writes, segment)
+
+
+def _access(name: str, position: int) -> tuple[bool, bool]:
+    """(reads, writes) of a memory operand."""
+    if position > 0:
+        return True, name.startswith(_SECOND_WRITTEN)
+    if name.startswith(_STORES) and not name.startswith(("movbe", "vpmovm2")) or name == "movbe":
+        return False, True
+    if name.startswith(_READ_AND_WRITTEN):
+        return True, True
+    return True, not name.startswith(_COMPARES)
 
 
 def _number(name: str | None) -> int | None:

@@ -38,11 +38,12 @@ class Settings:
     """Bounds of verification. `preserved` are call-clobbered registers that in-unit callers rely on; `local` says that GCC may
     call the function with a stack aligned to 8 only; times in seconds, stack in bytes."""
 
-    captures: int = 12
-    mutated: int = 96
-    generated: int = 160
+    captures: int = 10
+    mutated: int = 70
+    generated: int = 70
     traces: int = 6
-    trace_steps: int = 120_000
+    trace_steps: int = 20_000
+    slowest_test_ns: int = 30_000_000
     prepare_s: float = 20.0
     check_s: float = 20.0
     stack_allowance_bytes: int = 512
@@ -69,6 +70,7 @@ class _Context:
     image: CaptureImage
     baseline: LoadedObject
     initial: dict[int, bytes] = field(default_factory=dict)
+    writable: set[int] = field(default_factory=set)
 
 
 class Verifier:
@@ -117,7 +119,6 @@ class Verifier:
                 self.notes.append(f"{path.name}: {error}")
         if not self._contexts:
             return
-        self._trace_tests(self._tests[: self.settings.traces])
         stream = self._candidates_for_tests()
         wanted = len(self._tests) + self.settings.mutated + self.settings.generated
         for state in stream:
@@ -127,6 +128,7 @@ class Verifier:
             if test is not None:
                 self._tests.append(test)
         self._reserve = stream
+        self._trace_shortest()
 
     def _add_capture(self, path: Path) -> None:
         capture = load_capture(path)
@@ -135,6 +137,7 @@ class Verifier:
         image = build_image(capture)
         baseline = load(self._object, self._function, image.bases[0], image.resolver)
         context = _Context(capture, image, baseline, {address: page.data for address, page in capture.pages.items()})
+        context.writable = {address for address, page in capture.pages.items() if page.prot & 2}
         state = EntryState(f"capture {path.stem}", "captured", image, image.registers)
         outcome = self._run(state, baseline, 2_000_000_000)
         reason = _replay_difference(capture, outcome)
@@ -151,27 +154,31 @@ class Verifier:
     def _candidates_for_tests(self) -> Iterator[EntryState]:
         """Mutated and generated states in turn, as long as there are any."""
         streams: list[Iterator[EntryState]] = []
-        traced = [test for test in self._tests if test.accesses is not None and test.state.origin == "captured"]
-        for test in traced:
+        captured = sorted((t for t in self._tests if t.state.origin == "captured"), key=lambda t: t.limit_ns)
+        for test in captured[:4]:
             context = self._context(test.state)
-            assert test.accesses is not None
+            accesses, _ = self._trace(test.fills[0][0], context.baseline)
             reads = sorted(
                 span
-                for span in test.accesses.reads
+                for span in accesses.reads
                 if not is_dead(span[0], test.state.registers["rsp"]) and span[1] - span[0] <= _BLOCK_BYTES
             )
-            reads = [span for span in reads if span[0] != test.state.registers["rsp"]]
+            reads = [
+                span
+                for span in reads
+                if span[0] != test.state.registers["rsp"] and page_floor(span[0]) in context.writable
+            ]
             base = inputs.Base(test.state.name, test.state, reads, context.initial)
             streams.append(inputs.mutated(base, self._prototype, self.settings.seed))
         if self._prototype is not None and self._tests:
-            streams.append(self._generated(self._tests[0].state))
+            streams += [self._generated(self._tests[0].state)] * max(1, len(streams))  # as many turns as all the others
         if self.settings.local and self._tests:
             streams.append(self._misaligned(self._tests[0].state))
         while streams:
             for stream in list(streams):
                 state = next(stream, None)
                 if state is None:
-                    streams.remove(stream)
+                    streams = [other for other in streams if other is not stream]
                 else:
                     yield state
 
@@ -179,7 +186,7 @@ class Verifier:
         assert self._prototype is not None
         for group in inputs.generated(base, self._prototype, self.settings.seed, 100_000):
             for state in group:
-                outcome = self._run(state, self._context(state).baseline, 200_000_000)
+                outcome = self._run(state, self._context(state).baseline, self.settings.slowest_test_ns)
                 if outcome.kind is OutcomeKind.RETURNED:
                     yield state
                     break
@@ -200,9 +207,10 @@ class Verifier:
         """The state with the baseline's outcomes, or None when it is no valid test."""
         baseline = self._context(state).baseline
         fills: list[tuple[EntryState, Outcome]] = []
+        limit_ns = 1_000_000_000 if state.origin == "captured" else self.settings.slowest_test_ns
         for fill in range(_FILLS):
             filled = varied(state, self._prototype, self._sandbox.layout, fill + 17 * self.settings.seed)
-            outcome = self._run(filled, baseline, 1_000_000_000)
+            outcome = self._run(filled, baseline, limit_ns)
             if breaks_abi(outcome, filled.registers):
                 return None
             fills.append((filled, outcome))
@@ -211,11 +219,31 @@ class Verifier:
             return None
         return _Test(state, fills, cpu_limit_ns(max(first.cpu_ns, second.cpu_ns)))
 
-    def _trace_tests(self, tests: Sequence[_Test]) -> None:
-        for test in tests:
-            test.accesses = self._trace(test.fills[0][0], self._context(test.state).baseline)
+    def _trace_shortest(self) -> None:
+        """Trace the baseline on the tests that are cheapest to trace, different origins first."""
+        left = self.settings.traces
+        by_cost = sorted(self._tests, key=lambda test: (test.fills[0][1].cpu_ns, test.state.name))
+        for origin in ("generated", "mutated", "captured", "generated", "mutated"):
+            for test in [t for t in by_cost if t.state.origin == origin and t.accesses is None][: max(2, left // 3)]:
+                if left <= 0:
+                    return
+                accesses, complete = self._trace(test.fills[0][0], self._context(test.state).baseline)
+                if complete:
+                    test.accesses = accesses
+                    left -= 1
 
     # Judging -----------------------------------------------------------------------------------------------------
+
+    def replay(self, candidate_object: bytes) -> Counterexample | None:
+        """Only the captured calls: cheap, and enough to refute most wrong bodies. Raises SandboxError."""
+        loaded: dict[int, LoadedObject] = {}
+        for test in self._tests:
+            if test.state.origin == "captured":
+                body = self._loaded(candidate_object, self._context(test.state), loaded)
+                found = self._check_test(test, body, set())
+                if found:
+                    return Counterexample(test.state.name, found)
+        return None
 
     def check(self, candidate_object: bytes) -> Evidence:
         """Judge one candidate. Raises SandboxError when the sandbox fails (not when the candidate does)."""
@@ -233,7 +261,7 @@ class Verifier:
             if found:
                 return self._refuted(test, found, counts, starts, uncovered)
             counts[test.state.origin] += 1
-        for test in self._tests[: self.settings.traces]:
+        for test in [test for test in self._tests if test.accesses is not None]:
             found = self._check_accesses(test, self._loaded(candidate_object, self._context(test.state), loaded))
             if found:
                 return self._refuted(test, found, counts, starts, uncovered)
@@ -275,8 +303,8 @@ class Verifier:
         if expected is None:
             return ""
         state = test.fills[0][0]
-        found = self._trace(state, candidate)
-        if found is None:
+        found, complete = self._trace(state, candidate)
+        if not complete:
             return ""
         stack = state.registers["rsp"]
         if expected.lowest_stack - found.lowest_stack > self.settings.stack_allowance_bytes:
@@ -324,8 +352,8 @@ class Verifier:
             cpu_limit_ns=limit_ns,
         )
 
-    def _trace(self, state: EntryState, body: LoadedObject) -> Accesses | None:
-        """The run's accesses, or None when it is too long to trace or does not return."""
+    def _trace(self, state: EntryState, body: LoadedObject) -> tuple[Accesses, bool]:
+        """The run's accesses, and whether that is all of them: a long run is traced in part."""
         pages = self._pages(state, body)
         trace = self._sandbox.trace(
             pages,
@@ -334,9 +362,8 @@ class Verifier:
             patches=list(state.patches.items()),
             max_steps=self.settings.trace_steps,
         )
-        if trace.outcome.kind is not OutcomeKind.RETURNED:
-            return None
-        return Decoder(reader(pages), state.registers.fs_base, state.registers.gs_base).accesses(trace)
+        accesses = Decoder(reader(pages), state.registers.fs_base, state.registers.gs_base).accesses(trace)
+        return accesses, trace.outcome.kind is OutcomeKind.RETURNED
 
     def _pages(self, state: EntryState, body: LoadedObject) -> list[PageSet]:
         return [state.image.pages, body.pages, *state.extra]

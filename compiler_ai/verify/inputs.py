@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import struct
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +18,10 @@ _ARENA_STEP = 1 << 24
 _BUFFER_PAGES = 16
 _EDGES = (0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 100, 127, 128, 255, 256)
 _WILD = (-1, -2, -128, 0x7F, 0x80, 0xFF, 0x100, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 1 << 62, 1 << 63, (1 << 64) - 1)
-_FLOATS = (0.0, -0.0, 1.0, -1.0, 0.5, 1e-310, -5e-324, 1e300, -1e300, float("inf"), float("-inf"), float("nan"), 1e-3, 3.0, 123456.789)
+# The one NaN is the processor's default NaN (sign set, Intel SDM volume 1, 4.8.3.7): with a single bit pattern around, the
+# order of operands, which C leaves open, does not decide the result's bits.
+_NAN = struct.unpack("<d", bytes.fromhex("000000000000f8ff"))[0]
+_FLOATS = (0.0, -0.0, 1.0, -1.0, 0.5, 1e-310, -5e-324, 1e300, -1e300, float("inf"), float("-inf"), _NAN, 1e-3, 3.0, 123456.789)
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,9 @@ def mutated(base: Base, prototype: Prototype | None, seed: int) -> Iterator[Entr
                 for start, end in spans[at : at + chance.choice((4, 16, 64, 256))]:
                     size = end - start
                     patches[start] = bytes([fill]) * size if fill is not None else chance.randbytes(size)
+        element = _float_bytes_of(prototype)
+        if element:
+            patches = {address: _one_nan(data, element) for address, data in patches.items()}
         registers = replace(base.state.registers, general=general)
         yield EntryState(f"{base.name}, mutation {number}", "mutated", base.state.image, registers, patches)
 
@@ -151,7 +158,8 @@ def _contents(kind: Type, size: int, chance: random.Random) -> bytes:
         special = style < 0.3
         pool = [chance.choice(_FLOATS) if special else chance.uniform(-100, 100) for _ in range(64)]
         clipped = [value if letter == "d" else _to_single(value) for value in pool]
-        return struct.pack(f"<{count}{letter}", *(clipped[chance.randrange(64)] for _ in range(count)))
+        words = [struct.pack(f"<{letter}", value) for value in clipped]
+        return b"".join(chance.choices(words, k=count))
     if style < 0.15:
         return bytes(size)
     if style < 0.3:
@@ -186,6 +194,24 @@ def _mutated_value(value: bytes, chance: random.Random) -> bytes:
     return (changed & ((1 << bits) - 1)).to_bytes(len(value), "little")
 
 
+def _float_bytes_of(prototype: Prototype | None) -> int:
+    """The size of the floating-point elements that a parameter points to, 0 for none."""
+    kinds = [kind for _, kind in (prototype.parameters if prototype else ())]
+    return next((kind.target_bytes for kind in kinds if kind.target_kind == "float" and kind.target_bytes in (4, 8)), 0)
+
+
+def _one_nan(data: bytes, element: int) -> bytes:
+    """`data` with every NaN in it replaced by the default NaN."""
+    if len(data) % element:
+        return data
+    letter, default = ("f", "0000c0ff") if element == 4 else ("d", "000000000000f8ff")
+    parts = []
+    for at in range(0, len(data), element):
+        (value,) = struct.unpack_from(f"<{letter}", data, at)
+        parts.append(bytes.fromhex(default) if value != value else data[at : at + element])
+    return b"".join(parts)
+
+
 def _value(initial: Mapping[int, bytes], start: int, end: int) -> bytes:
     page = page_floor(start)
     data = initial.get(page, bytes(PAGE_BYTES))
@@ -201,7 +227,7 @@ def _float_bytes(value: float, size: int) -> bytes:
 
 
 def _to_single(value: float) -> float:
-    return max(-3e38, min(3e38, value)) if value == value and abs(value) != float("inf") else value
+    return max(-3e38, min(3e38, value)) if math.isfinite(value) else value
 
 
 __all__ = ["Base", "CaptureImage", "generated", "mutated"]
