@@ -1,0 +1,183 @@
+"""The portfolio: which compilations of a unit are worth a look, as data, the most promising first.
+
+The order and the priors are those of a census over 180 programs (DESIGN, "Search and splicing"): about nine
+configurations reach 95 % of what 46 reach; a second compiler is the main lever; random GCC flags are a bad prior.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from compiler_ai.proposers.base import IsaPolicy
+
+Compiler = Literal["gcc", "clang", "llvm"]
+Need = Literal["profile", "polly"]
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """One LLVM new-pass-manager pipeline; `options` are LLVM's own command line options."""
+
+    speed: int = 3
+    loop_vectorize: bool = True
+    slp_vectorize: bool = True
+    unroll: bool = True
+    interleave: bool = True
+    inlining_threshold: int | None = None
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """One way to compile a unit again.
+
+    ``front_end`` are arguments that shape the code before optimisation (for clang: the IR); ``arguments`` the others.
+    ``prior`` (0..1) says how often it wins. ``isa`` is "native" when the host's extensions may be used. ``tuned`` adds
+    -mtune for the context's processor. ``keeps_contraction`` says that a*b+c is fused exactly where GCC's own options fuse it.
+    """
+
+    compiler: Compiler
+    label: str
+    arguments: tuple[str, ...]
+    prior: float
+    front_end: tuple[str, ...] = ()
+    pipeline: Pipeline | None = None
+    needs: frozenset[Need] = frozenset()
+    isa: Literal["same", "native"] = "same"
+    tuned: bool = False
+
+    @property
+    def keeps_contraction(self) -> bool:
+        return self.compiler == "gcc" and not self.tuned and self.isa == "same"
+
+
+def _gcc(prior: float, flags: str, *, needs: Iterable[Need] = (), tuned: bool = False) -> Configuration:
+    suffix = " -mtune" if tuned else ""
+    return Configuration(
+        "gcc", f"gcc {flags}{suffix}", tuple(flags.split()), prior, needs=frozenset(needs), tuned=tuned
+    )
+
+
+def _clang(
+    prior: float, flags: str, *, front_end: str = "-O3", needs: Iterable[Need] = (), tuned: bool = False
+) -> Configuration:
+    words = tuple(
+        word for flag in flags.split() for word in (("-mllvm", flag[1:]) if flag.startswith("@") else (flag,))
+    )
+    label = " ".join(["clang", front_end, flags.replace("@", "")]).strip() + (" -mtune" if tuned else "")
+    return Configuration("clang", label, words, prior, tuple(front_end.split()), needs=frozenset(needs), tuned=tuned)
+
+
+def _llvm(prior: float, label: str, pipeline: Pipeline, *, tuned: bool = False) -> Configuration:
+    suffix = " -mtune" if tuned else ""
+    return Configuration("llvm", f"llvm {label}{suffix}", (), prior, ("-O3",), pipeline, tuned=tuned)
+
+
+_GCC = (
+    _gcc(0.90, "-O3 -fprofile-use", needs=["profile"]),
+    _gcc(0.60, "-O3 -fprofile-use -funroll-loops -fno-tree-vectorize", needs=["profile"]),
+    _gcc(0.84, "-O3 -funroll-loops"),
+    _gcc(0.66, "-O3 -fno-tree-vectorize"),
+    _gcc(0.64, "-O3 -fno-if-conversion -fno-if-conversion2 -fno-tree-loop-if-convert"),
+    _gcc(0.62, "-O3", tuned=True),
+    _gcc(0.60, "-O2"),
+    _gcc(0.50, "-O3 -funroll-loops", tuned=True),
+    _gcc(0.48, "-O3 -funroll-loops -fno-tree-vectorize"),
+    _gcc(0.44, "-O3 -fvect-cost-model=unlimited"),
+    _gcc(0.40, "-O3 -fno-ivopts"),
+    _gcc(0.38, "-O3 -fno-gcse -fno-crossjumping"),
+    _gcc(0.36, "-O3 -fno-tree-slp-vectorize"),
+    _gcc(0.34, "-O3 -fno-split-loops -fno-unswitch-loops -fno-peel-loops"),
+    _gcc(0.32, "-O3 -fno-split-paths -fno-tree-pre"),
+    _gcc(0.30, "-O3 -fgraphite-identity -floop-nest-optimize"),
+    _gcc(0.28, "-O3 -frename-registers -fschedule-insns -fsched-pressure"),
+    _gcc(0.26, "-O3 -falign-loops=64 -falign-jumps=32"),
+    _gcc(0.24, "-O2 -fno-tree-vectorize -funroll-loops --param=max-unroll-times=4"),
+    _gcc(0.22, "-O3 -fno-guess-branch-probability"),
+    _gcc(0.20, "-O3 -fira-region=all -fno-ira-share-spill-slots"),
+    _gcc(0.18, "-O3 -fno-jump-tables"),
+    _gcc(0.17, "-O3 -fno-tree-loop-distribute-patterns -fno-tree-loop-distribution"),
+    _gcc(0.16, "-O3 -funroll-all-loops --param=max-unroll-times=8"),
+    _gcc(0.15, "-O3 -fvect-cost-model=very-cheap"),
+    _gcc(0.14, "-O3 -fno-tree-ter -fno-tree-sink"),
+    _gcc(0.13, "-O3 -fno-move-loop-invariants -fno-tree-loop-im"),
+    _gcc(
+        0.12,
+        "-O3 --param=max-inline-insns-auto=200 --param=max-inline-insns-single=400 --param=large-function-growth=1000",
+    ),
+    _gcc(0.11, "-O3 -fno-inline-functions"),
+    _gcc(0.10, "-Os"),
+)
+
+_CLANG = (
+    _clang(0.95, "@-polly", needs=["polly"]),
+    _clang(0.96, ""),
+    _clang(0.78, "@-unroll-threshold=1200 @-unroll-runtime @-unroll-max-upperbound=16"),
+    _clang(0.72, "-fno-vectorize -fno-slp-vectorize"),
+    _clang(0.68, "@-force-vector-interleave=4"),
+    _clang(0.67, "@-force-vector-interleave=1"),
+    _clang(0.58, "@-polly @-polly-vectorizer=stripmine @-polly-2nd-level-tiling", needs=["polly"]),
+    _clang(0.56, "", tuned=True),
+    _clang(0.54, "", front_end="-O3 -fwrapv -fno-strict-aliasing"),
+    _clang(0.52, "-fno-unroll-loops"),
+    _clang(0.46, "", front_end="-O2"),
+    _clang(0.43, "@-inline-threshold=1500"),
+    _clang(0.42, "@-x86-cmov-converter=false"),
+    _clang(0.41, "@-polly @-polly-tiling=false", needs=["polly"]),
+    _clang(0.39, "-fno-slp-vectorize"),
+    _clang(0.37, "@-enable-unroll-and-jam @-unroll-and-jam-threshold=200"),
+    _clang(0.35, "@-enable-loopinterchange"),
+    _clang(0.33, "@-force-vector-width=4"),
+    _clang(0.31, "@-align-all-nofallthru-blocks=5"),
+    _clang(0.29, "-fno-vectorize -fno-slp-vectorize -fno-unroll-loops"),
+    _clang(0.27, "@-extra-vectorizer-passes @-enable-loop-distribute"),
+    _clang(0.25, "@-enable-gvn-hoist @-enable-gvn-sink"),
+    _clang(0.23, "@-polly @-polly-parallel=false @-polly-pattern-matching-based-opts=false", needs=["polly"]),
+    _clang(0.21, "", front_end="-Os"),
+)
+
+_LLVM = (
+    _llvm(0.76, "-O3", Pipeline()),
+    _llvm(0.45, "-O3 without vectorisation", Pipeline(loop_vectorize=False, slp_vectorize=False)),
+    _llvm(0.40, "-O3 unroll-threshold=1200", Pipeline(options=("-unroll-threshold=1200", "-unroll-runtime"))),
+    _llvm(0.33, "-O3 without interleaving", Pipeline(interleave=False)),
+    _llvm(0.31, "-O3 without unrolling", Pipeline(unroll=False)),
+    _llvm(0.29, "-O3 inline-threshold=1500", Pipeline(inlining_threshold=1500)),
+    _llvm(0.22, "-O2", Pipeline(speed=2)),
+)
+
+# What is worth compiling with the host's extensions too.
+_NATIVE_LABELS = (
+    "gcc -O3 -fprofile-use", "gcc -O3 -funroll-loops", "gcc -O3 -fno-tree-vectorize", "gcc -O2",
+    "gcc -O3 -fno-if-conversion -fno-if-conversion2 -fno-tree-loop-if-convert", "gcc -O3 -fvect-cost-model=unlimited",
+    "clang -O3 -polly", "clang -O3", "clang -O3 -unroll-threshold=1200 -unroll-runtime -unroll-max-upperbound=16",
+    "clang -O3 -fno-vectorize -fno-slp-vectorize", "clang -O3 -force-vector-interleave=4", "clang -O3 -force-vector-interleave=1",
+    "clang -O3 -fwrapv -fno-strict-aliasing", "llvm -O3", "clang -O3 -polly -polly-vectorizer=stripmine -polly-2nd-level-tiling",
+)  # fmt: skip
+
+
+def portfolio(policy: IsaPolicy) -> tuple[Configuration, ...]:
+    """The configurations for -faicc-isa=`policy`, the highest prior first."""
+    same = _GCC + _CLANG + _LLVM
+    if policy == "same":
+        chosen = list(same)
+    else:
+        # What needs no new instruction stays in the race, behind its native twin.
+        chosen = [replace(one, prior=one.prior * 0.7) for one in same] + list(_native(same))
+    return tuple(sorted(chosen, key=lambda one: (-one.prior, one.label)))
+
+
+def _native(same: Iterable[Configuration]) -> Iterable[Configuration]:
+    yield Configuration("gcc", "gcc -O3 native", ("-O3",), 0.85, isa="native", tuned=True)
+    for one in same:
+        if one.label not in _NATIVE_LABELS or one.tuned:
+            continue
+        native = replace(one, label=f"{one.label} native", isa="native", tuned=True)
+        yield native
+        if one.label in ("clang -O3", "llvm -O3", "gcc -O3 -funroll-loops"):
+            for width, factor in (("256", 0.8), ("512", 0.82)):
+                preference = f"-mprefer-vector-width={width}"
+                label, prior = f"{native.label} {preference}", one.prior * factor
+                yield replace(native, label=label, front_end=(*native.front_end, preference), prior=prior)

@@ -1,0 +1,397 @@
+"""A unit compiled again under another configuration, in a scratch directory, to a listing.
+
+Every configuration compiles the *same preprocessed text* (per front end), so that an extension added for the code
+generator cannot change which #ifdef branch, and with it which layout, the source takes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import compiler_ai
+from compiler_ai.artifacts import CompileCommand
+from compiler_ai.proposers import compilers, isa, options, process
+from compiler_ai.proposers.base import ProposalContext
+from compiler_ai.proposers.configurations import Configuration
+from compiler_ai.proposers.llvm_worker import Job
+
+# Without these a body relies on what *its* unit knows of other bodies: registers they leave alone, stack alignment they
+# do not need, their being one function with another. A `.cold` part would have to be folded back; it is not made.
+_GCC_SELF_CONTAINED = ("-fno-ipa-ra", "-fno-ipa-stack-alignment", "-fno-ipa-icf", "-fno-reorder-blocks-and-partition")
+# GCC keeps endless loops and x86's result of an out-of-range conversion; clang has to be told.
+_CLANG_AS_GCC = ("-fno-finite-loops", "-fno-strict-float-cast-overflow", "-fno-addrsig", "-Qunused-arguments")
+
+
+class RecompileError(Exception):
+    """The unit cannot be compiled under a configuration; the message is one line, the compiler's own where there is one."""
+
+
+@dataclass(frozen=True)
+class Recompiled:
+    """A listing of the unit, and the ISA extensions (GCC's -m names) it may use beyond the unit's own."""
+
+    text: str
+    features: tuple[str, ...]
+    description: str
+
+
+class Recompiler:
+    """Compiles one unit again and again; remembers preprocessed text, IR and listings. A context manager (scratch files)."""
+
+    def __init__(self, command: CompileCommand, context: ProposalContext, cfi: bool) -> None:
+        """`cfi` says whether the unit's listing has unwind directives. Raises RecompileError for units that nothing can recompile."""
+        self._command = command
+        self._context = context
+        self._cfi = "-fasynchronous-unwind-tables" if cfi else "-fno-asynchronous-unwind-tables"
+        self._environment = {**dict(command.environment), "AICC_ACTIVE": "1"}
+        self._remaining_s = context.compile_timeout_s
+        self._listings: dict[tuple[Configuration, str, bool, bool], Recompiled | RecompileError] = {}
+        self._modules: dict[tuple[tuple[str, ...], bool], Path | RecompileError] = {}
+        self._inputs: dict[str, Path | RecompileError] = {}
+        self._macros: dict[tuple[str, ...], dict[str, str]] = {}
+        try:
+            self._options = options.split(command.arguments)
+            self._language = options.language_of(command.source, self._options.language)
+        except options.OptionError as error:
+            raise RecompileError(str(error)) from error
+        self._directory = tempfile.TemporaryDirectory(prefix="aicc-search-", dir=context.temporary)
+
+    def __enter__(self) -> Recompiler:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._directory.cleanup()
+
+    def limit(self, seconds: float) -> None:
+        """No compile may take longer than `seconds` from now on (and never longer than the context allows)."""
+        self._remaining_s = max(1.0, min(self._context.compile_timeout_s, seconds))
+
+    def listing(
+        self, configuration: Configuration, exported: str = "", fuses: bool = False, keep_statics: bool = False
+    ) -> Recompiled:
+        """The unit's listing under `configuration`. Raises RecompileError.
+
+        ``exported`` names a static function that must come out with the standard calling convention (LLVM changes signatures of
+        local functions in place; GCC renames those that it changes). ``fuses`` says that the baseline fuses a*b+c, which only
+        GCC with the unit's own options repeats bit for bit. ``keep_statics`` makes GCC emit static functions it inlined.
+        """
+        key = (configuration, exported if configuration.compiler != "gcc" else "", fuses, keep_statics)
+        if key not in self._listings:
+            try:
+                self._listings[key] = self._compile(configuration, exported, fuses, keep_statics)
+            except RecompileError as error:
+                self._listings[key] = error
+        known = self._listings[key]
+        if isinstance(known, RecompileError):
+            raise known
+        return known
+
+    def unoptimised(self) -> str:
+        """GCC's -O0 listing, which names every function-local static variable of the functions it can emit. Raises RecompileError."""
+        out = self._path("unoptimised.s")
+        if not out.exists():
+            self._gcc(["-O0", "-fno-inline"], out)
+        return self._read(out)
+
+    def _compile(self, configuration: Configuration, exported: str, fuses: bool, keep_statics: bool) -> Recompiled:
+        if fuses and not configuration.keeps_contraction:
+            raise RecompileError(
+                "the baseline fuses a*b+c, and only GCC with the unit's own target options fuses in the same places"
+            )
+        if "profile" in configuration.needs and self._context.profile is None:
+            raise RecompileError("there is no .gcda profile of the unit")
+        out = self._path(f"{len(self._listings)}.s")
+        if configuration.compiler == "gcc":
+            added = self._gcc_arguments(configuration, fuses, keep_statics)
+            self._gcc(added, out)
+            features = self._features(self._gcc_macros(self._native_gcc(configuration)))
+        else:
+            module = self._module(configuration, exported)
+            if configuration.compiler == "clang":
+                self._clang_back_end(configuration, module, out)
+            else:
+                self._llvm_back_end(configuration, module, out)
+            features = self._features(self._clang_macros(self._clang_isa(configuration)))
+        outside = [name for name in features if name not in self._context.host_features]
+        if outside:
+            raise RecompileError(f"it may need {', '.join(outside)}, which the host does not have")
+        if features and configuration.isa == "same":
+            raise RecompileError(f"it may need {', '.join(features)}, which the unit's flags do not allow")
+        return Recompiled(self._read(out), features, configuration.label)
+
+    # GCC
+
+    def _gcc_arguments(self, configuration: Configuration, fuses: bool, keep_statics: bool) -> list[str]:
+        words = [*configuration.front_end, *configuration.arguments]
+        if "-fprofile-use" in words:
+            words[words.index("-fprofile-use")] = f"-fprofile-use={self._context.profile}"
+        words += self._native_gcc(configuration)
+        if configuration.tuned:
+            words.append(f"-mtune={self._context.tune}")
+        if isa.fast_math(self._gcc_macros(())):
+            words.append("-ffast-math")  # -Ofast of the unit ends with the configuration's own -O
+        if not fuses:
+            words.append("-ffp-contract=off")
+        if keep_statics:
+            words.append("-fkeep-static-functions")
+        return [*words, *_GCC_SELF_CONTAINED]
+
+    def _native_gcc(self, configuration: Configuration) -> tuple[str, ...]:
+        return tuple(f"-m{name}" for name in self._added_features(configuration))
+
+    def _gcc(self, added: list[str], out: Path) -> None:
+        source = self._preprocessed("gcc")
+        words = [*self._command.compiler, *options.standards(self._options.language), *self._options.code, *added]
+        self._run([*words, "-w", "-g0", self._cfi, "-x", self._language, "-S", "-o", str(out), str(source)], out)
+
+    def _gcc_macros(self, added: tuple[str, ...]) -> dict[str, str]:
+        language = "c" if self._language == "cpp-output" else "c++"
+        standards = options.standards(self._options.language)
+        words = (
+            *self._command.compiler,
+            *standards,
+            *self._options.code,
+            *added,
+            "-w",
+            "-dM",
+            "-E",
+            "-x",
+            language,
+            os.devnull,
+        )
+        return self._ask_macros(words)
+
+    # clang and LLVM
+
+    def _clang(self) -> compilers.Clang:
+        clang = compilers.find_clang()
+        if clang is None:
+            raise RecompileError("no clang is installed")
+        return clang
+
+    def _clang_common(self) -> list[str]:
+        """The unit's options as clang is given them, with GCC's effective defaults made explicit."""
+        macros = self._gcc_macros(())
+        try:
+            kept = list(options.for_clang(self._options.code, compilers.gcc_optimizers(self._command.compiler)))
+        except options.OptionError as error:
+            raise RecompileError(str(error)) from error
+        position = isa.position_arguments(macros)
+        words = [
+            f"--target={compilers.target_triple(self._command.compiler)}",
+            *isa.hardening_arguments(macros),
+            *kept,
+            *position,
+        ]
+        if position[0] in ("-fPIC", "-fpic") and "-fno-semantic-interposition" not in kept:
+            words.append("-fsemantic-interposition")
+        if isa.fast_math(macros):
+            words.append("-ffast-math")
+        return [
+            *words,
+            *options.standards(self._options.language),
+            "-ffp-contract=off",
+            self._cfi,
+            *_CLANG_AS_GCC,
+            "-w",
+            "-g0",
+        ]
+
+    def _clang_isa(self, configuration: Configuration) -> tuple[str, ...]:
+        """-m options that allow clang exactly what the unit's flags allow GCC, and the host's when native."""
+        allowed = (
+            isa.features(self._gcc_macros(()), self._context.toolchain) - self._context.toolchain.baseline_features
+        )
+        off = tuple(
+            word
+            for word in self._options.code
+            if word.startswith("-mno-") and word in _clang_switches(word, self._context)
+        )
+        wanted = sorted(allowed | set(self._added_features(configuration)))
+        words = (*off, *(f"-m{isa.clang_feature(name)}" for name in wanted))
+        have = isa.features(self._clang_macros(words), self._context.toolchain)
+        extra = have - allowed - self._context.toolchain.baseline_features
+        if configuration.isa == "same" and extra:
+            words = (*words, *(f"-mno-{isa.clang_feature(name)}" for name in sorted(extra)))
+        return words
+
+    def _clang_macros(self, added: tuple[str, ...]) -> dict[str, str]:
+        triple = compilers.target_triple(self._command.compiler)
+        return self._ask_macros(
+            (self._clang().path, f"--target={triple}", *added, "-w", "-dM", "-E", "-x", "c", os.devnull)
+        )
+
+    def _module(self, configuration: Configuration, exported: str) -> Path:
+        """Unoptimised IR (optimisable: made at the configuration's own level with all passes off), `exported` made hidden instead of local."""
+        front = (*configuration.front_end, *self._clang_isa(configuration), *self._clang_tune(configuration))
+        plain = self._ir(front)
+        if not exported:
+            return plain
+        out = plain.with_name(f"{plain.stem}.{_file_name(exported)}.ll")
+        if not out.exists():
+            name = re.escape(exported)
+            text, count = re.subn(
+                rf'^define internal (?=[^\n]*?@(?:{name}|"{name}")\()',
+                "define hidden ",
+                self._read(plain),
+                flags=re.MULTILINE,
+            )
+            if count != 1:
+                raise RecompileError(f"clang does not emit a function {exported}")
+            out.write_text(text, encoding="utf-8", errors="surrogateescape")
+        return out
+
+    def _clang_tune(self, configuration: Configuration) -> tuple[str, ...]:
+        return (f"-mtune={self._context.tune}",) if configuration.tuned else ()
+
+    def _ir(self, front: tuple[str, ...]) -> Path:
+        key = (front, True)
+        if key not in self._modules:
+            out = self._path(f"{len(self._modules)}.ll")
+            source = self._preprocessed("clang")
+            words = [self._clang().path, *self._clang_common(), *front, "-Xclang", "-disable-llvm-passes", "-emit-llvm"]
+            try:
+                self._run([*words, "-x", self._language, "-S", "-o", str(out), str(source)], out)
+                self._modules[key] = out
+            except RecompileError as error:
+                self._modules[key] = error
+        module = self._modules[key]
+        if isinstance(module, RecompileError):
+            raise module
+        return module
+
+    def _clang_back_end(self, configuration: Configuration, module: Path, out: Path) -> None:
+        if "polly" in configuration.needs and not self._clang().polly:
+            raise RecompileError("this clang has no Polly")
+        common = [word for word in self._clang_common() if not word.startswith(("-std", "--std", "-ansi"))]
+        words = [self._clang().path, *common, *configuration.front_end, *self._clang_isa(configuration)]
+        self._run(
+            [
+                *words,
+                *self._clang_tune(configuration),
+                *configuration.arguments,
+                "-x",
+                "ir",
+                "-S",
+                "-o",
+                str(out),
+                str(module),
+            ],
+            out,
+        )
+
+    def _llvm_back_end(self, configuration: Configuration, module: Path, out: Path) -> None:
+        if not compilers.has_llvmlite():
+            raise RecompileError("llvmlite cannot be loaded")
+        pipeline = configuration.pipeline
+        if pipeline is None:
+            raise RecompileError("the configuration names no pipeline")
+        attributes = _target_attributes(self._read(module))
+        static = isa.position_arguments(self._gcc_macros(()))[0] == "-fno-pic"
+        job = Job(
+            str(module), str(out), attributes.get("target-cpu", ""), attributes.get("target-features", ""),
+            "static" if static else "pic", self._code_model(),
+            **{**asdict(pipeline), "options": list(pipeline.options)},
+        )  # fmt: skip
+        description = out.with_suffix(".json")
+        description.write_text(json.dumps(asdict(job)), encoding="utf-8")
+        root = str(Path(compiler_ai.__file__).resolve().parent.parent)
+        inherited = os.environ.get("PYTHONPATH", "")
+        path = os.pathsep.join([root, inherited]) if inherited else root
+        self._run(
+            [sys.executable, "-m", "compiler_ai.proposers.llvm_worker", str(description)], out, {"PYTHONPATH": path}
+        )
+
+    def _code_model(self) -> str:
+        named = [word.partition("=")[2] for word in self._options.code if word.startswith("-mcmodel=")]
+        return named[-1] if named else "default"
+
+    # Common
+
+    def _added_features(self, configuration: Configuration) -> tuple[str, ...]:
+        """The host's extensions that a native configuration adds to the unit's, but for those that the unit switches off."""
+        if configuration.isa != "native" or isa.without_vectors(self._options.code):
+            return ()
+        own = isa.features(self._gcc_macros(()), self._context.toolchain)
+        off = isa.forbidden(self._options.code)
+        return tuple(sorted(self._context.host_features - own - off - self._context.toolchain.baseline_features))
+
+    def _features(self, macros: dict[str, str]) -> tuple[str, ...]:
+        own = isa.features(self._gcc_macros(()), self._context.toolchain) | self._context.toolchain.baseline_features
+        return tuple(sorted(isa.features(macros, self._context.toolchain) - own))
+
+    def _preprocessed(self, front_end: str) -> Path:
+        """The source as the unit's own options preprocess it, by GCC or clang (their system headers differ)."""
+        if front_end not in self._inputs:
+            out = self._path(f"{front_end}.i")
+            own = [*self._options.preprocessor, *self._options.language]
+            level = [word for word in self._options.code if re.fullmatch(r"-O(\d|s|z|g|fast)?", word)]
+            try:
+                if front_end == "gcc":
+                    words = [*self._command.compiler, *own, *self._options.code]
+                else:
+                    isa_words = self._clang_isa(Configuration("clang", "unit", (), 0.0))
+                    words = [self._clang().path, *own, *level, *self._clang_common(), *isa_words]
+                self._run([*words, "-w", "-E", "-o", str(out), self._command.source], out)
+                self._inputs[front_end] = out
+            except RecompileError as error:
+                self._inputs[front_end] = error
+        known = self._inputs[front_end]
+        if isinstance(known, RecompileError):
+            raise known
+        return known
+
+    def _ask_macros(self, words: tuple[str, ...]) -> dict[str, str]:
+        if words not in self._macros:
+            self._macros[words] = isa.parse_macros(self._execute(list(words), {}).output)
+        return self._macros[words]
+
+    def _run(self, words: list[str], out: Path, environment: dict[str, str] | None = None) -> None:
+        self._execute(words, environment or {})
+        if not out.exists():
+            raise RecompileError(f"{Path(words[0]).name} wrote nothing")
+
+    def _execute(self, words: list[str], environment: dict[str, str]) -> process.Completed:
+        try:
+            limits = process.Limits(wall_s=self._remaining_s)
+            completed = process.run(words, self._command.directory, {**self._environment, **environment}, limits)
+        except OSError as error:
+            raise RecompileError(f"{words[0]} cannot be run: {error}") from error
+        if completed.status != 0:
+            raise RecompileError(f"{Path(words[0]).name}: {completed.first_error}")
+        return completed
+
+    def _path(self, name: str) -> Path:
+        return Path(self._directory.name, name)
+
+    def _read(self, path: Path) -> str:
+        return path.read_text(encoding="utf-8", errors="surrogateescape")
+
+
+def _clang_switches(word: str, context: ProposalContext) -> frozenset[str]:
+    """`word` itself when it switches off an extension that the target description knows."""
+    name = word[len("-mno-") :]
+    known = {feature for feature, _ in context.toolchain.cpu_flags} | set(context.toolchain.baseline_features)
+    return frozenset({word}) if name in known else frozenset()
+
+
+def _target_attributes(module: str) -> dict[str, str]:
+    """target-cpu and target-features of a module's functions (clang gives all of a unit the same, attributes aside)."""
+    return {
+        name: match[1]
+        for name in ("target-cpu", "target-features")
+        if (match := re.search(rf'"{name}"="([^"]*)"', module)) is not None
+    }
+
+
+def _file_name(symbol: str) -> str:
+    return re.sub(r"\W", "_", symbol)
