@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 LABEL = re.compile(r"^[ \t]*((?:[A-Za-z_.$][\w.$@]*|\"[^\"]+\"|\d+)):")
-SYMBOL = re.compile(r"[A-Za-z_.$][\w.$]*")
+SYMBOL = re.compile(r"[A-Za-z_.][\w.$]*")
 LOCAL_LABEL = re.compile(r"\.L[\w.$]*")
 _COMMENT = re.compile(r"(?:[ \t]+|^)#.*$")
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
