@@ -1,4 +1,4 @@
-"""Which passes run, in which order, for tuning and for applying; plugins, dumps and remarks included."""
+"""Which passes run, in which order, for tuning; plugins included."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from compiler_ai.driver.options import Options
 from compiler_ai.passes.emit import Emit
 from compiler_ai.passes.measure import Measure
 from compiler_ai.passes.propose import Propose
+from compiler_ai.passes.rank import Rank
+from compiler_ai.passes.replay import Replay
 from compiler_ai.passes.screen import Screen
 from compiler_ai.passes.select import Select
 from compiler_ai.passes.verify import Verify
@@ -15,22 +17,29 @@ from compiler_ai.passmanager import PassManager
 from compiler_ai.plugin import PluginContext, load_all
 from compiler_ai.proposers.base import default_registry
 from compiler_ai.store.trials import TrialCache
-from compiler_ai.tune.judges import Judges
-
-ASSEMBLER = ("as", "--64")
+from compiler_ai.tune.judges import ASSEMBLER, Judges
 
 
-def tuning(options: Options, judges: Judges, extend: Callable[[PassManager], None] = lambda _manager: None) -> PassManager:
+def tuning(
+    options: Options, judges: Judges, extend: Callable[[PassManager], None] = lambda _manager: None
+) -> PassManager:
     """The function passes (propose to select) and emit, with the plugins that `options` name.
 
-    Raises PluginError and RegistrationError.
+    `extend` adds observers before the plugins are loaded. Raises PluginError and RegistrationError.
     """
     trials = TrialCache.default()
     registry = default_registry()
-    propose = Propose(registry.proposers, trials)
-    manager = PassManager(
-        [propose, Screen(trials, ASSEMBLER), Verify(trials, judges), Measure(trials, judges), Select(), Emit()]
-    )
+    passes = [
+        Propose(registry.proposers, trials),
+        Screen(trials, ASSEMBLER),
+        Replay(trials, judges),
+        Rank(trials, judges),
+        Verify(trials, judges),
+        Measure(trials, judges),
+        Select(),
+        Emit(),
+    ]
+    manager = PassManager(passes)
     extend(manager)
     load_all(options.plugins, options.plugin_arguments, PluginContext(manager, registry.proposers))
     return manager

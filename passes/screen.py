@@ -7,8 +7,10 @@ from collections.abc import Sequence
 
 from compiler_ai.artifacts import Rejection
 from compiler_ai.asm.splice import replace
-from compiler_ai.screen.gate import screen
+from compiler_ai.passmanager import PassError
+from compiler_ai.screen.gate import Screener, ScreenError
 from compiler_ai.store.trials import TrialCache
+from compiler_ai.tune.features import unit_features
 from compiler_ai.work import Context, FunctionWork
 
 
@@ -24,26 +26,25 @@ class Screen:
 
     def run(self, work: FunctionWork, context: Context) -> None:
         waiting = work.alive
+        if not waiting:
+            return
+        baseline = work.baseline
+        try:
+            features = unit_features(baseline.command, context.toolchain)
+            screener = Screener(baseline.listing_text, baseline.function, context.toolchain, self._assembler, features)
+        except ScreenError as error:
+            raise PassError(str(error)) from error
         for done, state in enumerate(waiting):
             if context.out_of_time:
                 break
             context.progress(self.name, done, len(waiting), 0.0)
             started_s = time.monotonic()
             try:
-                state.spliced_text = replace(
-                    work.listing, work.baseline.function, state.candidate, work.baseline.size_bytes
-                )
-                result = screen(
-                    state.candidate,
-                    work.baseline.listing_text,
-                    work.baseline.function,
-                    state.spliced_text,
-                    context.toolchain,
-                    self._assembler,
-                )
-                state.object_bytes, state.rejection = result.object_bytes or b"", result.rejection
+                state.spliced_text = replace(work.listing, baseline.function, state.candidate, baseline.size_bytes)
+                result = screener.screen(state.candidate, state.spliced_text)
+                state.object_bytes, state.rejection = result.object_bytes, result.rejection
             except Exception as error:  # a candidate that we cannot judge is not used
                 state.rejection = Rejection("screen.failed", f"{type(error).__name__}: {error}")
             state.seconds += time.monotonic() - started_s
             if state.rejection is not None:
-                self._trials.append(work.baseline.key, state.trial())
+                self._trials.append(baseline.key, state.trial())

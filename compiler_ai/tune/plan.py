@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from elftools.elf.elffile import ELFFile
 
 from compiler_ai.artifacts import Baseline, CompileCommand, HotFunction
 from compiler_ai.asm import listing as listing_model
@@ -11,6 +14,7 @@ from compiler_ai.asm.listing import Listing
 from compiler_ai.asm.normalise import body_key
 from compiler_ai.driver.flags import is_instrumented
 from compiler_ai.errors import AiccError
+from compiler_ai.sandbox.assemble import assemble
 from compiler_ai.tune.captured import captures_of
 from compiler_ai.tune.reproduce import Reproduced, ReproductionError, listing_of
 
@@ -85,3 +89,11 @@ def never_rewrite(listing: Listing, symbol: str, unit: Reproduced) -> str:
     if function.has_inline_assembly:
         return "it holds inline assembly"
     return unit.unsafe.get(symbol, "")
+
+
+def function_size_bytes(listing_text: str, symbol: str) -> int:
+    """The size of a function's hot part as assembled. Raises AssembleError; 0 when the object does not say."""
+    object_bytes = assemble(listing_text, ("as", "--64"))
+    table = ELFFile(io.BytesIO(object_bytes)).get_section_by_name(".symtab")
+    found = table.get_symbol_by_name(symbol) if table is not None else None
+    return int(found[0]["st_size"]) if found else 0

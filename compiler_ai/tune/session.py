@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
-from compiler_ai.artifacts import FunctionResult, HotFunction
+from compiler_ai.artifacts import FunctionResult
 from compiler_ai.asm import listing as listing_model
 from compiler_ai.driver import log, options, units
 from compiler_ai.driver.options import Options
@@ -54,12 +53,12 @@ def tune(settings: Settings, console: Console) -> int:
     console.print(hot_set.coverage, highlight=False)
     matched = hotness.match_units(hot_set.functions, list(units.load_all(str(settings.project))))
     plan = planning.make(
-        [(hot, command) for hot, command in matched.found],
+        matched.found,
         tuple(settings.options.flags),
         settings.project,
         settings.seed,
     )
-    left_out = [(item.hot, item.reason) for item in matched.ambiguous] + plan.left_out
+    left_out = matched.unmatched + plan.left_out
     for hot, reason in left_out:
         console.print(f"  left alone: {hot.profiled.symbol} ({hot.share:.1%}): {reason}", highlight=False, markup=False)
     if not plan.tasks:

@@ -1,0 +1,247 @@
+"""Takes a function's body out of another listing of the same unit and makes it fit GCC's.
+
+Every obstacle ends in a Rejection with its reason; what comes out as a Candidate refers only to what GCC's listing has, to
+library functions the target allows, and to what it brings along under names of its own (DESIGN, "Search and splicing").
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from compiler_ai.artifacts import Candidate, Rejection
+from compiler_ai.asm.data import DataObject
+from compiler_ai.asm.function import Function
+from compiler_ai.asm.listing import Listing
+from compiler_ai.asm.normalise import normalised_text
+from compiler_ai.asm.statements import LOCAL_LABEL, directive_of, label_of, symbols_in, without_comment
+
+_DROPPED = frozenset(
+    {
+        ".loc",
+        ".file",
+        ".type",
+        ".size",
+        ".globl",
+        ".global",
+        ".weak",
+        ".hidden",
+        ".local",
+        ".addrsig",
+        ".addrsig_sym",
+        ".ident",
+    }
+)
+_LOCAL_ALIAS = re.compile(r"^\.L(.+)\$local$")
+# Clang names the fill of code alignment; nops are what every assembler fills with anyway.
+_ALIGN_FILL = re.compile(r"^(\s*\.p2align\s+\d+),\s*0x0$")
+_COUNTED = re.compile(r"\.\d+$")
+_SWITCHES = (".section", ".text", ".data", ".bss", ".previous", ".pushsection", ".popsection")
+
+
+class _Refused(Exception):
+    """The body cannot be made to fit; the message is the reason."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a body comes from: the other listing, whose compiler may give local functions conventions of their own
+    (`own_conventions`: LLVM changes signatures in place, GCC renames what it changes)."""
+
+    listing: Listing
+    own_conventions: bool
+    proposer: str
+    origin: str
+    features: tuple[str, ...]
+
+
+def transplant(
+    source: Source, target: Listing, function_name: str, prefix: str, library_symbols: frozenset[str]
+) -> Candidate | Rejection | None:
+    """The body of `function_name` in `source` as a candidate for `target`; None when it is the baseline's own.
+
+    `prefix` makes the labels unique (letters, digits and underscores).
+    """
+    try:
+        return _Transplant(source, target, function_name, prefix, library_symbols).run()
+    except _Refused as refused:
+        return Rejection("propose", f"{source.origin}: {refused}")
+
+
+@dataclass
+class _Transplant:
+    source: Source
+    target: Listing
+    name: str
+    prefix: str
+    library_symbols: frozenset[str]
+    _names: dict[str, str] = field(default_factory=dict)
+    _extra: list[str] = field(default_factory=list)
+    _brought: set[str] = field(default_factory=set)
+
+    def run(self) -> Candidate | None:
+        theirs, ours = self.source.listing.function(self.name), self.target.function(self.name)
+        if ours is None:
+            raise _Refused("GCC's listing does not define the function")
+        if theirs is None:
+            raise _Refused("the function is not there: inlined everywhere, or of another name")
+        if theirs.has_inline_assembly:
+            raise _Refused("it holds inline assembly")
+        code, data = self._separated(theirs)
+        if normalised_text("".join(code)) == normalised_text(ours.body):
+            return None
+        if "__stack_chk_fail" in ours.body and "__stack_chk_fail" not in "".join(code):
+            raise _Refused("it lacks the baseline's stack protector")
+        if _starts_with_landing_pad(ours) and not any("endbr64" in line for line in code[:8]):
+            raise _Refused("it lacks the baseline's endbr64")
+        own = {label for line in (*code, *(line for chunk in data for line in chunk)) if (label := label_of(line))}
+        for label in own:
+            self._names[label] = self._fresh(label)
+        for line in (*code, *(line for chunk in data for line in chunk)):
+            for symbol in symbols_in(line):
+                if symbol not in own:
+                    self._settle(symbol)
+        body = "".join(self._renamed(line) for line in code)
+        extra = "".join(self._renamed(line) for chunk in data for line in chunk) + "".join(self._extra)
+        return Candidate(
+            function=self.name,
+            body=body,
+            extra=extra,
+            proposer=self.source.proposer,
+            origin=self.source.origin,
+            features=self.source.features,
+        )
+
+    def _separated(self, function: Function) -> tuple[list[str], list[list[str]]]:
+        """The code lines, a `.cold` part behind the hot one, and the chunks of data inside of the body, each with its section."""
+        listing = function.listing
+        code: list[str] = []
+        data: list[list[str]] = []
+        lines = list(enumerate(listing.lines[function.entry + 1 : function.size_line], function.entry + 1))
+        if function.endproc_line >= 0:
+            lines.append((function.endproc_line, listing.lines[function.endproc_line]))
+        has_unwind = ".cfi_startproc" in "".join(self.target.lines[:4000]) or ".cfi_startproc" in self.target.text
+        for number, line in lines:
+            section = listing.sections[number]
+            directive = directive_of(line)
+            if directive in _SWITCHES:
+                if not section.executable:
+                    data.append([without_comment(line) + "\n"])
+                continue
+            if directive in _DROPPED or line.lstrip().startswith("#") or not line.strip():
+                continue
+            if directive in (".cfi_personality", ".cfi_lsda"):
+                raise _Refused("it has an exception table")
+            if directive.startswith(".cfi_") and not has_unwind:
+                continue
+            if section.executable:
+                code.append(_ALIGN_FILL.sub(r"\1", without_comment(line)) + "\n")
+            elif data:
+                data[-1].append(without_comment(line) + "\n")
+            else:
+                raise _Refused("its data cannot be told from its code")
+        return code, data
+
+    def _settle(self, symbol: str) -> None:
+        """Make sure that `symbol` means the same in GCC's listing; bring it along or refuse otherwise."""
+        if symbol in self._names or symbol == self.name:
+            return
+        listing = self.source.listing
+        resolved = listing.aliases.get(symbol)
+        if resolved is not None and symbol.startswith(".L"):
+            self._settle(resolved)
+            self._names[symbol] = self._names.get(resolved, resolved)
+            return
+        if alias := _LOCAL_ALIAS.match(symbol):
+            if alias[1] not in self.target.defined:
+                raise _Refused(f"{alias[1]} is not in GCC's listing")
+            self._names[symbol] = alias[1]
+            return
+        if (callee := listing.function(symbol)) is not None:
+            self._settle_function(symbol, callee)
+            return
+        data = listing.data.get(symbol)
+        if data is not None:
+            self._settle_data(symbol, data)
+            return
+        if symbol in listing.defined:
+            raise _Refused(f"it refers to {symbol}, which is neither code nor data that can be moved")
+        if symbol.startswith("_GLOBAL_OFFSET_TABLE_"):
+            return
+        if (
+            symbol not in self.target.undefined
+            and symbol not in self.target.defined
+            and symbol not in self.library_symbols
+        ):
+            raise _Refused(f"it needs {symbol}, which GCC's unit does not use")
+
+    def _settle_function(self, symbol: str, callee: Function) -> None:
+        there = self.target.function(symbol)
+        if there is None:
+            raise _Refused(f"it calls {symbol}, which GCC's listing does not define")
+        if "." in symbol and not symbol.startswith("."):
+            raise _Refused(f"it calls the clone {symbol}, whose signature may differ")
+        if self.source.own_conventions and not callee.is_global:
+            raise _Refused(f"it calls the local function {symbol} with a convention that may be its compiler's own")
+
+    def _settle_data(self, symbol: str, data: DataObject) -> None:
+        there = self.target.data.get(symbol) if not symbol.startswith(".L") else None
+        if not data.readonly and (
+            _COUNTED.search(symbol) or (there is not None and there.local and self.source.own_conventions)
+        ):
+            # A counter behind the name says nothing of which variable it is, and LLVM splits local variables in place.
+            raise _Refused(f"the local variable {symbol} may be another one than GCC's")
+        if there is not None and _alignment(there) < _alignment(data):
+            raise _Refused(f"{symbol} is aligned less strictly in GCC's listing")
+        if (
+            there is not None
+            and there.readonly == data.readonly
+            and (not there.size_bytes or there.size_bytes == data.size_bytes)
+        ):
+            return
+        if symbol.startswith(".L") or (data.local and data.readonly):
+            if not data.readonly:
+                raise _Refused(f"its {symbol} is writable")
+            self._bring(symbol, data)
+            return
+        kind = "constant" if data.readonly else "variable"
+        raise _Refused(f"the {kind} {symbol} is not in GCC's listing as it is in this one")
+
+    def _bring(self, symbol: str, data: DataObject) -> None:
+        """Copy read-only data under a fresh name, with whatever it refers to."""
+        self._names[symbol] = self._fresh(symbol)
+        for line in data.lines:
+            for wanted in symbols_in(line):
+                self._settle(wanted)
+        self._extra.append(data.section.directive + "\n")
+        if data.alignment:
+            self._extra.append(without_comment(data.alignment) + "\n")
+        self._extra.append(f"{self._names[symbol]}:\n")
+        self._extra += [self._renamed(line) for line in data.lines if directive_of(line) not in _DROPPED]
+
+    def _fresh(self, label: str) -> str:
+        return f".Laicc_{self.prefix}_{re.sub(r'[^A-Za-z0-9_]', '_', label).lstrip('_')}"
+
+    def _renamed(self, line: str) -> str:
+        text = without_comment(line)
+        text = LOCAL_LABEL.sub(lambda match: self._names.get(match[0], match[0]), text)
+        for old, new in self._names.items():
+            if not old.startswith(".L") and old in text:
+                text = re.sub(rf"(?<![\w.$]){re.escape(old)}(?![\w.$])", new, text)
+        return text + "\n"
+
+
+def _alignment(data: DataObject) -> int:
+    """The alignment in bytes that the listing gives an object, 1 when it gives none."""
+    words = data.alignment.replace(",", " ").split()
+    if len(words) > 1 and words[1].isdigit():
+        return 1 << int(words[1]) if words[0] == ".p2align" else int(words[1])
+    if data.lines and directive_of(data.lines[0]) in (".comm", ".lcomm"):
+        last = data.lines[0].rstrip().rpartition(",")[2]
+        return int(last) if last.isdigit() else 1
+    return 1
+
+
+def _starts_with_landing_pad(function: Function) -> bool:
+    code = (line for line in function.body_lines if line.startswith("\t") and not directive_of(line))
+    return "endbr64" in next(code, "")

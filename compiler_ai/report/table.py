@@ -1,0 +1,59 @@
+"""The table at the end of a tuning run, and the gain it lets one expect of the whole program."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from compiler_ai.artifacts import FunctionResult, Interval
+from compiler_ai.measure.statistics import amdahl
+from compiler_ai.profile.model import Profile
+
+
+def print_table(console: Console, results: Sequence[FunctionResult], profile: Profile) -> None:
+    """Print one row a function, costliest first, and the expected whole-program gain."""
+    table = Table(box=None, pad_edge=False)
+    for heading in ("function", "share", "tried", "rejected by", "winner", "grade", "speedup"):
+        table.add_column(heading, overflow="fold")
+    for result in sorted(results, key=lambda r: -r.hot.share):
+        rewrite = result.rewrite
+        table.add_row(
+            Text(result.hot.profiled.symbol),
+            f"{result.hot.share:.1%}",
+            str(len(result.trials)),
+            Text(rejected_by(result)),
+            Text(rewrite.candidate.origin if rewrite else result.skipped or "GCC's own"),
+            rewrite.evidence.grade.name.lower() if rewrite else "",
+            Text(speedup(rewrite.timing.warm) if rewrite else "1.00x"),
+        )
+    console.print(table)
+    console.print(
+        f"Expected of the whole program by Amdahl's law: {expected_gain(results, profile):.2f}x", highlight=False
+    )
+
+
+def expected_gain(results: Sequence[FunctionResult], profile: Profile) -> float:
+    """The whole program's speedup when each rewritten function's share (of all samples) shrinks by its speedup."""
+    total = profile.total or 1.0
+    parts = [
+        (result.hot.profiled.cost / total, result.rewrite.timing.warm.ratio)
+        for result in results
+        if result.rewrite is not None
+    ]
+    return amdahl(parts) if parts else 1.0
+
+
+def rejected_by(result: FunctionResult) -> str:
+    """How many candidates each stage turned away, in the pipeline's order."""
+    counts = Counter(trial.rejection.stage.partition(".")[0] for trial in result.trials if trial.rejection)
+    order = ("propose", "screen", "verify", "rank", "measure")
+    known = [f"{stage} {counts[stage]}" for stage in order if counts[stage]]
+    return ", ".join(known + [f"{stage} {n}" for stage, n in counts.items() if stage not in order])
+
+
+def speedup(interval: Interval) -> str:
+    return f"{interval.ratio:.2f}x [{interval.low:.2f}, {interval.high:.2f}]"

@@ -1,0 +1,94 @@
+"""The sandbox, verifier and timer of one function, made when a pass first needs them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+from types import TracebackType
+
+from compiler_ai.asm.ipa_ra import ipa_ra_registers
+from compiler_ai.errors import AiccError
+from compiler_ai.measure.timing import Timer
+from compiler_ai.sandbox.assemble import assemble
+from compiler_ai.sandbox.process import Sandbox
+from compiler_ai.verify.engine import Settings, Verifier
+from compiler_ai.verify.prototype import Prototype, from_object
+from compiler_ai.work import Context, FunctionWork
+
+ASSEMBLER = ("as", "--64")
+_CALL_ALIGNMENT_BYTES = 16
+
+
+class JudgeError(AiccError):
+    """Nothing can be said of any candidate of this function; the message says why."""
+
+
+class Judges:
+    """A context manager: one sandbox for verifying and timing."""
+
+    def __init__(self) -> None:
+        self._sandbox = Sandbox()
+        self._verifier: Verifier | None = None
+        self._timer: Timer | None = None
+        self._object = b""
+
+    def __enter__(self) -> Judges:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._sandbox.close()
+
+    def verifier(self, work: FunctionWork, context: Context) -> Verifier:
+        """Raises JudgeError, SandboxError."""
+        if self._verifier is None:
+            preserved = ipa_ra_registers(work.listing, work.baseline.function, context.toolchain, ASSEMBLER)
+            if preserved is None:
+                raise JudgeError("what its callers in the unit rely on cannot be told")
+            self._object = assemble(work.baseline.listing_text, ASSEMBLER)
+            function = work.listing.function(work.baseline.function)
+            settings = Settings(
+                preserved=preserved,
+                local=function is not None and not function.is_global,
+                seed=context.seed + 1,
+                prepare_s=max(4.0, min(15.0, 0.2 * context.remaining_s)),
+                check_s=max(3.0, min(15.0, 0.15 * context.remaining_s)),
+            )
+            self._verifier = Verifier(
+                self._sandbox, self._object, work.baseline.function, work.captures, prototype_of(work), settings
+            )
+        return self._verifier
+
+    def timer(self, work: FunctionWork, context: Context) -> Timer:
+        """Raises JudgeError, SandboxError, TimingError."""
+        if self._timer is None:
+            images = [image for _, image in self.verifier(work, context).images]
+            self._timer = Timer(self._sandbox, self._object, work.baseline.function, images[:4], seed=context.seed)
+        return self._timer
+
+
+def prototype_of(work: FunctionWork) -> Prototype | None:
+    """The function's C type, from the debug information of one more compile; None when there is none to be had."""
+    command = work.baseline.command
+    with tempfile.TemporaryDirectory(prefix="aicc-type-") as directory:
+        output = Path(directory, "unit.o")
+        words = [
+            *command.compiler,
+            *command.arguments,
+            "-g",
+            "-gdwarf-4",
+            "-w",
+            "-c",
+            "-o",
+            str(output),
+            command.source,
+        ]
+        environment = {**os.environ, **dict(command.environment), "AICC_ACTIVE": "1"}
+        try:
+            subprocess.run(words, cwd=command.directory, env=environment, capture_output=True, timeout=300, check=True)
+            return from_object(output.read_bytes(), work.baseline.function)
+        except (OSError, subprocess.SubprocessError):
+            return None

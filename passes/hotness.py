@@ -1,1 +1,0 @@
-"""hotness: which of this unit's functions the profile selects."""

@@ -1,0 +1,44 @@
+"""replay: the captured calls alone, for every candidate: cheap, and enough to refute most wrong bodies."""
+
+from __future__ import annotations
+
+import time
+
+from compiler_ai.artifacts import Rejection
+from compiler_ai.passmanager import PassError
+from compiler_ai.store.trials import TrialCache
+from compiler_ai.tune.judges import Judges
+from compiler_ai.work import Context, FunctionWork
+
+
+class Replay:
+    """Rejects candidates that differ from the baseline on a captured call. What passes is not verified yet."""
+
+    name = "replay"
+    scope = "function"
+
+    def __init__(self, trials: TrialCache, judges: Judges) -> None:
+        self._trials = trials
+        self._judges = judges
+
+    def run(self, work: FunctionWork, context: Context) -> None:
+        waiting = [state for state in work.alive if state.object_bytes and state.evidence is None]
+        if not waiting:
+            return
+        verifier = self._judges.verifier(work, context)
+        if verifier.unusable:
+            raise PassError(verifier.unusable)
+        for done, state in enumerate(waiting):
+            if context.out_of_time:
+                break
+            context.progress(self.name, done, len(waiting), 0.0)
+            started_s = time.monotonic()
+            try:
+                found = verifier.replay(state.object_bytes)
+                if found is not None:
+                    state.rejection = Rejection("verify.refuted", f"{found.test}: {found.difference}")
+            except Exception as error:  # a candidate that we cannot judge is not used
+                state.rejection = Rejection("verify.failed", f"{type(error).__name__}: {error}")
+            state.seconds += time.monotonic() - started_s
+            if state.rejection is not None:
+                self._trials.append(work.baseline.key, state.trial())
