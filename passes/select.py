@@ -23,7 +23,8 @@ class Select:
         if not proven:
             return
         _, best = max(proven, key=lambda pair: pair[0])
-        assert best.evidence is not None and best.timing is not None
+        assert best.evidence is not None
+        assert best.timing is not None
         work.rewrite = Rewrite(
             baseline_key=work.baseline.key,
             candidate=best.candidate,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -55,8 +54,8 @@ def compare(
         difference = describe_difference(first, second)
         if difference:
             return Comparison(difference, len(cpu) + 1, None, None)
-        cpu.append(math.log(max(first.cpu_s, 1e-9) / max(second.cpu_s, 1e-9)))
-        wall.append(math.log(first.wall_s / second.wall_s))
+        cpu.append(max(first.cpu_s, 1e-9) / max(second.cpu_s, 1e-9))
+        wall.append(first.wall_s / second.wall_s)
         before_s.append(first.cpu_s)
         after_s.append(second.cpu_s)
         progress(len(cpu), pairs)

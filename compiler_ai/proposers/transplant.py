@@ -137,7 +137,7 @@ class _Transplant:
             if section.executable:
                 code.append(_ALIGN_FILL.sub(r"\1", without_comment(line)) + "\n")
             elif data:
-                data[-1].append(without_comment(line) + "\n")
+                data[-1].append(_ALIGN_FILL.sub(r"\1", without_comment(line)) + "\n")
             else:
                 raise _Refused("its data cannot be told from its code")
         return code, data
@@ -215,7 +215,7 @@ class _Transplant:
                 self._settle(wanted)
         self._extra.append(data.section.directive + "\n")
         if data.alignment:
-            self._extra.append(without_comment(data.alignment) + "\n")
+            self._extra.append(_ALIGN_FILL.sub(r"\1", without_comment(data.alignment)) + "\n")
         self._extra.append(f"{self._names[symbol]}:\n")
         self._extra += [self._renamed(line) for line in data.lines if directive_of(line) not in _DROPPED]
 

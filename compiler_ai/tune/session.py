@@ -87,7 +87,7 @@ def run_tasks(settings: Settings, plan: Plan, console: Console) -> list[Function
     deadline_s = time.monotonic() + total_s
     started = 0
 
-    def budget_s(index: int) -> float:
+    def budget_s(_index: int) -> float:
         """An equal part of the time that is left for the tasks that have not begun; a little more for the costly ones."""
         nonlocal started
         left_s = deadline_s - time.monotonic()
