@@ -9,7 +9,7 @@ from __future__ import annotations
 from compiler_ai.toolchains.description import InstructionRules
 
 _CONDITIONS = (
-    "o no b nae c ae nb nc e z ne nz be na a nbe s ns p pe np po l nge ge nl le ng g nle".split()
+    ["o", "no", "b", "nae", "c", "ae", "nb", "nc", "e", "z", "ne", "nz", "be", "na", "a", "nbe", "s", "ns", "p", "pe", "np", "po", "l", "nge", "ge", "nl", "le", "ng", "g", "nle"]
 )  # fmt: skip
 _SIZES = ("", "b", "w", "l", "q")
 
@@ -26,7 +26,25 @@ _INTEGER = _sized(
     "adcx", "adox", "crc32", "nop", "ret", "call", "jmp", "leave",
 )  # fmt: skip
 _EXTENDING = frozenset(
-    "movsbw movsbl movsbq movswl movswq movslq movzbw movzbl movzbq movzwl movzwq cbtw cwtl cltq cwtd cltd cqto".split()
+    [
+        "movsbw",
+        "movsbl",
+        "movsbq",
+        "movswl",
+        "movswq",
+        "movslq",
+        "movzbw",
+        "movzbl",
+        "movzbq",
+        "movzwl",
+        "movzwq",
+        "cbtw",
+        "cwtl",
+        "cltq",
+        "cwtd",
+        "cltd",
+        "cqto",
+    ]
 )
 _STRING = frozenset(
     f"{prefix}{stem}{size}"
@@ -38,13 +56,119 @@ _CONDITIONAL = frozenset(
     name for c in _CONDITIONS for name in (f"j{c}", f"set{c}", *(f"cmov{c}{size}" for size in _SIZES))
 ) | {"jrcxz", "jecxz"}  # fmt: skip
 _X87 = frozenset(
-    "fld flds fldl fldt fst fsts fstl fstp fstps fstpl fstpt fild filds fildl fildll fistp fistps fistpl fistpll fist fists"
-    " fistl fisttp fisttps fisttpl fisttpll fld1 fldz fldpi fldl2e fldl2t fldlg2 fldln2 fadd fadds faddl faddp fsub fsubs"
-    " fsubl fsubp fsubr fsubrs fsubrl fsubrp fmul fmuls fmull fmulp fdiv fdivs fdivl fdivp fdivr fdivrs fdivrl fdivrp fiadd"
-    " fiadds fiaddl fisub fisubs fisubl fisubr fisubrs fisubrl fimul fimuls fimull fidiv fidivs fidivl fidivr fidivrs fidivrl"
-    " fchs fabs fsqrt frndint fscale fxch fucom fucomp fucompp fucomi fucomip fucompi fcom fcoms fcoml fcomp fcomps fcompl"
-    " fcompp fcomi fcomip fcompi ftst fxam fnstsw fnop fcmovb fcmove fcmovbe fcmovu fcmovnb fcmovne fcmovnbe fcmovnu wait"
-    " ffree".split()
+    [
+        "fld",
+        "flds",
+        "fldl",
+        "fldt",
+        "fst",
+        "fsts",
+        "fstl",
+        "fstp",
+        "fstps",
+        "fstpl",
+        "fstpt",
+        "fild",
+        "filds",
+        "fildl",
+        "fildll",
+        "fistp",
+        "fistps",
+        "fistpl",
+        "fistpll",
+        "fist",
+        "fists",
+        "fistl",
+        "fisttp",
+        "fisttps",
+        "fisttpl",
+        "fisttpll",
+        "fld1",
+        "fldz",
+        "fldpi",
+        "fldl2e",
+        "fldl2t",
+        "fldlg2",
+        "fldln2",
+        "fadd",
+        "fadds",
+        "faddl",
+        "faddp",
+        "fsub",
+        "fsubs",
+        "fsubl",
+        "fsubp",
+        "fsubr",
+        "fsubrs",
+        "fsubrl",
+        "fsubrp",
+        "fmul",
+        "fmuls",
+        "fmull",
+        "fmulp",
+        "fdiv",
+        "fdivs",
+        "fdivl",
+        "fdivp",
+        "fdivr",
+        "fdivrs",
+        "fdivrl",
+        "fdivrp",
+        "fiadd",
+        "fiadds",
+        "fiaddl",
+        "fisub",
+        "fisubs",
+        "fisubl",
+        "fisubr",
+        "fisubrs",
+        "fisubrl",
+        "fimul",
+        "fimuls",
+        "fimull",
+        "fidiv",
+        "fidivs",
+        "fidivl",
+        "fidivr",
+        "fidivrs",
+        "fidivrl",
+        "fchs",
+        "fabs",
+        "fsqrt",
+        "frndint",
+        "fscale",
+        "fxch",
+        "fucom",
+        "fucomp",
+        "fucompp",
+        "fucomi",
+        "fucomip",
+        "fucompi",
+        "fcom",
+        "fcoms",
+        "fcoml",
+        "fcomp",
+        "fcomps",
+        "fcompl",
+        "fcompp",
+        "fcomi",
+        "fcomip",
+        "fcompi",
+        "ftst",
+        "fxam",
+        "fnstsw",
+        "fnop",
+        "fcmovb",
+        "fcmove",
+        "fcmovbe",
+        "fcmovu",
+        "fcmovnb",
+        "fcmovne",
+        "fcmovnbe",
+        "fcmovnu",
+        "wait",
+        "ffree",
+    ]
 )
 _FLAGS = frozenset({"cmc", "clc", "stc", "lahf", "sahf"})
 _PLAIN = frozenset({"ud2", "endbr64"})
@@ -87,14 +211,65 @@ _VECTOR = (
 
 # The processor's modes, other processors and the clock: a rewrite neither adds nor loses one of these.
 _INHERITED = frozenset(
-    "mfence sfence lfence pause ldmxcsr stmxcsr vldmxcsr vstmxcsr fldcw fnstcw fstcw fnclex fninit fnstenv fldenv std cld"
-    " rdtsc rdtscp cpuid xgetbv rdrandw rdrandl rdrandq rdrand rdseedw rdseedl rdseedq rdseed clflush clflushopt clwb pushf"
-    " pushfq popf popfq int3 cmpxchg8b cmpxchg16b".split()
+    [
+        "mfence",
+        "sfence",
+        "lfence",
+        "pause",
+        "ldmxcsr",
+        "stmxcsr",
+        "vldmxcsr",
+        "vstmxcsr",
+        "fldcw",
+        "fnstcw",
+        "fstcw",
+        "fnclex",
+        "fninit",
+        "fnstenv",
+        "fldenv",
+        "std",
+        "cld",
+        "rdtsc",
+        "rdtscp",
+        "cpuid",
+        "xgetbv",
+        "rdrandw",
+        "rdrandl",
+        "rdrandq",
+        "rdrand",
+        "rdseedw",
+        "rdseedl",
+        "rdseedq",
+        "rdseed",
+        "clflush",
+        "clflushopt",
+        "clwb",
+        "pushf",
+        "pushfq",
+        "popf",
+        "popfq",
+        "int3",
+        "cmpxchg8b",
+        "cmpxchg16b",
+    ]
 ) | {"xlatb", "rdsspq", "rdsspd"}
 
 # Weakly ordered stores: another processor may see them late, so they are no ordinary stores either.
 _NON_TEMPORAL = frozenset(
-    "movnti movntil movntiq movntps movntpd movntdq movntq vmovntps vmovntpd vmovntdq movntss movntsd".split()
+    [
+        "movnti",
+        "movntil",
+        "movntiq",
+        "movntps",
+        "movntpd",
+        "movntdq",
+        "movntq",
+        "vmovntps",
+        "vmovntpd",
+        "vmovntdq",
+        "movntss",
+        "movntsd",
+    ]
 )
 
 X86_64_INSTRUCTIONS = InstructionRules(

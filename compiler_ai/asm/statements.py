@@ -53,7 +53,7 @@ def symbols_in(line: str) -> list[str]:
         text = text[match.end() :]
     text = text.lstrip()
     head, _, operands = text.partition("\t") if "\t" in text else text.partition(" ")
-    if not operands or head.startswith((".cfi", ".loc", ".file", ".ident", ".string", ".ascii")):
+    if not operands or head.startswith((".cfi", ".loc", ".file", ".ident", ".string", ".ascii", ".asciz")):
         return []
     if '"' in operands:
         operands = _STRING.sub(

@@ -145,9 +145,8 @@ class Decoder:
             return _Decoded((), unknown=True)
         name = instruction.mnemonic
         plain = name.rpartition(" ")[2]
-        if plain[:4] in ("movs", "stos", "lods", "scas", "cmps") and plain[-1] in _STRING_BYTES and len(plain) == 5:
-            if not any(operand.type == x86.X86_OP_REG and operand.reg >= x86.X86_REG_XMM0 and operand.reg <= x86.X86_REG_XMM31 for operand in instruction.operands):
-                return _Decoded((), string=name)
+        if _is_string(plain) and not any(_is_vector(operand) for operand in instruction.operands):
+            return _Decoded((), string=name)
         if plain.startswith(_NO_ACCESS):
             return _Decoded(())
         operands, unknown = [], False
@@ -183,14 +182,25 @@ class Decoder:
         elif base is None or index is None:
             return None  # a gather's vector index, or 32-bit addressing
         segment = {x86.X86_REG_FS: 1, x86.X86_REG_GS: 2}.get(memory.segment, 0)
-        return _Operand(base, -1 if index is None else index, memory.scale, displacement, operand.size, reads, writes, segment)
+        return _Operand(
+            base, -1 if index is None else index, memory.scale, displacement, operand.size, reads, writes, segment
+        )
+
+
+def _is_string(name: str) -> bool:
+    """Whether the mnemonic may be a string instruction; SSE's movsd has a vector operand."""
+    return len(name) == 5 and name[:4] in ("movs", "stos", "lods", "scas", "cmps") and name[4] in _STRING_BYTES
+
+
+def _is_vector(operand: Any) -> bool:
+    return bool(operand.type == x86.X86_OP_REG and x86.X86_REG_XMM0 <= operand.reg <= x86.X86_REG_XMM31)
 
 
 def _access(name: str, position: int) -> tuple[bool, bool]:
     """(reads, writes) of a memory operand."""
     if position > 0:
         return True, name.startswith(_SECOND_WRITTEN)
-    if name.startswith(_STORES) and not name.startswith(("movbe", "vpmovm2")) or name == "movbe":
+    if (name.startswith(_STORES) and not name.startswith(("movbe", "vpmovm2"))) or name == "movbe":
         return False, True
     if name.startswith(_READ_AND_WRITTEN):
         return True, True

@@ -95,7 +95,9 @@ class Verifier:
         self._reserve: Iterator[EntryState] | None = None
         self.notes: list[str] = []
         self._prepare(captures)
-        self.unusable = "" if self._tests else "no usable test: " + (self.notes[0] if self.notes else "it was never captured")
+        self.unusable = (
+            "" if self._tests else "no usable test: " + (self.notes[0] if self.notes else "it was never captured")
+        )
 
     @property
     def images(self) -> list[tuple[Capture, CaptureImage]]:
@@ -314,12 +316,16 @@ class Verifier:
         invented = written - allowed
         if invented and not found.uncertain and not expected.uncertain:
             return f"it stores to {min(invented):#x}, which the baseline does not"
-        below = {start for start, _ in found.writes if start < found.lowest_stack - RED_ZONE_BYTES and is_dead(start, stack)}
+        below = {
+            start for start, _ in found.writes if start < found.lowest_stack - RED_ZONE_BYTES and is_dead(start, stack)
+        }
         if below:
             return f"it stores below the red zone at {min(below):#x}"
         if expected.uncertain:
             return ""
-        blocks = {byte // _BLOCK_BYTES for byte in _outside(expected.reads, stack)} | {b // _BLOCK_BYTES for b in allowed}
+        blocks = {byte // _BLOCK_BYTES for byte in _outside(expected.reads, stack)} | {
+            b // _BLOCK_BYTES for b in allowed
+        }
         own = [(r.address, r.end) for pages in (candidate.pages,) for r in pages.regions]
         for start, end in found.reads:
             if is_dead(start, stack) or any(low <= start and end <= high for low, high in own):
@@ -378,9 +384,7 @@ class Verifier:
                     data[at - page] = patch[at - address]
             return bytes(data)
 
-        return difference(
-            expected, outcome, state.registers, self._prototype, self._sandbox.layout, initial, preserved
-        )
+        return difference(expected, outcome, state.registers, self._prototype, self._sandbox.layout, initial, preserved)
 
     def _page(self, context: _Context, state: EntryState, page: int) -> bytes:
         if page in context.initial:
@@ -399,7 +403,9 @@ class Verifier:
         targets = _table_targets(body)
         return block_starts(code, body.entry, targets)
 
-    def _refuted(self, test: _Test, found: str, counts: dict[str, int], starts: set[int], uncovered: set[int]) -> Evidence:
+    def _refuted(
+        self, test: _Test, found: str, counts: dict[str, int], starts: set[int], uncovered: set[int]
+    ) -> Evidence:
         return _evidence(Grade.REFUTED, counts, starts, uncovered, Counterexample(test.state.name, found), [])
 
 

@@ -128,7 +128,11 @@ def _x87(baseline: Outcome, candidate: Outcome, prototype: Prototype | None) -> 
         return f"the x87 control word is {c.control:#x} instead of {b.control:#x}"
     if bin(b.tags).count("1") != bin(c.tags).count("1"):
         return "the x87 stack is left at another depth"
-    if b.tags and (prototype is None or prototype.returns.kind in ("float", "complex", "unknown")) and b.stack[0] != c.stack[0]:
+    if (
+        b.tags
+        and (prototype is None or prototype.returns.kind in ("float", "complex", "unknown"))
+        and b.stack[0] != c.stack[0]
+    ):
         return "the x87 result differs"
     return ""
 

@@ -17,11 +17,44 @@ _ARENA = 0x2AAA_0000_0000  # in no mapping of a process without address space ra
 _ARENA_STEP = 1 << 24
 _BUFFER_PAGES = 16
 _EDGES = (0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 100, 127, 128, 255, 256)
-_WILD = (-1, -2, -128, 0x7F, 0x80, 0xFF, 0x100, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 1 << 62, 1 << 63, (1 << 64) - 1)
+_WILD = (
+    -1,
+    -2,
+    -128,
+    0x7F,
+    0x80,
+    0xFF,
+    0x100,
+    0x7FFF,
+    0x8000,
+    0xFFFF,
+    0x7FFFFFFF,
+    0x80000000,
+    0xFFFFFFFF,
+    1 << 62,
+    1 << 63,
+    (1 << 64) - 1,
+)
 # The one NaN is the processor's default NaN (sign set, Intel SDM volume 1, 4.8.3.7): with a single bit pattern around, the
 # order of operands, which C leaves open, does not decide the result's bits.
 _NAN = struct.unpack("<d", bytes.fromhex("000000000000f8ff"))[0]
-_FLOATS = (0.0, -0.0, 1.0, -1.0, 0.5, 1e-310, -5e-324, 1e300, -1e300, float("inf"), float("-inf"), _NAN, 1e-3, 3.0, 123456.789)
+_FLOATS = (
+    0.0,
+    -0.0,
+    1.0,
+    -1.0,
+    0.5,
+    1e-310,
+    -5e-324,
+    1e300,
+    -1e300,
+    float("inf"),
+    float("-inf"),
+    _NAN,
+    1e-3,
+    3.0,
+    123456.789,
+)
 
 
 @dataclass(frozen=True)
@@ -80,18 +113,28 @@ def generated(base: EntryState, prototype: Prototype, seed: int, count: int) -> 
     does not fault is the test, so that an access just beyond what the baseline needs meets an unmapped page.
     """
     places = integer_places(prototype)
-    if places is None or prototype.variadic or len(places) < sum(k.kind in ("integer", "pointer") for _, k in prototype.parameters):
+    if (
+        places is None
+        or prototype.variadic
+        or len(places) < sum(k.kind in ("integer", "pointer") for _, k in prototype.parameters)
+    ):
         return
     for number in range(count):
         chance = random.Random(f"{seed} {number}")
         yield [
             state
             for scale in (0, 1, 2, 3, 4)
-            if (state := _generate(base, prototype, random.Random(f"{seed} {number} values"), scale, number, chance.random() < 0.8))
+            if (
+                state := _generate(
+                    base, prototype, random.Random(f"{seed} {number} values"), scale, number, chance.random() < 0.8
+                )
+            )
         ]
 
 
-def _generate(base: EntryState, prototype: Prototype, chance: random.Random, scale: int, number: int, at_end: bool) -> EntryState | None:
+def _generate(
+    base: EntryState, prototype: Prototype, chance: random.Random, scale: int, number: int, at_end: bool
+) -> EntryState | None:
     general = dict(base.registers.general)
     places = dict(integer_places(prototype) or ())
     names = iter(places)
@@ -107,7 +150,11 @@ def _generate(base: EntryState, prototype: Prototype, chance: random.Random, sca
         if kind.kind == "float":
             vectors[len(vectors)] = _float_bytes(chance.choice(_FLOATS), kind.size_bytes)
         elif kind.kind == "integer":
-            value = chance.choice(_WILD) if wild and chance.random() < 0.4 else chance.choice((length, length, length, chance.choice(_EDGES)))
+            value = (
+                chance.choice(_WILD)
+                if wild and chance.random() < 0.4
+                else chance.choice((length, length, length, chance.choice(_EDGES)))
+            )
             general[next(names)] = value & 0xFFFFFFFFFFFFFFFF
         elif kind.kind == "pointer":
             element = kind.target_bytes if kind.target_kind != "void" else 1
@@ -130,12 +177,20 @@ def _generate(base: EntryState, prototype: Prototype, chance: random.Random, sca
         xstate = bytes(area)
     registers = replace(base.registers, general=general, xstate=xstate)
     extra = (PageSet(tuple(regions)),) if regions else ()
-    return EntryState(f"generated {number} (length {length}, scale {scale})", "generated", base.image, registers, {}, extra)
+    return EntryState(
+        f"generated {number} (length {length}, scale {scale})", "generated", base.image, registers, {}, extra
+    )
 
 
 def _buffer_bytes(length: int, element: int, scale: int) -> int:
     """Sizes to try: n elements, one more, n times n, and plenty."""
-    wanted = (length * element, (length + 1) * element, length * length * element, (length + 2) * (length + 2) * element, 16 * PAGE_BYTES)[scale]
+    wanted = (
+        length * element,
+        (length + 1) * element,
+        length * length * element,
+        (length + 2) * (length + 2) * element,
+        16 * PAGE_BYTES,
+    )[scale]
     return max(element, min(wanted, _BUFFER_PAGES * PAGE_BYTES))
 
 
@@ -165,12 +220,19 @@ def _contents(kind: Type, size: int, chance: random.Random) -> bytes:
     if style < 0.3:
         return bytes(chance.choice(b"abcdef ,;0123456789\n\0") for _ in range(PAGE_BYTES)) * (size // PAGE_BYTES)
     if style < 0.55 and kind.target_kind == "integer" and kind.target_bytes in (2, 4, 8):
-        small = b"".join(chance.randrange(-20, 200).to_bytes(kind.target_bytes, "little", signed=True) if kind.target_bytes > 1 else b"\0" for _ in range(PAGE_BYTES // kind.target_bytes))
+        small = b"".join(
+            chance.randrange(-20, 200).to_bytes(kind.target_bytes, "little", signed=True)
+            if kind.target_bytes > 1
+            else b"\0"
+            for _ in range(PAGE_BYTES // kind.target_bytes)
+        )
         return small * (size // PAGE_BYTES)
     return chance.randbytes(size)
 
 
-def _mutate_integer(general: dict[str, int], places: Sequence[tuple[str, int]], prototype: Prototype | None, chance: random.Random) -> None:
+def _mutate_integer(
+    general: dict[str, int], places: Sequence[tuple[str, int]], prototype: Prototype | None, chance: random.Random
+) -> None:
     kinds = [kind for _, kind in (prototype.parameters if prototype else ()) if kind.kind in ("integer", "pointer")]
     at = chance.randrange(len(places))
     name, _ = places[at]
@@ -183,14 +245,35 @@ def _mutate_integer(general: dict[str, int], places: Sequence[tuple[str, int]], 
         else:
             value += chance.choice((1, -1, 2, 4, 8)) * step
     else:
-        value = chance.choice((value - 1, value + 1, value // 2, value - value % 4, chance.choice(_EDGES), chance.choice(_EDGES), chance.randrange(value + 1) if value < 1 << 40 else 0, chance.choice(_WILD)))
+        value = chance.choice(
+            (
+                value - 1,
+                value + 1,
+                value // 2,
+                value - value % 4,
+                chance.choice(_EDGES),
+                chance.choice(_EDGES),
+                chance.randrange(value + 1) if value < 1 << 40 else 0,
+                chance.choice(_WILD),
+            )
+        )
     general[name] = value & 0xFFFFFFFFFFFFFFFF
 
 
 def _mutated_value(value: bytes, chance: random.Random) -> bytes:
     number = int.from_bytes(value, "little")
     bits = 8 * len(value)
-    changed = chance.choice((number ^ (1 << chance.randrange(bits)), number + 1, number - 1, 0, (1 << bits) - 1, 1 << (bits - 1), chance.getrandbits(bits)))
+    changed = chance.choice(
+        (
+            number ^ (1 << chance.randrange(bits)),
+            number + 1,
+            number - 1,
+            0,
+            (1 << bits) - 1,
+            1 << (bits - 1),
+            chance.getrandbits(bits),
+        )
+    )
     return (changed & ((1 << bits) - 1)).to_bytes(len(value), "little")
 
 

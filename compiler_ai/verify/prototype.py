@@ -14,7 +14,9 @@ from elftools.elf.elffile import ELFFile
 
 _ENCODING_FLOAT, _ENCODING_BOOL, _ENCODING_COMPLEX = 4, 2, 3
 _SIGNED = frozenset({5, 6})
-_PEELED = frozenset({"DW_TAG_typedef", "DW_TAG_const_type", "DW_TAG_volatile_type", "DW_TAG_restrict_type", "DW_TAG_atomic_type"})
+_PEELED = frozenset(
+    {"DW_TAG_typedef", "DW_TAG_const_type", "DW_TAG_volatile_type", "DW_TAG_restrict_type", "DW_TAG_atomic_type"}
+)
 
 
 @dataclass(frozen=True)

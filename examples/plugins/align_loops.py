@@ -16,7 +16,7 @@ class AlignLoops:
     def __init__(self, size_bytes):
         self.exponent = int(math.log2(size_bytes))
 
-    def propose(self, baseline, context):
+    def propose(self, baseline, _context):
         function = listing.parse(baseline.listing_text).function(baseline.function)
         if function is None or len(function.parts) > 1:
             yield Rejection("propose", "align_loops: the function has a cold part")

@@ -6,19 +6,47 @@ from compiler_ai.driver import command, units
 
 
 def test_dependency_output_and_paths_are_not_repeated():
-    parsed = command.parse("-O2 -MD -MF a.d -MT a.o -DX -I inc -c sub/a.c -o out/a.o -pipe -save-temps".split())
+    parsed = command.parse(
+        [
+            "-O2",
+            "-MD",
+            "-MF",
+            "a.d",
+            "-MT",
+            "a.o",
+            "-DX",
+            "-I",
+            "inc",
+            "-c",
+            "sub/a.c",
+            "-o",
+            "out/a.o",
+            "-pipe",
+            "-save-temps",
+        ]
+    )
     assert parsed.kept == ["-O2", "-DX", "-I", "inc"]
     assert parsed.sources == ["sub/a.c"]
     assert command.object_path(parsed, "sub/a.c", "/w") == "/w/out/a.o"
 
 
 def test_only_sources_of_a_high_level_language_count():
-    parsed = command.parse("a.c b.S c.s d.o -lm libx.a e.cpp -x assembler f.c -x c g.txt".split())
+    parsed = command.parse(
+        ["a.c", "b.S", "c.s", "d.o", "-lm", "libx.a", "e.cpp", "-x", "assembler", "f.c", "-x", "c", "g.txt"]
+    )
     assert parsed.sources == ["a.c", "e.cpp", "g.txt"]
 
 
 def test_commands_that_run_no_assembler():
-    for line in ("-E a.c", "-S a.c", "-fsyntax-only a.c", "--version", "-print-prog-name=as", "-M a.c", "--help=target"):
+    for line in (
+        "-E a.c",
+        "-S a.c",
+        "-fsyntax-only a.c",
+        "--version",
+        "-print-prog-name=as",
+        "-M a.c",
+        "--help=target",
+    ):
         assert not command.parse(line.split()).makes_assembly, line
     assert command.parse(["a.c"]).makes_assembly
 

@@ -54,7 +54,13 @@ def test_a_response_file_is_opened_only_for_our_options(tmp_path):
 
 
 def test_flags_repeat_the_options():
-    given = ["-faicc-mode=tune", "-faicc-plugin=p.py", "-faicc-plugin-arg-p-key=v", "-fdump-aicc-verify", "-fopt-info-aicc=f"]
+    given = [
+        "-faicc-mode=tune",
+        "-faicc-plugin=p.py",
+        "-faicc-plugin-arg-p-key=v",
+        "-fdump-aicc-verify",
+        "-fopt-info-aicc=f",
+    ]
     first, _ = options.parse(given, {})
     second, rest = options.parse(first.flags, {})
     assert not rest

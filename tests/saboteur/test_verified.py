@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import faults
 import saboteur
+from compiler_ai.toolchains.x86_64 import X86_64
 
 from compiler_ai.artifacts import Grade
 from compiler_ai.asm import listing, splice
@@ -25,7 +26,6 @@ from compiler_ai.capture.modules import Target
 from compiler_ai.sandbox.process import Sandbox
 from compiler_ai.screen.elf import read
 from compiler_ai.screen.gate import Screener
-from compiler_ai.toolchains.x86_64 import X86_64
 from compiler_ai.verify.engine import Verifier
 from compiler_ai.verify.prototype import from_object
 

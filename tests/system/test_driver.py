@@ -12,7 +12,9 @@ SOURCE = "int add(int a, int b) { return a + b; }\nint main(void) { return add(1
 
 
 def run(*words: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(words, cwd=cwd, env={**os.environ, **environment}, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        words, cwd=cwd, env={**os.environ, **environment}, capture_output=True, text=True, check=False
+    )
 
 
 @pytest.fixture
@@ -32,7 +34,9 @@ def shim_project(project: Path) -> Path:
     return project
 
 
-@pytest.mark.parametrize("flags", ["-O2", "-O2 -g", "-O3 -pipe", "-Os -save-temps", "-O2 -flto", "-O2 -flto -ffat-lto-objects"])
+@pytest.mark.parametrize(
+    "flags", ["-O2", "-O2 -g", "-O3 -pipe", "-Os -save-temps", "-O2 -flto", "-O2 -flto -ffat-lto-objects"]
+)
 def test_objects_are_gccs_byte_for_byte(aicc, shim_project, flags):
     for compiler in ("gcc", aicc):
         done = run(compiler, *flags.split(), "-frandom-seed=1", "-c", "a.c", "-o", "out.o", cwd=shim_project)
@@ -43,7 +47,15 @@ def test_objects_are_gccs_byte_for_byte(aicc, shim_project, flags):
 
 @pytest.mark.parametrize(
     "words",
-    ["-c missing.c", "-c a.c -Wno-such -fno-such-option", "a.c -lnosuchlibrary", "-c broken.c", "", "--version", "-dumpmachine"],
+    [
+        "-c missing.c",
+        "-c a.c -Wno-such -fno-such-option",
+        "a.c -lnosuchlibrary",
+        "-c broken.c",
+        "",
+        "--version",
+        "-dumpmachine",
+    ],
 )
 def test_messages_and_exit_status_are_gccs(aicc, shim_project, words):
     (shim_project / "broken.c").write_text("int f( {")
@@ -65,7 +77,9 @@ def test_several_inputs_dependencies_and_stdin(aicc, shim_project):
     (shim_project / "b.c").write_text("int b(void) { return 2; }\n")
     assert run(aicc, "-O2", "-MMD", "-c", "a.c", "b.c", cwd=shim_project).returncode == 0
     assert (shim_project / "a.d").read_text() == "a.o: a.c\n"
-    piped = subprocess.run([aicc, "-xc", "-c", "-", "-o", "-o.o"], input=SOURCE, cwd=shim_project, text=True, check=False)
+    piped = subprocess.run(
+        [aicc, "-xc", "-c", "-", "-o", "-o.o"], input=SOURCE, cwd=shim_project, text=True, check=False
+    )
     assert piped.returncode == 0
 
 
@@ -114,7 +128,9 @@ def test_a_store_that_cannot_be_used_yields_gccs_object_and_a_line_in_the_log(ai
     if damage == "directory":
         lock.mkdir()
     else:
-        lock.write_bytes(b"version = 99\n[[rewrite]]\n" if damage == "newer" else b"\xff\x00[[rewrite]]\nfunction = \"add\n")
+        lock.write_bytes(
+            b"version = 99\n[[rewrite]]\n" if damage == "newer" else b'\xff\x00[[rewrite]]\nfunction = "add\n'
+        )
     done = run(aicc, "-O2", "a.c", "-o", "prog", cwd=shim_project)
     assert (done.returncode, done.stderr) == (0, "")
     if damage == "newer":
