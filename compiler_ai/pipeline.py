@@ -13,7 +13,7 @@ from compiler_ai.passes.replay import Replay
 from compiler_ai.passes.screen import Screen
 from compiler_ai.passes.select import Select
 from compiler_ai.passes.verify import Verify
-from compiler_ai.passmanager import PassManager
+from compiler_ai.passmanager import Pass, PassManager
 from compiler_ai.plugin import PluginContext, load_all
 from compiler_ai.proposers.base import default_registry
 from compiler_ai.store.trials import TrialCache
@@ -29,7 +29,7 @@ def tuning(
     """
     trials = TrialCache.default()
     registry = default_registry()
-    passes = [
+    passes: list[Pass] = [
         Propose(registry.proposers, trials),
         Screen(trials, ASSEMBLER),
         Replay(trials, judges),

@@ -10,7 +10,7 @@ from pathlib import Path
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 from elftools.elf.relocation import RelocationSection
-from elftools.elf.sections import NoteSection
+from elftools.elf.sections import NoteSection, SymbolTableSection
 
 from compiler_ai.capture.errors import CaptureError
 from compiler_ai.capture.format import Mapping
@@ -59,7 +59,11 @@ def read_module(path: str) -> ModuleFile:
                     symbols = elf.get_section(section["sh_link"])
                     for relocation in section.iter_relocations():
                         index = relocation["r_info_sym"]
-                        if relocation["r_info_type"] in (_GLOB_DAT, _JUMP_SLOT, _R64) and index and symbols is not None:
+                        if (
+                            relocation["r_info_type"] in (_GLOB_DAT, _JUMP_SLOT, _R64)
+                            and index
+                            and isinstance(symbols, SymbolTableSection)
+                        ):
                             name = symbols.get_symbol(index).name
                             if relocation["r_info_type"] != _R64 and name:
                                 slots.setdefault(name, relocation["r_offset"])

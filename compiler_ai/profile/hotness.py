@@ -8,6 +8,7 @@ from pathlib import Path
 
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import SymbolTableSection
 
 from compiler_ai.artifacts import CompileCommand, HotFunction, ProfiledFunction
 from compiler_ai.profile.model import Profile
@@ -121,7 +122,7 @@ def _defined(object_path: str) -> dict[str, int]:
             table = ELFFile(file).get_section_by_name(".symtab")
             return {
                 symbol.name: symbol["st_size"]
-                for symbol in (table.iter_symbols() if table is not None else ())
+                for symbol in (table.iter_symbols() if isinstance(table, SymbolTableSection) else ())
                 if symbol["st_info"]["type"] == "STT_FUNC" and isinstance(symbol["st_shndx"], int)
             }
     except (OSError, ELFError):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import SymbolTableSection
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,10 @@ class ModuleSymbols:
             if segment["p_type"] == "PT_LOAD":
                 self.segments.append((segment["p_offset"], segment["p_filesz"], segment["p_vaddr"]))
         table = elf.get_section_by_name(".symtab") or elf.get_section_by_name(".dynsym")
-        if table is None:
+        if not isinstance(table, SymbolTableSection):
             return
-        source, found = "", {}
+        source = ""
+        found: dict[int, FunctionSymbol] = {}
         for symbol in table.iter_symbols():
             kind, local = symbol["st_info"]["type"], symbol["st_info"]["bind"] == "STB_LOCAL"
             if kind == "STT_FILE":

@@ -44,7 +44,10 @@ def compare(
     if difference:
         return Comparison(difference, 1, None, None)
     order = random.Random(seed)
-    cpu, wall, before_s, after_s = [], [], [], []
+    cpu: list[float] = []
+    wall: list[float] = []
+    before_s: list[float] = []
+    after_s: list[float] = []
     deadline_s = time.monotonic() + budget_s
     while len(cpu) < pairs and (len(cpu) < 6 or time.monotonic() < deadline_s):
         if order.random() < 0.5:

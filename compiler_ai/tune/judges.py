@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import tempfile
 from pathlib import Path
@@ -18,7 +19,6 @@ from compiler_ai.verify.prototype import Prototype, from_object
 from compiler_ai.work import Context, FunctionWork
 
 ASSEMBLER = ("as", "--64")
-_CALL_ALIGNMENT_BYTES = 16
 
 
 class JudgeError(AiccError):
@@ -49,16 +49,19 @@ class Judges:
             if preserved is None:
                 raise JudgeError("what its callers in the unit rely on cannot be told")
             self._object = assemble(work.baseline.listing_text, ASSEMBLER)
-            function = work.listing.function(work.baseline.function)
+            prototype = prototype_of(work)
+            called = is_called_in_unit(work)
+            if called and prototype is None:
+                raise JudgeError("its C type is unknown, and callers in the unit may rely on more than the ABI")
             settings = Settings(
                 preserved=preserved,
-                local=function is not None and not function.is_global,
+                local=called,
                 seed=context.seed + 1,
                 prepare_s=max(4.0, min(15.0, 0.2 * context.remaining_s)),
                 check_s=max(3.0, min(15.0, 0.15 * context.remaining_s)),
             )
             self._verifier = Verifier(
-                self._sandbox, self._object, work.baseline.function, work.captures, prototype_of(work), settings
+                self._sandbox, self._object, work.baseline.function, work.captures, prototype, settings
             )
         return self._verifier
 
@@ -68,6 +71,12 @@ class Judges:
             images = [image for _, image in self.verifier(work, context).images]
             self._timer = Timer(self._sandbox, self._object, work.baseline.function, images[:4], seed=context.seed)
         return self._timer
+
+
+def is_called_in_unit(work: FunctionWork) -> bool:
+    """Whether the unit itself calls the function: GCC then knows how little stack alignment it needs (-fipa-stack-alignment)."""
+    name = re.escape(work.baseline.function)
+    return re.search(rf"^\s*(call|jmp)\s+{name}\b", work.baseline.listing_text, re.MULTILINE) is not None
 
 
 def prototype_of(work: FunctionWork) -> Prototype | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import SymbolTableSection
 
 from compiler_ai.artifacts import Baseline, CompileCommand, HotFunction
 from compiler_ai.asm import listing as listing_model
@@ -95,5 +96,5 @@ def function_size_bytes(listing_text: str, symbol: str) -> int:
     """The size of a function's hot part as assembled. Raises AssembleError; 0 when the object does not say."""
     object_bytes = assemble(listing_text, ("as", "--64"))
     table = ELFFile(io.BytesIO(object_bytes)).get_section_by_name(".symtab")
-    found = table.get_symbol_by_name(symbol) if table is not None else None
+    found = table.get_symbol_by_name(symbol) if isinstance(table, SymbolTableSection) else None
     return int(found[0]["st_size"]) if found else 0

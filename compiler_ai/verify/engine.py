@@ -36,7 +36,7 @@ _BLOCK_BYTES = 64
 @dataclass(frozen=True)
 class Settings:
     """Bounds of verification. `preserved` are call-clobbered registers that in-unit callers rely on; `local` says that GCC may
-    call the function with a stack aligned to 8 only; times in seconds, stack in bytes."""
+    call the function with a stack aligned to 8 only (its unit calls it); times in seconds, stack in bytes."""
 
     captures: int = 10
     mutated: int = 70

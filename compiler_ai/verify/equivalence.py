@@ -37,11 +37,12 @@ def breaks_abi(outcome: Outcome, entry: Registers) -> str:
 def describe_end(outcome: Outcome) -> str:
     if outcome.kind is OutcomeKind.FAULT:
         return f"signal {outcome.signal} at {outcome.rip:#x}, address {outcome.fault_address:#x}"
-    return {
+    words = {
         OutcomeKind.TIMEOUT: "it does not end in time",
         OutcomeKind.SYSCALL: "it makes a system call",
         OutcomeKind.MAX_STEPS: "it takes too many steps",
-    }.get(outcome.kind, outcome.kind.value)
+    }
+    return words.get(outcome.kind, "it ends in an unknown way")
 
 
 def difference(

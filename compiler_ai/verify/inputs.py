@@ -170,8 +170,8 @@ def _generate(
     xstate = base.registers.xstate
     if vectors and len(xstate) >= 576:
         area = bytearray(xstate)
-        for index, value in vectors.items():
-            area[160 + 16 * index : 160 + 16 * index + len(value)] = value
+        for index, number_bytes in vectors.items():
+            area[160 + 16 * index : 160 + 16 * index + len(number_bytes)] = number_bytes
         struct.pack_into("<Q", area, 512, struct.unpack_from("<Q", area, 512)[0] | 3)
         struct.pack_into("<I", area, 24, struct.unpack_from("<I", area, 24)[0] or 0x1F80)
         xstate = bytes(area)

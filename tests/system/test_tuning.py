@@ -1,0 +1,113 @@
+"""The main job with the installed commands: build, profile, tune, build again; the program does the same, faster."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from elftools.elf.elffile import ELFFile
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "kernels"
+PLUGIN = Path(__file__).parents[2] / "examples" / "plugins" / "align_loops.py"
+
+
+def run(*words: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(words, cwd=cwd, env={**os.environ, **environment}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def tuned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """examples/kernels, built with aicc, profiled, one function tuned, and built again; the first build in before/."""
+    cache = tmp_path_factory.mktemp("cache")
+    project = tmp_path_factory.mktemp("project") / "kernels"
+    shutil.copytree(EXAMPLE, project)
+    environment = {"AICC_CACHE": str(cache)}
+    run("aicc-tool", "init", cwd=project, **environment)
+    run("make", "CC=aicc", cwd=project, **environment)
+    before = project / "before"
+    before.mkdir()
+    for name in ("kernels", "bytes.o", "numeric.o", "integers.o", "main.o"):
+        shutil.copy(project / name, before)
+    run("aicc-tool", "profile", "--", "./kernels", "60", cwd=project, **environment)
+    plugin = ["--plugin", str(PLUGIN), "--", "-faicc-plugin-arg-align_loops-bytes=32"]
+    words = ["aicc-tool", "tune", "--budget", "60s", "--functions", "crc32_bitwise", "-j1", *plugin]
+    (project / "tune.log").write_text(run(*words, cwd=project, **environment).stdout)
+    run("make", "clean", cwd=project, **environment)
+    run("make", "CC=aicc", cwd=project, **environment)
+    return project
+
+
+def functions(path: Path) -> dict[str, bytes]:
+    """The code of every function of an object."""
+    with path.open("rb") as file:
+        elf = ELFFile(file)
+        table = elf.get_section_by_name(".symtab")
+        found = {}
+        for symbol in table.iter_symbols():
+            if symbol["st_info"]["type"] == "STT_FUNC" and isinstance(symbol["st_shndx"], int):
+                data = elf.get_section(symbol["st_shndx"]).data()
+                found[symbol.name] = data[symbol["st_value"] : symbol["st_value"] + symbol["st_size"]]
+        return found
+
+
+def test_a_rewrite_is_found_stored_and_reported(tuned):
+    said = (tuned / "tune.log").read_text()
+    assert "crc32_bitwise" in said
+    assert "tested" in said
+    assert "1 of 1 functions have a faster body" in said
+    (assembly,) = (tuned / ".aicc" / "store").glob("crc32_bitwise-*.s")
+    assert "crc32_bitwise" in assembly.read_text()
+    assert (tuned / ".aicc" / "store" / "lock.toml").read_text().count("[[rewrite]]") == 1
+
+
+def test_the_plugin_proposed_too(tuned):
+    explained = run("aicc-tool", "explain", "crc32_bitwise", cwd=tuned).stdout
+    assert "loop heads aligned" in explained
+
+
+def test_the_rebuilt_program_does_the_same(tuned):
+    before, after = (run(f"./{name}", "30", cwd=tuned).stdout for name in ("before/kernels", "kernels"))
+    assert before == after
+
+
+def test_only_the_rewritten_function_changed(tuned):
+    for name in ("bytes.o", "numeric.o", "integers.o", "main.o"):
+        old, new = functions(tuned / "before" / name), functions(tuned / name)
+        assert old.keys() == new.keys()
+        changed = {function for function in old if old[function] != new[function]}
+        assert changed == ({"crc32_bitwise"} if name == "bytes.o" else set())
+
+
+def test_without_the_store_the_object_is_gccs_again(tuned, tmp_path):
+    run("aicc", "-O3", "-faicc-mode=off", "-c", "bytes.c", "-o", str(tmp_path / "off.o"), cwd=tuned)
+    assert (tmp_path / "off.o").read_bytes() == (tuned / "before" / "bytes.o").read_bytes()
+
+
+def test_a_changed_baseline_keeps_gccs_body(tuned, tmp_path):
+    run("aicc", "-O1", "-c", "bytes.c", "-o", str(tmp_path / "mine.o"), cwd=tuned)
+    run("gcc", "-O1", "-c", "bytes.c", "-o", str(tmp_path / "gcc.o"), cwd=tuned)
+    assert (tmp_path / "mine.o").read_bytes() == (tmp_path / "gcc.o").read_bytes()
+
+
+def test_a_store_file_edited_by_hand_is_not_applied(tuned, tmp_path):
+    copy = tmp_path / "kernels"
+    shutil.copytree(tuned, copy)
+    (assembly,) = (copy / ".aicc" / "store").glob("crc32_bitwise-*.s")
+    assembly.write_text(assembly.read_text() + "\tnop\n")
+    run("aicc", "-O3", "-c", "bytes.c", "-o", str(tmp_path / "mine.o"), cwd=copy)
+    assert (tmp_path / "mine.o").read_bytes() == (tuned / "before" / "bytes.o").read_bytes()
+    done = subprocess.run(["aicc-tool", "store", "verify"], cwd=copy, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "crc32_bitwise" in done.stdout + done.stderr
+
+
+def test_check_compares_before_and_after(tuned):
+    said = run("aicc-tool", "check", "--pairs", "8", "--budget", "20s", "--", "./kernels", "20", cwd=tuned).stdout
+    assert "same output and exit status" in said
+    assert "CPU time" in said
+
