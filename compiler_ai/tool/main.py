@@ -17,6 +17,9 @@ _COMMANDS = {
     "profile": "record which functions take the time in a command, and capture calls of them",
     "tune": "find faster bodies for the hot functions and store those with evidence",
     "check": "compare the whole program before and after: output, exit status, paired timing",
+    "report": "show the last tuning as a table or as one HTML page",
+    "explain": "say what happened to one function and why",
+    "store": "list, show, diff, drop and verify the accepted rewrites",
     "doctor": "say which compiler, assembler, profile and store are in use, and what is missing",
 }
 

@@ -1,0 +1,55 @@
+"""`aicc-tool explain`."""
+
+from __future__ import annotations
+
+import argparse
+
+from rich.console import Console
+
+from compiler_ai.artifacts import FunctionResult, Trial
+from compiler_ai.errors import AiccError
+from compiler_ai.report import results as stored_results
+from compiler_ai.report.table import speedup
+from compiler_ai.tool.locate import project_directory
+
+
+class ExplainError(AiccError):
+    """The last tuning did not concern that function."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("function", help="the function's assembled name")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    tuned = stored_results.load(project_directory())
+    found = [result for result in tuned if result.hot.profiled.symbol == arguments.function]
+    if not found:
+        names = ", ".join(result.hot.profiled.symbol for result in tuned)
+        raise ExplainError(f"'{arguments.function}' was not tuned in the last run, which had {names}")
+    console = Console()
+    for result in found:
+        console.print(explained(result), markup=False, highlight=False, soft_wrap=True)
+    return 0
+
+
+def explained(result: FunctionResult) -> str:
+    """What happened to a function, one line a trial."""
+    hot = result.hot
+    lines = [f"{hot.profiled.symbol}: {hot.share:.1%} of the project's samples, {hot.profiled.size_bytes} bytes"]
+    if result.skipped:
+        lines.append(f"  given up: {result.skipped}")
+    lines += [f"  {outcome(trial)}  [{trial.candidate.proposer}: {trial.candidate.origin}]" for trial in result.trials]
+    if result.rewrite is not None:
+        lines.append(f"  accepted: {speedup(result.rewrite.timing.warm)}, {result.rewrite.candidate.origin}")
+    else:
+        lines.append("  GCC's own body stays")
+    return "\n".join(lines)
+
+
+def outcome(trial: Trial) -> str:
+    if trial.rejection is not None:
+        return f"{trial.rejection.stage}: {trial.rejection.reason}"
+    if trial.timing is not None and trial.evidence is not None:
+        return f"{trial.evidence.grade.name.lower()}, {speedup(trial.timing.warm)}"
+    return "not judged: out of time"

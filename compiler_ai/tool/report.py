@@ -1,0 +1,31 @@
+"""`aicc-tool report`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from rich.console import Console
+
+from compiler_ai.profile.model import Profile
+from compiler_ai.report import results as stored_results
+from compiler_ai.report.html import render
+from compiler_ai.report.table import print_table
+from compiler_ai.store.files import write_atomically
+from compiler_ai.tool.locate import project_directory
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write one self-contained page instead of the table")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    project = project_directory()
+    tuned, profile = stored_results.load(project), Profile.load(project / "profile.json")
+    console = Console()
+    if arguments.html is None:
+        print_table(console, tuned, profile)
+    else:
+        write_atomically(arguments.html, render(tuned, profile).encode())
+        console.print(f"wrote {arguments.html}", markup=False, highlight=False)
+    return 0
