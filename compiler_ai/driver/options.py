@@ -21,11 +21,9 @@ class OptionError(AiccError):
 _VALUED: dict[str, tuple[str, tuple[str, ...]]] = {
     "mode": ("apply", ("off", "apply", "tune")),
     "profile": ("", ()),
-    "model": ("", ()),
     "verify": ("tested", ("tested", "bounded", "proved")),
-    "objective": ("speed", ("speed", "size")),
-    "isa": ("same", ("same", "native", "dispatch")),
-    "emit": ("splice", ("splice", "object")),
+    "isa": ("same", ("same", "native")),
+    "emit": ("splice", ("splice",)),
     "budget": ("", ()),
     "plugin": ("", ()),
 }

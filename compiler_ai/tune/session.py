@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from compiler_ai.asm import listing as listing_model
 from compiler_ai.driver import log, options, units
 from compiler_ai.driver.options import Options
 from compiler_ai.errors import AiccError
+from compiler_ai.passmanager import PassManager
 from compiler_ai.pipeline import tuning
 from compiler_ai.profile import hotness
 from compiler_ai.profile.model import Profile
@@ -110,12 +112,17 @@ def run_tasks(settings: Settings, plan: Plan, console: Console) -> list[Function
     return [results[index] for index in sorted(results)]
 
 
-def work_on(task: Task, budget_s: float, report: object) -> FunctionResult:
+def work_on(
+    task: Task,
+    budget_s: float,
+    report: Callable[[Progress], None],
+    extend: Callable[[PassManager], None] = lambda _manager: None,
+) -> FunctionResult:
     """One task, in its worker process. An exception of ours becomes the reason why the function was skipped."""
     parsed, _ = options.parse(list(task.option_flags), {})
 
     def progress(stage: str, done: int, total: int, best: float) -> None:
-        report(Progress(stage, done, total, best))  # type: ignore[operator]
+        report(Progress(stage, done, total, best))
 
     work = FunctionWork(
         task.hot, task.baseline, listing_model.parse(task.baseline.listing_text), task.flags, task.captures
@@ -123,7 +130,7 @@ def work_on(task: Task, budget_s: float, report: object) -> FunctionResult:
     context = Context(parsed, X86_64, task.project, time.monotonic() + budget_s, task.seed, progress)
     try:
         with Judges() as judges:
-            tuning(parsed, judges).run_function(work, context)
+            tuning(parsed, judges, extend).run_function(work, context)
     except Exception as error:
         work.skipped = f"{type(error).__name__}: {error}"
         log.write(str(task.project), f"tune: {task.hot.profiled.symbol}: {work.skipped}")

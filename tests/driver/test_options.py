@@ -15,7 +15,7 @@ def test_everything_else_passes_through_in_order():
 
 
 def test_the_command_line_overrides_aicc_flags_which_override_variables():
-    environment = {"AICC_MODE": "off", "AICC_FLAGS": "-faicc-mode=tune -faicc-isa=native", "AICC_ISA": "dispatch"}
+    environment = {"AICC_MODE": "off", "AICC_FLAGS": "-faicc-mode=tune -faicc-isa=native", "AICC_ISA": "same"}
     assert options.parse([], environment)[0].mode == "tune"
     assert options.parse(["-faicc-mode=apply"], environment)[0].mode == "apply"
     assert options.parse([], environment)[0].values["isa"] == "native"

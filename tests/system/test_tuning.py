@@ -15,7 +15,9 @@ PLUGIN = Path(__file__).parents[2] / "examples" / "plugins" / "align_loops.py"
 
 
 def run(*words: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(words, cwd=cwd, env={**os.environ, **environment}, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        words, cwd=cwd, env={**os.environ, **environment}, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done
 
@@ -106,8 +108,23 @@ def test_a_store_file_edited_by_hand_is_not_applied(tuned, tmp_path):
     assert "crc32_bitwise" in done.stdout + done.stderr
 
 
+def test_remarks_say_what_apply_mode_did(tuned, tmp_path):
+    done = run("aicc", "-O3", "-fopt-info-aicc", "-c", "bytes.c", "-o", str(tmp_path / "mine.o"), cwd=tuned)
+    assert done.stderr == "bytes.c: optimized: crc32_bitwise: rewritten from the store\n"
+    assert functions(tmp_path / "mine.o") == functions(tuned / "bytes.o")
+
+
+def test_tune_mode_works_inside_one_compile(tuned, tmp_path):
+    """The whole pipeline in one compile, with a numbered dump a pass beside the object."""
+    flags = ["-faicc-mode=tune", "-faicc-budget=40s", "-fdump-aicc-all", "-fopt-info-aicc"]
+    done = run("aicc", "-O3", *flags, "-c", "bytes.c", "-o", str(tmp_path / "mine.o"), cwd=tuned)
+    assert "bytes.c:3: optimized: crc32_bitwise: rewritten, " in done.stderr
+    names = {path.name for path in tmp_path.iterdir()}
+    assert {"mine.o", "bytes.c.001a.propose", "bytes.c.002a.screen"} <= names
+    assert functions(tmp_path / "mine.o")["crc32_bitwise"] == functions(tuned / "bytes.o")["crc32_bitwise"]
+
+
 def test_check_compares_before_and_after(tuned):
     said = run("aicc-tool", "check", "--pairs", "8", "--budget", "20s", "--", "./kernels", "20", cwd=tuned).stdout
     assert "same output and exit status" in said
     assert "CPU time" in said
-

@@ -1,0 +1,119 @@
+"""The pass driver inside one compile: `-faicc-mode=tune`, and apply mode with plugins, dumps or remarks.
+
+Run by the shim with the listing on standard input; writes the listing to assemble, or nothing to leave GCC's alone.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from compiler_ai import dumps, remarks
+from compiler_ai.artifacts import CompileCommand
+from compiler_ai.asm import listing as listing_model
+from compiler_ai.driver import log, options
+from compiler_ai.driver.duration import parse_duration_s
+from compiler_ai.driver.flags import target_flags
+from compiler_ai.driver.options import Options
+from compiler_ai.driver.splicing import Applied, apply_entries
+from compiler_ai.errors import AiccError
+from compiler_ai.passmanager import PassManager
+from compiler_ai.profile import hotness
+from compiler_ai.profile.model import Profile
+from compiler_ai.store.store import Store
+from compiler_ai.toolchains.x86_64 import X86_64
+from compiler_ai.tune import plan as planning
+from compiler_ai.tune.session import DEFAULT_FUNCTION_BUDGET_S, work_on
+
+
+def main() -> int:
+    """Exit status 0 with the listing (or nothing) on standard output; 1 with one line on standard error."""
+    text = sys.stdin.buffer.read().decode(errors="surrogateescape")
+    ours, _ = options.parse([word for word in _list("AICC_SHIM_FLAGS") if word], {})
+    project = os.environ.get("AICC_SHIM_PROJECT", "")
+    try:
+        if not project:
+            raise AiccError("there is no .aicc directory here: run 'aicc-tool init'")
+        if ours.mode == "tune":
+            _tune(ours, Path(project))
+        result = apply_entries(text, _stored(project, text), project, ours, target_flags(os.environ))
+        _describe(ours, result)
+    except AiccError as error:
+        sys.stderr.write(f"aicc: {error}\n")
+        log.write(project or None, f"as: {error}")
+        return 1
+    if result.applied:
+        sys.stdout.buffer.write(result.text.encode(errors="surrogateescape"))
+    return 0
+
+
+def _tune(ours: Options, project: Path) -> None:
+    """Tune the hot functions of the unit at hand, one after the other. Raises AiccError."""
+    profile = Profile.load(Path(ours.values["profile"] or project / "profile.json"))
+    hot_set = hotness.select(profile, project.parent, hotness.Rules())
+    for command in _commands():
+        own = [hot for hot in hot_set.functions if hot.profiled.source in ("", Path(command.source).name)]
+        plan = planning.make([(hot, command) for hot in own], tuple(ours.flags), project, 0)
+        budget_s = parse_duration_s(ours.values["budget"]) if ours.values["budget"] else None
+        deadline_s = time.monotonic() + (budget_s or DEFAULT_FUNCTION_BUDGET_S * len(plan.tasks))
+        for number, task in enumerate(plan.tasks):
+
+            def observe(manager: PassManager, source: str = command.source, path: str = command.object_path) -> None:
+                dumps.register(manager, ours, source, path)
+                remarks.register(manager, ours)
+
+            left_s = max(10.0, (deadline_s - time.monotonic()) / (len(plan.tasks) - number))
+            result = work_on(task, left_s, lambda _progress: None, observe)
+            if result.skipped and ours.opt_info is not None:
+                _say(ours, f"{command.source}: missed: {task.hot.profiled.symbol}: {result.skipped}")
+
+
+def _commands() -> list[CompileCommand]:
+    directory = os.environ.get("AICC_SHIM_DIRECTORY", os.getcwd())
+    compiler, arguments = (
+        tuple(_list("AICC_SHIM_COMPILER")),
+        tuple(word for word in _list("AICC_SHIM_ARGUMENTS") if word),
+    )
+    output = os.environ.get("AICC_SHIM_OUTPUT", "")
+    commands = []
+    for source in filter(None, _list("AICC_SHIM_SOURCES")):
+        object_path = os.path.join(directory, output or Path(source).stem + ".o")
+        path = os.path.normpath(os.path.join(directory, source))
+        commands.append(CompileCommand(compiler, arguments, path, object_path, directory, X86_64.name))
+    return commands
+
+
+def _stored(project: str, text: str) -> Sequence[str]:
+    """The functions of this listing that the store has entries for."""
+    functions = {function.name for function in listing_model.parse(text).functions}
+    return sorted(functions & {entry.function for entry in Store(project).entries()})
+
+
+def _describe(ours: Options, result: Applied) -> None:
+    """Remarks for what apply mode did; while tuning the passes have said more."""
+    if ours.opt_info is None or ours.mode == "tune":
+        return
+    source = next(filter(None, _list("AICC_SHIM_SOURCES")), "<stdin>")
+    for name in result.applied:
+        _say(ours, f"{source}: optimized: {name}: rewritten from the store")
+    for note in result.notes:
+        _say(ours, f"{source}: missed: {note}")
+
+
+def _say(ours: Options, line: str) -> None:
+    if ours.opt_info:
+        with open(ours.opt_info, "a", encoding="utf-8") as file:
+            file.write(line + "\n")
+    else:
+        sys.stderr.write(line + "\n")
+
+
+def _list(name: str) -> list[str]:
+    return os.environ.get(name, "").split("\x1f")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
