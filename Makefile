@@ -37,7 +37,7 @@ lint: setup
 	cd $(VENV) && $(BIN)/mypy --config-file $(abspath setup.cfg) -p compiler_ai
 
 bench: setup
-	PATH="$(BIN):$$PATH" $(BIN)/aicc-tool bench
+	@PATH="$(BIN):$$PATH" DEMO_BUDGET=600s sh scripts/demo
 
 clean:
 	rm -rf build aicc.egg-info .mypy_cache .ruff_cache .pytest_cache
