@@ -36,10 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         dest="imported",
         metavar="FILE",
         type=Path,
-        help="perf.data, perf script text, callgrind.out, gmon.out, gcov JSON or .gcda",
-    )
-    parser.add_argument(
-        "--executable", metavar="FILE", type=Path, help="the program an imported gmon.out or .gcda belongs to"
+        help="perf.data, perf script text or callgrind.out",
     )
     parser.add_argument("--add", action="store_true", help="add to the profile that is there instead of replacing it")
     parser.add_argument(
@@ -60,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     project.mkdir(parents=True, exist_ok=True)
     console = Console(stderr=True)
     if arguments.imported:
-        new = import_file(arguments.imported, arguments.executable, arguments.weight)
+        new = import_file(arguments.imported, arguments.weight)
     else:
         new = record_profile(arguments.words, project, arguments.frequency, weight=arguments.weight)
     path = project / "profile.json"

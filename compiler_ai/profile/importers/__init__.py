@@ -11,7 +11,7 @@ from compiler_ai.profile.model import Profile, Run, scaled
 from compiler_ai.profile.record import from_perf_data, from_script_text
 
 
-def import_file(path: Path, executable: Path | None = None, weight: float = 1.0) -> Profile:
+def import_file(path: Path, weight: float = 1.0) -> Profile:
     """Read a profile of any kind that is known. Raises ProfileError."""
     try:
         head = path.read_bytes()[:4096]
@@ -27,7 +27,6 @@ def import_file(path: Path, executable: Path | None = None, weight: float = 1.0)
         functions, unmatched = collect(samples)
         run = Run(command, "callgrind", "Ir", "instructions", sum(sample.count for sample in samples), weight)
         return scaled(run, functions, unmatched)
-    del executable
     raise ProfileError(
         f"{path}: not a profile that is known: perf.data, 'perf script --show-mmap-events' text or callgrind.out"
     )

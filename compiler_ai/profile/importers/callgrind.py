@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 from compiler_ai.profile.collect import RawSample
 from compiler_ai.profile.errors import ProfileError
 
-_OBJECT = re.compile(r"^ob=\((\d+)\)(?: (.*))?$")
+_OBJECT = re.compile(r"^(c?)ob=\((\d+)\)(?: (.*))?$")
 
 
 def read(path: Path) -> Iterator[RawSample]:
@@ -27,10 +28,13 @@ def read(path: Path) -> Iterator[RawSample]:
         if line.startswith("positions:"):
             by_instruction = "instr" in line
             columns = len(line.split()) - 1
+            if not by_instruction:
+                break
         elif match := _OBJECT.match(line):
-            if match[2]:
-                objects[match[1]] = match[2]
-            module = objects.get(match[1], "")
+            if match[3]:
+                objects[match[2]] = match[3]
+            if not match[1]:  # a callee's object shares the numbers, and costs below are the caller's
+                module = objects.get(match[2], "")
         elif line.startswith("calls="):
             skip = 1  # the next line's cost is inclusive, not self cost
         elif line[:1] in ("0", "+", "-", "*") or line[:1].isdigit():
@@ -38,6 +42,8 @@ def read(path: Path) -> Iterator[RawSample]:
             try:
                 address = _position(fields[0], address)
                 cost = float(fields[columns]) if len(fields) > columns else 0.0
+                if not math.isfinite(cost) or cost < 0:
+                    raise ValueError(fields[columns])
             except ValueError:
                 raise ProfileError(f"{path}:{number}: damaged line: record again") from None
             if skip:
