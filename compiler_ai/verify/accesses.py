@@ -16,6 +16,8 @@ from compiler_ai.sandbox.process import Trace
 from compiler_ai.sandbox.state import GENERAL
 
 _MASK = 0xFFFFFFFFFFFFFFFF
+RED_ZONE_BYTES = 128
+_STACK_BYTES = 8 << 20
 _STRING_BYTES = {"b": 1, "w": 2, "d": 4, "q": 8}
 # What an instruction does with a memory operand, by its name and the operand's place; capstone's own access flags are wrong
 # for several SSE stores. Destination first (Intel order): stores only, reads only, and both for all others.
@@ -59,7 +61,7 @@ class Accesses:
     writes: set[tuple[int, int]] = field(default_factory=set)
     lowest_stack: int = 0
     uncertain: str = ""
-    rips: set[int] = field(default_factory=set)
+    below_red_zone: set[int] = field(default_factory=set)
 
     def bytes_written(self) -> set[int]:
         return {byte for start, end in self.writes for byte in range(start, end)}
@@ -90,7 +92,6 @@ class Decoder:
             decoded = known.get(rip)
             if decoded is None:
                 decoded = self._decode(rip)
-                found.rips.add(rip)
             stack = view[at + 6]
             if stack < lowest:
                 lowest = stack
@@ -108,6 +109,8 @@ class Decoder:
                     reads.add(span)
                 if operand.writes:
                     writes.add(span)
+                    if stack - _STACK_BYTES < address < stack - RED_ZONE_BYTES:
+                        found.below_red_zone.add(address)
             if decoded.push_bytes:
                 writes.add((stack - decoded.push_bytes, stack))
                 lowest = min(lowest, stack - decoded.push_bytes)
@@ -116,7 +119,6 @@ class Decoder:
             if decoded.string:
                 self._string(decoded, view, at, found)
         found.lowest_stack = lowest
-        found.rips = set(known)
         return found
 
     def _string(self, decoded: _Decoded, view: Any, at: int, found: Accesses) -> None:

@@ -10,10 +10,15 @@ from capstone import x86_const as x86
 _ENDS = ("jmp", "ret", "ud2", "hlt", "int3")
 
 
+class UnknownTargetError(Exception):
+    """Control may go where no table tells."""
+
+
 def block_starts(code: bytes, address: int, table_targets: Sequence[int] = ()) -> frozenset[int]:
     """The addresses of the basic blocks of the function whose `code` starts at `address`.
 
     `table_targets` are further addresses that control can reach (jump tables). Padding that nothing reaches is no block.
+    Raises UnknownTargetError for an indirect jump when there is no table.
     """
     decoder = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
     decoder.detail = True
@@ -39,6 +44,9 @@ def block_starts(code: bytes, address: int, table_targets: Sequence[int] = ()) -
                 operand = instruction.operands[0]
                 if operand.type == x86.X86_OP_IMM and address <= operand.imm < end:
                     waiting.append(operand.imm)
+                through_got = operand.type == x86.X86_OP_MEM and operand.mem.base == x86.X86_REG_RIP  # a tail call
+                if operand.type != x86.X86_OP_IMM and not through_got and not table_targets:
+                    raise UnknownTargetError(f"the indirect jump at +{at - address:#x}")
                 if instruction.mnemonic.rpartition(" ")[2] != "jmp":
                     waiting.append(following)
                 break

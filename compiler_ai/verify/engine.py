@@ -24,10 +24,10 @@ from compiler_ai.sandbox.process import Outcome, OutcomeKind, Sandbox, cpu_limit
 from compiler_ai.sandbox.state import Registers
 from compiler_ai.verify import inputs
 from compiler_ai.verify.accesses import Accesses, Decoder
-from compiler_ai.verify.coverage import block_starts, reader
+from compiler_ai.verify.coverage import UnknownTargetError, block_starts, reader
 from compiler_ai.verify.equivalence import breaks_abi, describe_end, difference, is_dead
 from compiler_ai.verify.prototype import Prototype
-from compiler_ai.verify.state import RED_ZONE_BYTES, EntryState, varied
+from compiler_ai.verify.state import EntryState, varied
 
 _FILLS = 2
 _BLOCK_BYTES = 64
@@ -42,7 +42,7 @@ class Settings:
     mutated: int = 70
     generated: int = 70
     traces: int = 6
-    trace_steps: int = 20_000
+    trace_steps: int = 50_000
     slowest_test_ns: int = 30_000_000
     prepare_s: float = 20.0
     check_s: float = 20.0
@@ -256,15 +256,21 @@ class Verifier:
             first = self._loaded(candidate_object, self._contexts[0], loaded)
         except SandboxError as error:
             return Evidence(Grade.UNKNOWN, notes=(f"it cannot be loaded: {error}",))
-        starts = {start - first.entry for start in self._blocks(candidate_object, first)}
+        try:
+            starts = {start - first.entry for start in self._blocks(first)}
+        except UnknownTargetError as error:
+            return Evidence(Grade.UNKNOWN, notes=(f"its basic blocks cannot be told: {error}",))
         uncovered = set(starts)
         for test in self._tests:
             found = self._check_test(test, self._loaded(candidate_object, self._context(test.state), loaded), uncovered)
             if found:
                 return self._refuted(test, found, counts, starts, uncovered)
             counts[test.state.origin] += 1
+        traced = 0
         for test in [test for test in self._tests if test.accesses is not None]:
-            found = self._check_accesses(test, self._loaded(candidate_object, self._context(test.state), loaded))
+            body = self._loaded(candidate_object, self._context(test.state), loaded)
+            found, whole = self._check_accesses(test, body)
+            traced += whole
             if found:
                 return self._refuted(test, found, counts, starts, uncovered)
         while uncovered and self._reserve is not None and time.monotonic() < deadline_s:
@@ -285,6 +291,9 @@ class Verifier:
             grade = Grade.UNKNOWN
             places = ", ".join(f"+{offset:#x}" for offset in sorted(uncovered)[:6])
             notes.append(f"{len(uncovered)} of {len(starts)} blocks were reached by no test: {places}")
+        if not traced:
+            grade = Grade.UNKNOWN
+            notes.append("no run was short enough, and its accesses plain enough, to compare every load and store")
         return _evidence(grade, counts, starts, uncovered, None, notes)
 
     def _check_test(self, test: _Test, candidate: LoadedObject, uncovered: set[int]) -> str:
@@ -299,30 +308,27 @@ class Verifier:
                 return found
         return ""
 
-    def _check_accesses(self, test: _Test, candidate: LoadedObject) -> str:
-        """No invented stores, no invented reads, no more stack than allowed, on one traced run."""
+    def _check_accesses(self, test: _Test, candidate: LoadedObject) -> tuple[str, bool]:
+        """What one traced run does that it must not (stores, reads, stack), and whether every access could be compared."""
         expected = test.accesses
         if expected is None:
-            return ""
+            return "", False
         state = test.fills[0][0]
         found, complete = self._trace(state, candidate)
         if not complete:
-            return ""
+            return "", False
         stack = state.registers["rsp"]
         if expected.lowest_stack - found.lowest_stack > self.settings.stack_allowance_bytes:
-            return f"it uses {expected.lowest_stack - found.lowest_stack} bytes of stack more"
+            return f"it uses {expected.lowest_stack - found.lowest_stack} bytes of stack more", True
         written = _outside(found.writes, stack)
         allowed = _outside(expected.writes, stack)
         invented = written - allowed
         if invented and not found.uncertain and not expected.uncertain:
-            return f"it stores to {min(invented):#x}, which the baseline does not"
-        below = {
-            start for start, _ in found.writes if start < found.lowest_stack - RED_ZONE_BYTES and is_dead(start, stack)
-        }
-        if below:
-            return f"it stores below the red zone at {min(below):#x}"
+            return f"it stores to {min(invented):#x}, which the baseline does not", True
+        if found.below_red_zone:
+            return f"it stores below the red zone at {min(found.below_red_zone):#x}", True
         if expected.uncertain:
-            return ""
+            return "", False
         blocks = {byte // _BLOCK_BYTES for byte in _outside(expected.reads, stack)} | {
             b // _BLOCK_BYTES for b in allowed
         }
@@ -332,8 +338,8 @@ class Verifier:
                 continue
             for block in range(start // _BLOCK_BYTES, (end - 1) // _BLOCK_BYTES + 1):
                 if block not in blocks:
-                    return f"it reads {start:#x}, which the baseline does not"
-        return ""
+                    return f"it reads {start:#x}, which the baseline does not", True
+        return "", not found.uncertain
 
     # Running -----------------------------------------------------------------------------------------------------
 
@@ -395,8 +401,7 @@ class Verifier:
                 return region.data[page - region.address : page - region.address + PAGE_BYTES]
         return bytes(PAGE_BYTES)
 
-    def _blocks(self, candidate: bytes, body: LoadedObject) -> frozenset[int]:
-        del candidate
+    def _blocks(self, body: LoadedObject) -> frozenset[int]:
         region = body.pages.find(body.entry)
         assert region is not None
         code = region.data[body.entry - region.address :][: body.size_bytes]

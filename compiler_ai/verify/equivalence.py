@@ -85,12 +85,12 @@ def _returns(baseline: Outcome, candidate: Outcome, prototype: Prototype | None,
             return f"it returns {_float(mine)} instead of {_float(theirs)}"
         return ""
     if kind.kind == "float":
-        return ""  # long double is in ST0, which _x87 compares
+        return _vectors(baseline, candidate, layout, (0,), 16)  # __float128; long double is in ST0, which _x87 compares
     if kind.kind == "integer":
         return _general(b, c, ("rax", "rdx"))
     if kind.kind == "aggregate" and kind.size_bytes > 16:
         return _general(b, c, ("rax",))
-    return _general(b, c, ("rax", "rdx")) or _vectors(baseline, candidate, layout, (0, 1), 16)
+    return _general(b, c, ("rax", "rdx")) or _vectors(baseline, candidate, layout, (0, 1), 64)
 
 
 def _general(b: Registers, c: Registers, names: tuple[str, ...]) -> str:

@@ -144,7 +144,7 @@ def _generate(
     regions: list[Region] = []
     vectors: dict[int, bytes] = {}
     alias = chance.random() < 0.35 and len(pointers) > 1
-    distance = chance.randrange(0, 21)
+    distance = chance.randrange(-20, 21)  # the later pointer above or below the earlier one
     wild = chance.random() < 0.15
     for _, kind in prototype.parameters:
         if kind.kind == "float":

@@ -14,6 +14,7 @@ from elftools.elf.elffile import ELFFile
 
 _ENCODING_FLOAT, _ENCODING_BOOL, _ENCODING_COMPLEX = 4, 2, 3
 _SIGNED = frozenset({5, 6})
+_INTEGERS = frozenset({2, 5, 6, 7, 8, 16})  # boolean, signed and unsigned, characters, UTF
 _PEELED = frozenset(
     {"DW_TAG_typedef", "DW_TAG_const_type", "DW_TAG_volatile_type", "DW_TAG_restrict_type", "DW_TAG_atomic_type"}
 )
@@ -93,6 +94,8 @@ def _described(entry: Any) -> tuple[Type, bool]:
             return Type("float", size), const
         if encoding == _ENCODING_COMPLEX:
             return Type("complex", size), const
+        if encoding not in _INTEGERS:
+            return Type("unknown", size), const  # decimal and fixed-point types
         return Type("integer", size, encoding in _SIGNED), const
     if entry.tag == "DW_TAG_enumeration_type":
         return Type("integer", size or 4), const
@@ -101,7 +104,9 @@ def _described(entry: Any) -> tuple[Type, bool]:
             return Type("pointer", 8, target_bytes=1, target_kind="void"), const
         target, target_const = _described(entry.get_DIE_from_attribute("DW_AT_type"))
         return Type("pointer", 8, False, max(1, target.size_bytes), target.kind, target_const), const
-    if entry.tag in ("DW_TAG_structure_type", "DW_TAG_union_type", "DW_TAG_array_type"):
+    if entry.tag == "DW_TAG_array_type":
+        return Type("unknown", size), const  # as a parameter or result only a vector type is one
+    if entry.tag in ("DW_TAG_structure_type", "DW_TAG_union_type"):
         return Type("aggregate", size), const
     if entry.tag == "DW_TAG_subroutine_type":
         return Type("function", 1), const
