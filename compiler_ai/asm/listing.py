@@ -17,7 +17,7 @@ _TYPE = re.compile(r'^[ \t]*\.type[ \t]+("[^"]+"|[^,\s]+)[ \t]*,[ \t]*[@%#"]?(\w
 _SIZE = re.compile(r'^[ \t]*\.size[ \t]+("[^"]+"|[^,\s]+)[ \t]*,[ \t]*(.+)$')
 _COMMON = re.compile(r"^[ \t]*\.l?comm[ \t]+([^,\s]+)[ \t]*,[ \t]*(\d+)")
 _SET = re.compile(
-    r"^[ \t]*\.(?:set|equ|equiv)[ \t]+([^,\s]+)[ \t]*,[ \t]*([^\s+]+)$|^[ \t]*([\w.$]+)[ \t]*=[ \t]*([\w.$]+)$"
+    r"^[ \t]*\.(?:set|equ|equiv)[ \t]+([^,\s]+)[ \t]*,[ \t]*([^\s]+)$|^[ \t]*([\w.$]+)[ \t]*=[ \t]*([^\s]+)$"
 )
 _SECTIONS = (".text", ".data", ".bss", ".section", ".pushsection", ".popsection", ".previous")
 
@@ -35,20 +35,25 @@ class Listing:
         self._globals: set[str] = set()
         self._sets: dict[str, str] = {}
         self._commons: dict[str, tuple[int, int]] = {}
-        self._assembly: list[int] = []  # lines that begin inline assembly
+        self._assembly: list[int] = []  # lines of inline and top-level assembly
         self._scan()
 
     def _scan(self) -> None:
         text = Section(".text", "ax", "\t.text")
         current, previous = text, text
         stack: list[tuple[Section, Section]] = []
+        inline = False
         for number, line in enumerate(self.lines):
             self.sections.append(current)
             stripped = line.lstrip()
+            if inline:
+                self._assembly.append(number)
             first = stripped[:1]
             if first == "#":
                 if stripped.startswith("#APP"):
-                    self._assembly.append(number)
+                    inline = True
+                elif stripped.startswith("#NO_APP"):
+                    inline = False
                 continue
             if first == "." or ":" in line:
                 label = label_of(line)
@@ -128,7 +133,7 @@ class Listing:
             parts=tuple(parts),
             aliases=aliases,
             is_global=name in self._globals,
-            has_inline_assembly=any(entry < number < size_line for number in self._assembly),
+            has_inline_assembly=any(entry <= number <= size_line for number in self._assembly),
             endproc_line=size_line + 1 if late else -1,
         )
 
@@ -182,7 +187,7 @@ class Listing:
 
     @cached_property
     def aliases(self) -> dict[str, str]:
-        """What `.set` makes each symbol stand for."""
+        """What `.set` makes each symbol stand for: a symbol, or an expression such as `.LC0+8`."""
         return dict(self._sets)
 
     @cached_property

@@ -8,10 +8,11 @@ Local label numbers, comments, white space, debug information, unwind directives
 from __future__ import annotations
 
 import hashlib
+import re
 
 from compiler_ai.asm.data import DataObject
 from compiler_ai.asm.function import Function
-from compiler_ai.asm.statements import LOCAL_LABEL, directive_of, label_of, symbols_in, without_comment
+from compiler_ai.asm.statements import LOCAL_LABEL, SYMBOL, directive_of, label_of, symbols_in, without_comment
 from compiler_ai.errors import AiccError
 
 TYPE_CHECKING = False
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 
     from compiler_ai.asm.listing import Listing
 
-_VERSION = "aicc-key-1"
+_VERSION = "aicc-key-2"
+_BOOKKEEPING_LABEL = re.compile(r"\.L(VL|VU|FB|FE|BB|BE|FSB|COLD|HOT|M|text|etext|tmp|func_)")
+_STRINGS = (".string", ".ascii", ".asciz")
 _SKIPPED = frozenset(
     {".loc", ".file", ".type", ".size", ".globl", ".global", ".weak", ".hidden", ".local", ".ident", ".cfi_sections"}
 )
@@ -61,6 +64,7 @@ class _Normaliser:
     def __init__(self, listing: Listing | None) -> None:
         self._listing = listing
         self._names: dict[str, str] = {}
+        self._names_of_code: set[str] = set()
         self._pending: list[str] = []
         self._seen: set[str] = set()
 
@@ -76,6 +80,12 @@ class _Normaliser:
     def body(self, lines: Sequence[str]) -> list[str]:
         defined = {label for line in lines if (label := label_of(line))}
         used = {symbol for line in lines if not _is_skipped(line) for symbol in symbols_in(line)}
+        for line in lines:  # numbered by their place in the code: a table elsewhere may be all that refers to them
+            label = label_of(line)
+            if label and (label in used or not _BOOKKEEPING_LABEL.match(label)):
+                used.add(label)
+                self._names_of_code.add(label)
+                self._rename(label)
         result = []
         for line in lines:
             label = label_of(line)
@@ -100,8 +110,9 @@ class _Normaliser:
         self._seen.add(symbol)
         target = listing.aliases.get(symbol)
         if target is not None:
-            yield f"alias {self._rename(symbol)} {self._rename(target)}"
-            self._want(target)
+            yield f"alias {self._rename(symbol)} {self._text(target, set())}"
+            for part in SYMBOL.findall(target):
+                self._want(part)
             return
         function = listing.function(symbol)
         if function is not None:
@@ -112,8 +123,8 @@ class _Normaliser:
         if data is not None:
             yield from self._data(symbol, data)
             return
-        if listing.label_line(symbol) is not None:
-            yield f"elsewhere {self._rename(symbol)}"
+        if symbol.startswith(".L") and symbol not in self._names_of_code:
+            raise UnknownFunctionError(f"{symbol} cannot be resolved, so nothing can be keyed by it")
 
     def _data(self, symbol: str, data: DataObject) -> Iterable[str]:
         kind = "readonly" if data.readonly else "writable"
@@ -129,6 +140,8 @@ class _Normaliser:
         for symbol in symbols_in(text):
             if symbol not in defined:
                 self._want(symbol)
+        if text.startswith(_STRINGS):
+            return text
         if '"' not in text:
             text = " ".join(text.split())
         return LOCAL_LABEL.sub(lambda match: self._rename(match[0]), text)

@@ -108,7 +108,7 @@ def _in_order(function: Function, escaping: frozenset[str]) -> list[str]:
 
 def _section_alignment(listing: Listing, function: Function) -> int:
     """The strictest alignment (a power of two exponent) that GCC's listing itself asks of the function's section."""
-    strictest = 4
+    strictest = 0
     for number, line in enumerate(listing.lines):
         if ".p2align" in line or "align" in line:
             match = _ALIGN.match(line)
@@ -157,4 +157,4 @@ def _tail_position(lines: list[str]) -> int:
 
 
 def _plain(name: str) -> str:
-    return re.sub(r"\W", "_", name)
+    return re.sub(r"[^\w.$]", "_", name)

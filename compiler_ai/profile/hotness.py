@@ -83,7 +83,11 @@ def select(profile: Profile, root: Path, rules: Rules) -> HotSet:
         LeftOut(Path(item.module).name or item.module, item.cost / total, item.reason) for item in profile.unmatched
     ]
     left_out.sort(key=lambda item: -item.share)
-    return HotSet(tuple(chosen), tuple(left_out), _line(own_total / total, covered, len(chosen), left_out))
+    return HotSet(
+        tuple(chosen),
+        tuple(left_out),
+        _line(sum(function.cost for function in own) / total, covered, len(chosen), left_out),
+    )
 
 
 def match_units(functions: Sequence[HotFunction], units: Sequence[CompileCommand]) -> Matched:

@@ -14,7 +14,7 @@ from compiler_ai.asm.data import DataObject
 from compiler_ai.asm.function import Function
 from compiler_ai.asm.listing import Listing
 from compiler_ai.asm.normalise import normalised_text
-from compiler_ai.asm.statements import LOCAL_LABEL, directive_of, label_of, symbols_in, without_comment
+from compiler_ai.asm.statements import LOCAL_LABEL, SYMBOL, directive_of, label_of, symbols_in, without_comment
 
 _DROPPED = frozenset(
     {
@@ -148,6 +148,8 @@ class _Transplant:
             return
         listing = self.source.listing
         resolved = listing.aliases.get(symbol)
+        if resolved is not None and not SYMBOL.fullmatch(resolved):
+            raise _Refused(f"{symbol} stands for {resolved}")
         if resolved is not None and symbol.startswith(".L"):
             self._settle(resolved)
             self._names[symbol] = self._names.get(resolved, resolved)
@@ -166,6 +168,8 @@ class _Transplant:
             return
         if symbol in listing.defined:
             raise _Refused(f"it refers to {symbol}, which is neither code nor data that can be moved")
+        if symbol.startswith(".L"):
+            raise _Refused(f"{symbol} cannot be resolved in its own listing")
         if symbol.startswith("_GLOBAL_OFFSET_TABLE_"):
             return
         if (

@@ -62,6 +62,7 @@ def test_the_hot_set_covers_95_percent_and_says_what_it_leaves_out(profile, prog
     outside = hotness.select(profile, program.parent / "elsewhere", hotness.Rules())
     assert not outside.functions
     assert any("not of this project" in item.reason for item in outside.left_out)
+    assert outside.coverage.startswith("0% of all samples")
 
 
 def test_functions_can_be_asked_for_by_name(profile, program):
