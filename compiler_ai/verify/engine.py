@@ -31,6 +31,7 @@ from compiler_ai.verify.state import EntryState, varied
 
 _FILLS = 2
 _BLOCK_BYTES = 64
+_LOOK_STEPS = 10_000  # of a captured call, to see which bytes are worth mutating
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,7 @@ class Verifier:
         if not self._contexts:
             return
         stream = self._candidates_for_tests()
+        deadline_s = max(deadline_s, time.monotonic() + 0.6 * self.settings.prepare_s)  # captures alone are no test set
         wanted = len(self._tests) + self.settings.mutated + self.settings.generated
         for state in stream:
             if len(self._tests) >= wanted or time.monotonic() > deadline_s:
@@ -157,9 +159,9 @@ class Verifier:
         """Mutated and generated states in turn, as long as there are any."""
         streams: list[Iterator[EntryState]] = []
         captured = sorted((t for t in self._tests if t.state.origin == "captured"), key=lambda t: t.limit_ns)
-        for test in captured[:4]:
+        for test in captured[:3]:
             context = self._context(test.state)
-            accesses, _ = self._trace(test.fills[0][0], context.baseline)
+            accesses, _ = self._trace(test.fills[0][0], context.baseline, _LOOK_STEPS)
             reads = sorted(
                 span
                 for span in accesses.reads
@@ -364,7 +366,7 @@ class Verifier:
             cpu_limit_ns=limit_ns,
         )
 
-    def _trace(self, state: EntryState, body: LoadedObject) -> tuple[Accesses, bool]:
+    def _trace(self, state: EntryState, body: LoadedObject, max_steps: int = 0) -> tuple[Accesses, bool]:
         """The run's accesses, and whether that is all of them: a long run is traced in part."""
         pages = self._pages(state, body)
         trace = self._sandbox.trace(
@@ -372,7 +374,7 @@ class Verifier:
             _entering(state.registers, body.entry),
             state.image.return_address,
             patches=list(state.patches.items()),
-            max_steps=self.settings.trace_steps,
+            max_steps=max_steps or self.settings.trace_steps,
         )
         accesses = Decoder(reader(pages), state.registers.fs_base, state.registers.gs_base).accesses(trace)
         return accesses, trace.outcome.kind is OutcomeKind.RETURNED

@@ -211,7 +211,8 @@ for i in range({start}, {stop}):
 
 def writer(project: Path, start: int, stop: int, **options: object) -> subprocess.Popen[str]:
     helpers = project.parent / "tests_store_helpers.py"
-    helpers.write_text(Path(__file__).read_text())
+    if not helpers.exists():  # a writer that runs already may be importing it
+        helpers.write_text(Path(__file__).read_text())
     code = _WRITER.format(path=[str(project.parent), *sys.path], project=str(project), start=start, stop=stop)
     return subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
