@@ -26,6 +26,6 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.html is None:
         print_table(console, tuned, profile)
     else:
-        write_atomically(arguments.html, render(tuned, profile).encode())
+        write_atomically(arguments.html, render(tuned, profile).encode(errors="backslashreplace"))
         console.print(f"wrote {arguments.html}", markup=False, highlight=False)
     return 0

@@ -14,6 +14,7 @@ from compiler_ai.asm import listing as listing_model
 from compiler_ai.errors import AiccError
 from compiler_ai.report import results as stored_results
 from compiler_ai.report.table import speedup
+from compiler_ai.store.errors import StoreError
 from compiler_ai.store.store import Store
 from compiler_ai.tool.locate import project_directory
 
@@ -58,16 +59,20 @@ def run(arguments: argparse.Namespace) -> int:
                     "",
                 ),
             )
-        console.print(text, markup=False, highlight=False, soft_wrap=True)
+        console.print(text.encode(errors="backslashreplace").decode(), markup=False, highlight=False, soft_wrap=True)
     return 0
 
 
 def listed(store: Store) -> Table:
     table = Table(box=None, pad_edge=False)
     for heading in ("entry", "source", "grade", "speedup", "from"):
-        table.add_column(heading)
+        table.add_column(heading, overflow="fold")
     for entry in store.entries():
-        rewrite = store.load(entry)
+        try:
+            rewrite = store.load(entry)
+        except StoreError as error:
+            table.add_row(Text(entry.name), "", "damaged", "", Text(str(error)))
+            continue
         grade, gain = rewrite.evidence.grade.name.lower(), speedup(rewrite.timing.warm)
         table.add_row(Text(entry.name), Text(rewrite.source), grade, gain, Text(rewrite.candidate.origin))
     return table

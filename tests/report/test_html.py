@@ -55,3 +55,20 @@ def test_the_expected_gain_is_amdahls():
 def test_results_survive_their_file(tmp_path):
     stored.save(tmp_path, [result()])
     assert stored.load(tmp_path) == [result()]
+
+
+def test_bytes_that_are_no_text_are_shown_and_not_fatal(tmp_path, monkeypatch):
+    """The store keeps such bytes; the page has to as well."""
+    import argparse
+    from dataclasses import replace
+
+    from compiler_ai.tool import report
+
+    odd = result()
+    assert odd.rewrite is not None
+    odd.rewrite = replace(odd.rewrite, candidate=replace(odd.rewrite.candidate, body="\tnop # \udcff\n\tret\n"))
+    monkeypatch.setattr(report, "project_directory", lambda: tmp_path)
+    monkeypatch.setattr(report.stored_results, "load", lambda _project: [odd])
+    PROFILE.save(tmp_path / "profile.json")
+    assert report.run(argparse.Namespace(html=tmp_path / "page.html")) == 0
+    assert "\\udcff" in (tmp_path / "page.html").read_text()
