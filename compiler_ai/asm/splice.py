@@ -35,17 +35,17 @@ def replace(listing: Listing, function_name: str, candidate: Candidate, baseline
     function = listing.function(function_name)
     if function is None:
         raise SpliceError(f"the listing defines no function '{function_name}'")
-    _check(function)
+    check_replaceable(function)
     escaping = function.label_escapes
     before = "".join(listing.lines[: function.entry + 1])
     size_line = listing.lines[function.size_line]
     behind = listing.lines[function.size_line + 1 + (function.endproc_line >= 0) :]
-    begin, end = f".Laicc_begin_{_plain(function_name)}", f".Laicc_end_{_plain(function_name)}"
+    begin, end = f".Laicc_begin_{label_safe(function_name)}", f".Laicc_end_{label_safe(function_name)}"
     lines = [f"{begin}:\n", *_labels_at_start(function, escaping)]
-    lines += _capped(candidate.body, _section_alignment(listing, function)).splitlines(keepends=True)
+    lines += with_capped_alignment(candidate.body, section_alignment(listing, function)).splitlines(keepends=True)
     if lines and not lines[-1].endswith("\n"):
         lines[-1] += "\n"
-    if not _ends_in_section(candidate.body):
+    if not ends_in_section(candidate.body):
         lines.append(function.section.directive + "\n")
     lines += _labels_at_end(function, escaping)
     lines += [f"{end}:\n", size_line]
@@ -56,11 +56,12 @@ def replace(listing: Listing, function_name: str, candidate: Candidate, baseline
     tail = ""
     if extra:
         tail = extra if extra.endswith("\n") else extra + "\n"
-    position = _tail_position(behind)
+    position = tail_position(behind)
     return before + "".join(lines) + "".join(behind[:position]) + tail + "".join(behind[position:])
 
 
-def _check(function: Function) -> None:
+def check_replaceable(function: Function) -> None:
+    """Raises SpliceError for a function whose body cannot be told apart from what it holds besides instructions."""
     if function.has_inline_assembly:
         raise SpliceError(f"{function.name} holds inline assembly")
     for line in function.body_lines:
@@ -106,7 +107,7 @@ def _in_order(function: Function, escaping: frozenset[str]) -> list[str]:
     return [label for line in function.body_lines if (label := label_of(line)) in escaping]
 
 
-def _section_alignment(listing: Listing, function: Function) -> int:
+def section_alignment(listing: Listing, function: Function) -> int:
     """The strictest alignment (a power of two exponent) that GCC's listing itself asks of the function's section."""
     strictest = 0
     for number, line in enumerate(listing.lines):
@@ -118,7 +119,7 @@ def _section_alignment(listing: Listing, function: Function) -> int:
     return strictest
 
 
-def _capped(body: str, exponent: int) -> str:
+def with_capped_alignment(body: str, exponent: int) -> str:
     """The body with its code alignments at most 2**exponent, so that the section's own does not rise."""
     lines = []
     in_code = True
@@ -139,7 +140,7 @@ def _capped(body: str, exponent: int) -> str:
     return "".join(lines)
 
 
-def _ends_in_section(body: str) -> bool:
+def ends_in_section(body: str) -> bool:
     """Whether the body ends in the section it began in, as far as its directives tell."""
     return not any(directive_of(line) in (".section", ".text", ".data", ".bss") for line in body.splitlines())
 
@@ -148,7 +149,7 @@ def _sizes_cold(line: str, name: str) -> bool:
     return directive_of(line) in (".size", ".type") and line.split()[1].rstrip(",") == f"{name}.cold"
 
 
-def _tail_position(lines: list[str]) -> int:
+def tail_position(lines: list[str]) -> int:
     """Where additions go: in front of `.ident` or the stack note, or at the end."""
     for number in range(len(lines) - 1, max(-1, len(lines) - 60), -1):
         if directive_of(lines[number]) == ".ident":
@@ -156,5 +157,6 @@ def _tail_position(lines: list[str]) -> int:
     return len(lines)
 
 
-def _plain(name: str) -> str:
+def label_safe(name: str) -> str:
+    """A function's name as a part of a label."""
     return re.sub(r"[^\w.$]", "_", name)
