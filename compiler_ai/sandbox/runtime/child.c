@@ -103,6 +103,15 @@ static long trace(const struct child *child, int request, uint64_t address, cons
     return SYSTEM(__NR_ptrace, request, child->pid, address, data);
 }
 
+static struct stop stop_of(int status)
+{
+    if ((status & 0xff) != 0x7f)
+        return (struct stop){EVENT_DEAD, status & 0x7f ? status & 0x7f : status >> 8 & 0xff};
+    if (status >> 16 == PTRACE_EVENT_SECCOMP)
+        return (struct stop){EVENT_SYSCALL, 0};
+    return (struct stop){EVENT_STOPPED, status >> 8 & 0xff};
+}
+
 struct stop child_wait(const struct child *child, int64_t deadline_ns)
 {
     uint64_t only_child = 1UL << (17 /* SIGCHLD, blocked in the runner, so it stays pending */ - 1);
@@ -111,19 +120,46 @@ struct stop child_wait(const struct child *child, int64_t deadline_ns)
         long got = SYSTEM(__NR_wait4, child->pid, &status, __WALL | WNOHANG, 0);
         if (got < 0 && got != -EINTR)
             return (struct stop){EVENT_DEAD, 0};
-        if (got == child->pid) {
-            if ((status & 0xff) != 0x7f)
-                return (struct stop){EVENT_DEAD, status & 0x7f ? status & 0x7f : status >> 8 & 0xff};
-            if (status >> 16 == PTRACE_EVENT_SECCOMP)
-                return (struct stop){EVENT_SYSCALL, 0};
-            return (struct stop){EVENT_STOPPED, status >> 8 & 0xff};
-        }
+        if (got == child->pid)
+            return stop_of(status);
         int64_t left = deadline_ns - clock_monotonic_ns();
         if (left <= 0)
             return (struct stop){EVENT_WALL_LIMIT, 0};
         struct __kernel_timespec timeout = {left / NS_PER_S, left % NS_PER_S};
         SYSTEM(__NR_rt_sigtimedwait, &only_child, 0, &timeout, 8);
     }
+}
+
+struct stop child_wait_step(const struct child *child)
+{
+    for (;;) {
+        int status = 0;
+        long got = SYSTEM(__NR_wait4, child->pid, &status, __WALL, 0);
+        if (got == child->pid)
+            return stop_of(status);
+        if (got != -EINTR)
+            return (struct stop){EVENT_DEAD, 0};
+    }
+}
+
+/* The tracer and its child on one processor: a stop is then a switch and not an interrupt to another processor, which
+ * costs several times as much in a virtual machine. `mask` keeps what was allowed before; 0 when that cannot be told. */
+size_t processor_pin(unsigned char *mask, size_t capacity)
+{
+    unsigned char only[PROCESSOR_MASK_BYTES];
+    unsigned cpu = 0;
+    long size = SYSTEM(__NR_sched_getaffinity, 0, capacity, mask);
+    if (size <= 0 || SYSTEM(__NR_getcpu, &cpu, 0, 0) < 0 || cpu / 8 >= sizeof only)
+        return 0;
+    memset(only, 0, sizeof only);
+    only[cpu / 8] = (unsigned char)(1u << cpu % 8);
+    return SYSTEM(__NR_sched_setaffinity, 0, sizeof only, only) < 0 ? 0 : (size_t)size;
+}
+
+void processor_unpin(const unsigned char *mask, size_t size)
+{
+    if (size)
+        SYSTEM(__NR_sched_setaffinity, 0, size, mask);
 }
 
 static const char *child_prepare(struct child *child, const struct workload *workload)

@@ -37,6 +37,14 @@ void child_destroy(struct child *child);
 /* Waits for the next ptrace stop, no later than `deadline_ns` on the monotonic clock. */
 struct stop child_wait(const struct child *child, int64_t deadline_ns);
 
+/* Waits for the end of a single step, which cannot block: a child makes no system call. */
+struct stop child_wait_step(const struct child *child);
+
+#define PROCESSOR_MASK_BYTES 1024
+/* Pins this process, and whom it forks next, to the processor it is on; `mask` and the result go to processor_unpin. */
+size_t processor_pin(unsigned char *mask, size_t capacity);
+void processor_unpin(const unsigned char *mask, size_t size);
+
 /* These return 0 or a negative errno. Writes ignore page protections. */
 int child_continue(const struct child *child);
 int child_step(const struct child *child);

@@ -219,7 +219,9 @@ static const char *step_to_the_end(struct run *run, struct outcome *outcome)
             held = 0;
         }
         child_step(&run->child);
-        struct stop stop = child_wait(&run->child, deadline_ns);
+        struct stop stop = child_wait_step(&run->child);
+        if (!held && clock_monotonic_ns() > deadline_ns)
+            stop = (struct stop){EVENT_WALL_LIMIT, 0};
         siginfo_t info;
         memset(&info, 0, sizeof info);
         if (stop.event == EVENT_STOPPED && stop.signal == 5 && child_get_siginfo(&run->child, &info) == 0
@@ -284,10 +286,13 @@ const char *run_serve(struct cursor *from, struct buffer *reply)
     if (!run.originals)
         return "out of memory";
     run.covered = run.originals + marks;
+    static unsigned char processors[PROCESSOR_MASK_BYTES];
+    size_t pinned = processor_pin(processors, sizeof processors);
     problem = child_spawn(&run.child, run.sets, run.request->set_count, run.request->cpu_limit_ns, NULL);
     if (!problem)
         problem = run_confined(&run, patches, reply);
     child_destroy(&run.child);
+    processor_unpin(processors, pinned);
     altered_free(&run.altered);
     pages_free(run.originals, 2 * marks);
     return problem;
