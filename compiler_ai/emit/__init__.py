@@ -1,0 +1,1 @@
+"""How accepted bodies reach the program: spliced, behind a CPU check, or in an object of their own."""
