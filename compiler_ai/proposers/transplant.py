@@ -35,6 +35,7 @@ _DROPPED = frozenset(
 _LOCAL_ALIAS = re.compile(r"^\.L(.+)\$local$")
 # Clang names the fill of code alignment; nops are what every assembler fills with anyway.
 _ALIGN_FILL = re.compile(r"^(\s*\.p2align\s+\d+),\s*0x0$")
+_PART = re.compile(r"(\.LC\d+)(\+\d+)")
 _COUNTED = re.compile(r"\.\d+$")
 _SWITCHES = (".section", ".text", ".data", ".bss", ".previous", ".pushsection", ".popsection")
 
@@ -98,7 +99,7 @@ class _Transplant:
         for label in own:
             self._names[label] = self._fresh(label)
         for line in (*code, *(line for chunk in data for line in chunk)):
-            for symbol in symbols_in(line):
+            for symbol in symbols_in(line) if directive_of(line) not in _SWITCHES else ():
                 if symbol not in own:
                     self._settle(symbol)
         body = "".join(self._renamed(line) for line in code)
@@ -148,6 +149,10 @@ class _Transplant:
             return
         listing = self.source.listing
         resolved = listing.aliases.get(symbol)
+        if resolved is not None and symbol.startswith(".LC") and (part := _PART.fullmatch(resolved)):
+            self._settle(part[1])  # GCC lets a small constant be a part of a larger one
+            self._names[symbol] = self._names.get(part[1], part[1]) + part[2]
+            return
         if resolved is not None and not SYMBOL.fullmatch(resolved):
             raise _Refused(f"{symbol} stands for {resolved}")
         if resolved is not None and symbol.startswith(".L"):
