@@ -8,9 +8,10 @@ import resource
 import signal
 from dataclasses import dataclass, replace
 
-from compiler_ai.capture import ptrace
+from compiler_ai.capture import library, ptrace
 from compiler_ai.capture.format import PAGE_BYTES, Capture, Mapping, Module, Page
 from compiler_ai.capture.modules import ModuleFile, Target
+from compiler_ai.toolchains.x86_64 import X86_64
 
 # Canonical, and in no mapping that Linux makes with address space randomisation off.
 RETURN_ADDRESS = 0x6A1C_C0DE_0000
@@ -127,6 +128,7 @@ class _Snapshot:
         self._memory.write(stack_pointer, RETURN_ADDRESS.to_bytes(8, "little"))
         impure = self._until_return()
         after = None if impure else ptrace.registers(copy)
+        self._pages = {**self._library_pages(), **self._pages}
         changed = {}
         if not impure:
             for page_address, page in self._pages.items():
@@ -150,15 +152,38 @@ class _Snapshot:
         )
 
     def _bound_symbols(self) -> dict[str, int]:
-        symbols = {}
-        for name, slot in self._module.slots.items():
+        """The addresses that the module's GOT is bound to, and those of functions that a compiler may call on its own."""
+        symbols: dict[str, int] = {}
+        found = library.find(self._mappings)
+        known = library.read(found[0], X86_64.library_symbols) if found else None
+        if found and known:
+            symbols = {name: found[1] + at for name, at in known.functions.items()}
+            symbols |= self._words({name: found[1] + slot for name, slot in known.slots.items()})
+        return symbols | self._words({name: self._bias + slot for name, slot in self._module.slots.items()})
+
+    def _words(self, slots: dict[str, int]) -> dict[str, int]:
+        words = {}
+        for name, address in slots.items():
             try:
-                value = int.from_bytes(self._memory.read(self._bias + slot, 8), "little")
+                value = int.from_bytes(self._memory.read(address, 8), "little")
             except OSError:
                 continue
             if value:
-                symbols[name] = value
-        return symbols
+                words[name] = value
+        return words
+
+    def _library_pages(self) -> dict[int, Page]:
+        """The C library's own variables: its memset and memcpy read them, whether or not this call came there."""
+        found = library.find(self._mappings)
+        known = library.read(found[0], X86_64.library_symbols) if found else None
+        if not found or not known:
+            return {}
+        pages = {}
+        for address in range(found[1] + known.data[0], found[1] + known.data[1], PAGE_BYTES):
+            mapping = next((m for m in self._mappings if m.start <= address < m.end and m.prot), None)
+            if mapping is not None and address not in self._pages:
+                pages[address] = Page(mapping.prot, self._memory.read(address, PAGE_BYTES))
+        return pages
 
     def _protect_everything(self) -> None:
         for mapping in self._mappings:

@@ -10,7 +10,7 @@ import math
 import random
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from compiler_ai.artifacts import Interval, Timing
 from compiler_ai.errors import AiccError
@@ -44,6 +44,7 @@ class Settings:
     hopeless_after: int = 6
     look_placements: int = 3
     look_pairs: int = 9
+    call_ns: int = 4_000_000  # captures are timed together until their calls take this long
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,24 @@ class Timer:
         self._sandbox = sandbox
         self._baseline = baseline_object
         self._function = function
-        self._images = images
+        self._images = self._affordable(images)
         self._random = random.Random(seed)
+
+    def _affordable(self, images: Sequence[CaptureImage]) -> list[CaptureImage]:
+        """The first captures, as many as can be timed in a reasonable time; at least one. Raises TimingError."""
+        chosen: list[CaptureImage] = []
+        total_ns = 0
+        for image in images:
+            if chosen and total_ns > self.settings.call_ns:
+                break
+            try:
+                body = load(self._baseline, self._function, image.bases[0], image.resolver, trap_unresolved=True)
+                entry = replace(image.registers, rip=body.entry)
+                total_ns += self._sandbox.run([image.pages, body.pages], entry, image.return_address).cpu_ns
+            except SandboxError as error:
+                raise TimingError(f"{self._function}: {error}") from error
+            chosen.append(image)
+        return chosen
 
     def look(self, candidate_object: bytes) -> float:
         """A short look: the median ratio over a few placements, no evidence. Raises TimingError."""

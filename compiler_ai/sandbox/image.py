@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,7 +95,8 @@ class CaptureImage:
     """A capture ready to be run.
 
     ``pages`` is the page set; ``registers`` the entry state; ``return_address`` where a run ends; ``bases`` two page
-    addresses at which objects can be loaded (`loader.SPAN_BYTES` each, near the module); ``resolver`` knows the module.
+    addresses at which objects can be loaded (`loader.SPAN_BYTES` each, near the module); ``resolver`` knows the module;
+    ``library`` holds the [start, end) of the C library's mappings.
     """
 
     pages: PageSet
@@ -102,6 +104,7 @@ class CaptureImage:
     return_address: int
     bases: tuple[int, int]
     resolver: ModuleResolver
+    library: tuple[tuple[int, int], ...] = ()
 
 
 def build_image(capture: CaptureLike, stack_slack_bytes: int = STACK_SLACK_BYTES) -> CaptureImage:
@@ -131,6 +134,7 @@ def build_image(capture: CaptureLike, stack_slack_bytes: int = STACK_SLACK_BYTES
         resolver=ModuleResolver(
             path, capture.module.load_bias, capture.symbols, capture.address, _is_executable(capture)
         ),
+        library=tuple((m.start, m.end) for m in capture.mappings if re.search(r"/(libc[.-]|ld-musl)", m.file)),
     )
 
 

@@ -10,7 +10,7 @@ from compiler_ai.sandbox.process import Outcome, OutcomeKind, Sandbox, Ticks, Ti
 from compiler_ai.sandbox.state import Registers, XStateLayout, x87
 
 _REPEAT_RESTORE_BYTES = 256  # copying more would drown what is measured
-_RUN_BYTES = 64  # differing bytes closer than this are restored as one range
+_LINE_BYTES = 64  # differing bytes closer than this are restored as one range
 
 
 def time_bodies(
@@ -75,26 +75,33 @@ def restore_ranges(
     for address in sorted({address for changed in changes for address in changed}):
         region = next(found for pages in image if (found := pages.find(address)) is not None)
         before = _initial(region, address)
-        marks = [
-            at
-            for at in range(PAGE_BYTES)
-            if not dead_from <= address + at < stack_pointer + 8
-            and any(address in changed and changed[address][at] != before[at] for changed in changes)
-        ]
-        for start, end in _runs(marks):
-            ranges.append((address + start, before[start:end]))
+        changed = [pages[address] for pages in changes if address in pages]
+        for start, end in _differing(before, changed):
+            for low, high in ((start, min(end, dead_from - address)), (max(start, stack_pointer + 8 - address), end)):
+                if low < high:
+                    ranges.append((address + low, before[low:high]))
     return ranges
 
 
-def _runs(marks: Sequence[int]) -> list[tuple[int, int]]:
-    """Joins nearby offsets into [start, end) ranges."""
-    runs: list[tuple[int, int]] = []
-    for at in marks:
-        if runs and at - runs[-1][1] < _RUN_BYTES:
-            runs[-1] = (runs[-1][0], at + 1)
+def _differing(before: bytes, pages: Sequence[bytes]) -> list[tuple[int, int]]:
+    """[start, end) of what differs in any of the pages from `before`; differences that are close are one range."""
+    ranges: list[tuple[int, int]] = []
+    for line in range(0, PAGE_BYTES, _LINE_BYTES):
+        own = before[line : line + _LINE_BYTES]
+        bits = 0
+        for page in pages:
+            other = page[line : line + _LINE_BYTES]
+            if other != own:
+                bits |= int.from_bytes(other, "little") ^ int.from_bytes(own, "little")
+        if not bits:
+            continue
+        start = line + ((bits & -bits).bit_length() - 1) // 8
+        end = line + (bits.bit_length() + 7) // 8
+        if ranges and start - ranges[-1][1] < _LINE_BYTES:
+            ranges[-1] = (ranges[-1][0], end)
         else:
-            runs.append((at, at + 1))
-    return runs
+            ranges.append((start, end))
+    return ranges
 
 
 def _initial(region: Region, address: int) -> bytes:
