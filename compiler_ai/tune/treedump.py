@@ -1,6 +1,7 @@
 """What GCC's own dump says of functions that a listing does not: volatile accesses and atomics.
 
-Source: `-fdump-tree-optimized` prints `{v}` behind every volatile access (GCC Internals, tree-pretty-print.cc).
+Source: `-fdump-tree-optimized` prints `{v}` behind every volatile access (GCC Internals, tree-pretty-print.cc); it prints it
+too where a variable's life ends (`x ={v} {CLOBBER(eol)};`), which is no access.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import re
 
 _HEADER = re.compile(r"^;; Function .* \((?P<symbol>[^\s,]+), funcdef_no=\d+", re.MULTILINE)
+_VOLATILE = re.compile(r"\{v\}(?! \{CLOBBER)")
 _ATOMIC = re.compile(r"\b(__atomic_\w+|__sync_\w+|\.ATOMIC_\w+)\b")
 _RETURNS_TWICE = re.compile(r"\b(_?_?sigsetjmp|_?setjmp|vfork|getcontext|__builtin_setjmp\w*)\b")
 
@@ -19,7 +21,7 @@ def unsafe_functions(dump: str) -> dict[str, str]:
     for header, following in zip(headers, [*headers[1:], None], strict=True):
         body = dump[header.end() : following.start() if following else len(dump)]
         symbol = header["symbol"]
-        if "{v}" in body:
+        if _VOLATILE.search(body):
             reasons[symbol] = "it accesses volatile memory"
         elif match := _ATOMIC.search(body):
             reasons[symbol] = f"it uses atomics ({match[0]})"
