@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -46,6 +46,13 @@ class CandidateState:
 
     def trial(self) -> Trial:
         return Trial(self.candidate, self.digest, self.rejection, self.evidence, self.timing, self.seconds)
+
+
+def give_up(states: Iterable[CandidateState]) -> None:
+    """There is no time to judge these: they are not used, and the trial cache does not hear of it, so that the next run does."""
+    for state in states:
+        if state.alive:
+            state.rejection = Rejection("budget", "out of time: give it more with --budget")
 
 
 @dataclass

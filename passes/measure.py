@@ -7,7 +7,7 @@ import time
 from compiler_ai.artifacts import Rejection
 from compiler_ai.store.trials import TrialCache
 from compiler_ai.tune.judges import Judges
-from compiler_ai.work import Context, FunctionWork
+from compiler_ai.work import Context, FunctionWork, give_up
 
 FINALISTS = 3
 
@@ -34,6 +34,9 @@ class Measure:
             if done >= FINALISTS:
                 state.rejection = Rejection("rank.behind", f"behind the {FINALISTS} that were measured")
                 continue
+            if context.out_of_time:
+                give_up(waiting[done:])
+                break
             context.progress(self.name, done, min(FINALISTS, len(waiting)), best)
             started_s = time.monotonic()
             try:

@@ -45,7 +45,7 @@ class Propose:
                         continue
                     seen.add(name)
                     state = CandidateState(offered, name)
-                    if name in known:
+                    if name in known and not _depends_on_others(known[name].rejection):
                         state.rejection = known[name].rejection
                         state.evidence = known[name].evidence
                         state.timing = known[name].timing
@@ -61,3 +61,8 @@ class Propose:
         if not work.candidates:
             reasons = {rejection.reason for rejection in work.proposal_rejections}
             raise PassError("no candidate" + (f": {sorted(reasons)[0]}" if reasons else ""))
+
+
+def _depends_on_others(rejection: Rejection | None) -> bool:
+    """Whether the verdict was over a place among other candidates, which may be others this time."""
+    return rejection is not None and rejection.stage == "rank.behind"

@@ -8,7 +8,7 @@ from compiler_ai.artifacts import Rejection
 from compiler_ai.passmanager import PassError
 from compiler_ai.store.trials import TrialCache
 from compiler_ai.tune.judges import Judges
-from compiler_ai.work import Context, FunctionWork
+from compiler_ai.work import Context, FunctionWork, give_up
 
 
 class Replay:
@@ -30,6 +30,7 @@ class Replay:
             raise PassError(verifier.unusable)
         for done, state in enumerate(waiting):
             if context.out_of_time:
+                give_up(waiting[done:])
                 break
             context.progress(self.name, done, len(waiting), 0.0)
             started_s = time.monotonic()

@@ -57,6 +57,8 @@ def _tune(ours: Options, project: Path) -> None:
     for command in _commands():
         own = [hot for hot in hot_set.functions if hot.profiled.source in ("", Path(command.source).name)]
         plan = planning.make([(hot, command) for hot in own], tuple(ours.flags), project, 0)
+        for hot, reason in plan.left_out:
+            _say(ours, f"{command.source}: missed: {hot.profiled.symbol}: left alone: {reason}")
         budget_s = parse_duration_s(ours.values["budget"]) if ours.values["budget"] else None
         deadline_s = time.monotonic() + (budget_s or DEFAULT_FUNCTION_BUDGET_S * len(plan.tasks))
         for number, task in enumerate(plan.tasks):
@@ -67,7 +69,7 @@ def _tune(ours: Options, project: Path) -> None:
 
             left_s = max(10.0, (deadline_s - time.monotonic()) / (len(plan.tasks) - number))
             result = work_on(task, left_s, lambda _progress: None, observe)
-            if result.skipped and ours.opt_info is not None:
+            if result.skipped:
                 _say(ours, f"{command.source}: missed: {task.hot.profiled.symbol}: {result.skipped}")
 
 
@@ -94,7 +96,7 @@ def _stored(project: str, text: str) -> Sequence[str]:
 
 def _describe(ours: Options, result: Applied) -> None:
     """Remarks for what apply mode did; while tuning the passes have said more."""
-    if ours.opt_info is None or ours.mode == "tune":
+    if ours.mode == "tune":
         return
     source = next(filter(None, _list("AICC_SHIM_SOURCES")), "<stdin>")
     for name in result.applied:
@@ -104,6 +106,8 @@ def _describe(ours: Options, result: Applied) -> None:
 
 
 def _say(ours: Options, line: str) -> None:
+    if ours.opt_info is None:
+        return
     if ours.opt_info:
         with open(ours.opt_info, "a", encoding="utf-8") as file:
             file.write(line + "\n")
