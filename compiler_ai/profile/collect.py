@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from compiler_ai.artifacts import ProfiledFunction, Sample
 from compiler_ai.profile.model import Unmatched
-from compiler_ai.profile.symbols import FunctionSymbol, ModuleSymbols, source_names
+from compiler_ai.profile.symbols import FunctionSymbol, ModuleSymbols
 
 
 @dataclass(frozen=True)
@@ -40,12 +40,11 @@ def collect(samples: Iterable[RawSample]) -> tuple[list[ProfiledFunction], list[
         offsets = costs.setdefault((sample.module, owner), {})
         offset = sample.address - owner.address if part == owner else owner.size_bytes + sample.address - part.address
         offsets[offset] = offsets.get(offset, 0.0) + sample.count
-    sources = {path: source_names(path) for path in modules}
     functions = [
         ProfiledFunction(
             symbol=symbol.name,
             module=path,
-            source=symbol.source or sources[path].get(symbol.address, ""),
+            source=modules[path].source_of(symbol),
             address=symbol.address,
             size_bytes=symbol.size_bytes,
             cost=sum(offsets.values()),

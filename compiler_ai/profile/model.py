@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 from collections.abc import Sequence
@@ -17,7 +18,10 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class Run:
-    """One recorded or imported workload. `samples` is what the tool counted; `unit` is "samples", "instructions" ..."""
+    """One recorded or imported workload. `samples` is what the tool counted; `unit` is "samples", "instructions" ...
+
+    `date` is when it ran (ISO 8601, UTC; "" when not known); `status` is the command's exit status as a shell gives it.
+    """
 
     command: tuple[str, ...]
     tool: str
@@ -26,6 +30,8 @@ class Run:
     samples: float
     weight: float = 1.0
     note: str = ""
+    date: str = ""
+    status: int = 0
 
 
 @dataclass(frozen=True)
@@ -76,6 +82,10 @@ class Profile:
             return from_json(Profile, value)
         except CodecError as error:
             raise ProfileError(f"{path}: damaged ({error}): {advice}") from error
+
+
+def iso_date(since_epoch_s: float) -> str:
+    return datetime.datetime.fromtimestamp(since_epoch_s, datetime.UTC).isoformat(timespec="seconds")
 
 
 def scaled(run: Run, functions: Sequence[ProfiledFunction], unmatched: Sequence[Unmatched]) -> Profile:

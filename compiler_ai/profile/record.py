@@ -60,17 +60,21 @@ def _perf(command: Sequence[str], directory: Path, event: str, frequency_hz: int
     return from_perf_data(data, tuple(command), weight, note)
 
 
-def from_script_text(text: str, command: tuple[str, ...], weight: float, note: str = "") -> Profile:
+def from_script_text(
+    text: str, command: tuple[str, ...], weight: float, note: str = "", *, date: str = "", status: int = 0
+) -> Profile:
     """The profile in what `perf script --show-mmap-events --show-task-events -F pid,ip,period,event,comm` printed."""
     samples = list(_resolve(text.splitlines()))
     if not samples:
         raise ProfileError("not one sample: the command is too short; run it on more work or several times")
     functions, unmatched = collect(samples)
-    run = Run(command, "perf", _event_of(text), "samples", len(samples), weight, note)
+    run = Run(command, "perf", _event_of(text), "samples", len(samples), weight, note, date, status)
     return scaled(run, functions, unmatched)
 
 
-def from_perf_data(data: Path, command: tuple[str, ...], weight: float, note: str = "") -> Profile:
+def from_perf_data(
+    data: Path, command: tuple[str, ...], weight: float, note: str = "", *, date: str = "", status: int = 0
+) -> Profile:
     """The profile in a perf.data file. Raises ProfileError."""
     words = [
         "perf",
@@ -89,7 +93,7 @@ def from_perf_data(data: Path, command: tuple[str, ...], weight: float, note: st
     if done.returncode != 0:
         said = (done.stderr.strip().splitlines() or ["unknown"])[-1]
         raise ProfileError(f"{data}: perf script cannot read it: {said}")
-    return from_script_text(done.stdout, command, weight, note)
+    return from_script_text(done.stdout, command, weight, note, date=date, status=status)
 
 
 def _event_of(text: str) -> str:

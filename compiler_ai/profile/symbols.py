@@ -1,25 +1,34 @@
-"""The functions of a module by address, each with its source file's name (STT_FILE); `.cold` parts belong to their function."""
+"""The functions of a module by address, each with its source file's name; `.cold` parts belong to their function."""
 
 from __future__ import annotations
 
 import bisect
+import re
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cached_property
 
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
+from compiler_ai.profile import dwarf
+
+_CLONE = re.compile(r"(\.(constprop|isra|part|cold|lto_priv|localalias|clone)(\.\d+)?)+$")
+# What code compiled by gcc -pg and gcc --coverage refers to.
+_INSTRUMENTATION = frozenset({"mcount", "_mcount", "__fentry__", "__gcov_init", "__gcov_merge_add"})
+
 
 @dataclass(frozen=True)
 class FunctionSymbol:
-    """One function symbol; for a `.cold` part `owner` names the function it belongs to."""
+    """One function symbol. `source` is the STT_FILE name that its symbol stands behind, for local symbols only; `unit` numbers
+    those entries, since two units may have files of the same name."""
 
     name: str
     source: str
     address: int
     size_bytes: int
     is_local: bool
+    unit: int = 0
 
     @property
     def owner(self) -> str:
@@ -27,40 +36,55 @@ class FunctionSymbol:
 
 
 class ModuleSymbols:
-    """The symbol table of one ELF file. An unreadable or stripped file has no functions."""
+    """The symbol table of one ELF file. An unreadable or stripped file has no functions; `is_elf` tells the two apart."""
 
     def __init__(self, path: str) -> None:
         self.path = path
         self.segments: list[tuple[int, int, int]] = []  # file offset, size, address
         self.functions: list[FunctionSymbol] = []
+        self.is_elf = False
+        self.names: set[str] = set()  # every symbol, defined or not, without its version
+        self.pointer_bytes, self.order = 8, "<"
         try:
             with open(path, "rb") as file:
                 self._read(ELFFile(file))
-        except (OSError, ELFError, ValueError, KeyError, AttributeError):
+        except (OSError, ELFError, ValueError, KeyError, AttributeError, TypeError, OverflowError):
             self.functions = []
         self._starts = [function.address for function in self.functions]
+        self._by_address = {function.address: function for function in self.functions}
 
     def _read(self, elf: ELFFile) -> None:
+        self.is_elf = True
+        self.pointer_bytes, self.order = elf.elfclass // 8, "<" if elf.little_endian else ">"
         for segment in elf.iter_segments():
             if segment["p_type"] == "PT_LOAD":
                 self.segments.append((segment["p_offset"], segment["p_filesz"], segment["p_vaddr"]))
         table = elf.get_section_by_name(".symtab") or elf.get_section_by_name(".dynsym")
         if not isinstance(table, SymbolTableSection):
             return
-        source = ""
+        source, unit = "", 0
         found: dict[int, FunctionSymbol] = {}
         for symbol in table.iter_symbols():
             kind, local = symbol["st_info"]["type"], symbol["st_info"]["bind"] == "STB_LOCAL"
+            self.names.add(symbol.name.split("@")[0])
             if kind == "STT_FILE":
-                source = symbol.name
+                source, unit = symbol.name, unit + 1
             elif kind in ("STT_FUNC", "STT_GNU_IFUNC") and symbol["st_size"] and isinstance(symbol["st_shndx"], int):
-                entry = FunctionSymbol(
-                    symbol.name, source if local else "", symbol["st_value"], symbol["st_size"], local
-                )
+                where = (source, unit) if local else ("", 0)
+                entry = FunctionSymbol(symbol.name, where[0], symbol["st_value"], symbol["st_size"], local, where[1])
                 known = found.get(entry.address)
                 if known is None or (known.is_local and not local):
                     found[entry.address] = entry
         self.functions = [found[address] for address in sorted(found)]
+
+    @cached_property
+    def debug(self) -> dwarf.Debug:
+        return dwarf.read(self.path)
+
+    @property
+    def is_instrumented(self) -> bool:
+        """Whether code in it was compiled by -pg or --coverage, so that its functions are not the ones that are shipped."""
+        return bool(self.names & _INSTRUMENTATION)
 
     def address_of(self, file_offset: int) -> int | None:
         """The link-time address of a file offset, or None when no segment holds it."""
@@ -78,31 +102,28 @@ class ModuleSymbols:
         return function if address < function.address + function.size_bytes else None
 
     def owner(self, part: FunctionSymbol) -> FunctionSymbol:
-        """The function that a `.cold` part belongs to: the one of that name in the same source; else the part itself."""
+        """The function that a `.cold` part belongs to: what DWARF says, else the one of that name in the same unit, else the
+        only one of that name; the part itself when that does not tell."""
         if part.owner == part.name:
             return part
-        matching = [f for f in self.functions if f.name == part.owner and (f.source in ("", part.source))]
-        return matching[0] if len(matching) == 1 else part
+        named = [function for function in self.functions if function.name == part.owner]
+        if len(named) == 1:
+            return named[0]
+        told = self._by_address.get(self.debug.parts.get(part.address, -1))
+        if told is not None:
+            return told
+        own_unit = [function for function in named if function.is_local and function.unit == part.unit]
+        if len(own_unit) == 1:
+            return own_unit[0]
+        # A part whose unit has no such local function belongs to the global one.
+        others = [function for function in named if not function.is_local]
+        return others[0] if len(others) == 1 and not own_unit else part
+
+    def source_of(self, function: FunctionSymbol) -> str:
+        """The basename of the unit's source, "" when neither the symbol table nor DWARF says."""
+        return function.source or self.debug.sources.get(function.address, "")
 
 
-def source_names(path: str) -> dict[int, str]:
-    """Address -> source file name from DWARF's line programs' units, for global functions, which STT_FILE does not cover."""
-    names: dict[int, str] = {}
-    try:
-        with Path(path).open("rb") as file:
-            elf = ELFFile(file)
-            if not elf.has_dwarf_info():
-                return names
-            for unit in elf.get_dwarf_info().iter_CUs():
-                top = unit.get_top_DIE()
-                name = top.attributes.get("DW_AT_name")
-                if name is None:
-                    continue
-                source = Path(name.value.decode(errors="replace")).name
-                for entry in top.iter_children():
-                    low = entry.attributes.get("DW_AT_low_pc")
-                    if entry.tag == "DW_TAG_subprogram" and low is not None:
-                        names[low.value] = source
-    except (OSError, ELFError, ValueError, KeyError, AttributeError):
-        return names
-    return names
+def base_name(symbol: str) -> str:
+    """The name in the source of an assembled one: `f` for `f.constprop.0.isra.0`."""
+    return _CLONE.sub("", symbol)

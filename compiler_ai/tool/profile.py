@@ -14,7 +14,7 @@ from compiler_ai.capture.modules import Target
 from compiler_ai.capture.tracer import Limits, record
 from compiler_ai.errors import AiccError
 from compiler_ai.profile import hotness
-from compiler_ai.profile.importers import import_file
+from compiler_ai.profile.importers import KNOWN, import_file
 from compiler_ai.profile.model import Profile, merge
 from compiler_ai.profile.record import record as record_profile
 from compiler_ai.program import snapshot
@@ -36,7 +36,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         dest="imported",
         metavar="FILE",
         type=Path,
-        help="perf.data, perf script text or callgrind.out",
+        help=KNOWN,
+    )
+    parser.add_argument(
+        "--module",
+        metavar="PROGRAM",
+        type=Path,
+        help="the program that a gmon.out or gcov file is of (default: the one beside the file)",
     )
     parser.add_argument("--add", action="store_true", help="add to the profile that is there instead of replacing it")
     parser.add_argument(
@@ -51,13 +57,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     if bool(arguments.words) == bool(arguments.imported):
         raise ProfileArgumentError("give a command behind --, or --import FILE, not both")
+    if arguments.module and not arguments.imported:
+        raise ProfileArgumentError("--module goes with --import")
     if not arguments.weight > 0:
         raise ProfileArgumentError(f"--weight: {arguments.weight} is not positive")
     project = arguments.output or project_directory()
     project.mkdir(parents=True, exist_ok=True)
     console = Console(stderr=True)
     if arguments.imported:
-        new = import_file(arguments.imported, arguments.weight)
+        new = import_file(arguments.imported, arguments.weight, arguments.module)
     else:
         new = record_profile(arguments.words, project, arguments.frequency, weight=arguments.weight)
     path = project / "profile.json"
