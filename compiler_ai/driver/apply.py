@@ -13,6 +13,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from compiler_ai.driver.options import Options
+    from compiler_ai.emit.companion import Pair
+
 
 def rewrite_listing(text: bytes, arguments: Sequence[str], project: str | None) -> str | None:
     """Return the listing with stored rewrites in place of their baselines, or None when nothing applies.
@@ -26,23 +29,50 @@ def rewrite_listing(text: bytes, arguments: Sequence[str], project: str | None) 
         _dump(dump, text)
         return None
     ours, _ = options.parse([word for word in os.environ.get("AICC_SHIM_FLAGS", "").split("\x1f") if word], {})
-    if ours.wants_passes:
-        return _run_passes(text, arguments, project)
+    if ours.wants_passes and not _run_passes(text, arguments, project):
+        return None
     if project is None:
         return None
+    return _from_store(text, arguments, project, ours)
+
+
+def _from_store(text: bytes, arguments: Sequence[str], project: str, ours: Options) -> str | None:
+    """The listing with what the store has for it; with -faicc-emit=object the companion lies beside the object then."""
     from compiler_ai.store.index import Index
 
     index = Index.load(project + "/store")
     names = [name for name in index.functions() if b"\n" + name.encode() + b":" in text]
-    if not names:
-        return None
-    from compiler_ai.driver.flags import target_flags
-    from compiler_ai.driver.splicing import apply_entries
+    result = None
+    if names:
+        from compiler_ai.driver.flags import target_flags
+        from compiler_ai.driver.splicing import apply_entries
 
-    result = apply_entries(text.decode(errors="surrogateescape"), names, project, ours, target_flags(os.environ))
-    for note in result.notes:
-        log.write(project, f"as: {note}")
-    return result.text if result.applied else None
+        result = apply_entries(text.decode(errors="surrogateescape"), names, project, ours, target_flags(os.environ))
+        for note in result.notes:
+            log.write(project, f"as: {note}")
+    placed = False
+    try:
+        if result is not None and result.pair is not None:
+            placed = _place(result.pair, arguments, project)
+    finally:
+        if not placed and os.path.isdir(project + "/objects"):
+            from compiler_ai.emit.placing import remove_stale
+
+            remove_stale(arguments)
+    return result.text if result is not None and result.applied else None
+
+
+def _place(pair: Pair, arguments: Sequence[str], project: str) -> bool:
+    """Assemble the companion into its place. Raises what `place` raises; the unit then is GCC's own."""
+    from compiler_ai.driver import shim
+    from compiler_ai.emit.placing import place
+
+    real = shim.real_assembler()
+    source = shim.input_of(arguments)
+    words = [word for word in arguments if word is not source]
+    temporary = os.environ.get("AICC_SHIM_LINKS") == "1"
+    place(pair, words, project, temporary, lambda command, text: shim.run_quietly(real, command, text))
+    return not temporary
 
 
 def _dump(path: str, text: bytes) -> None:
@@ -54,8 +84,8 @@ def _dump(path: str, text: bytes) -> None:
         file.write("\n".join(target_flags(os.environ)))
 
 
-def _run_passes(text: bytes, arguments: Sequence[str], project: str | None) -> str | None:
-    """Hand the listing to the full pass driver in an interpreter with site packages; None when it changed nothing."""
+def _run_passes(text: bytes, arguments: Sequence[str], project: str | None) -> bool:
+    """Hand the listing to the full pass driver in an interpreter with site packages: what it accepts is in the store then."""
     import subprocess
     import sys
 
@@ -66,11 +96,11 @@ def _run_passes(text: bytes, arguments: Sequence[str], project: str | None) -> s
     completed = subprocess.run(
         [sys.executable, "-m", "compiler_ai.tune.inline", *arguments],
         input=text,
-        stdout=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
         env={**os.environ, "PYTHONPATH": path},
         check=False,
     )
     if completed.returncode != 0:
         log.write(project, f"as: the pass driver ended with status {completed.returncode}")
-        return None
-    return completed.stdout.decode(errors="surrogateescape") or None
+        return False
+    return True

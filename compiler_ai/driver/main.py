@@ -57,7 +57,8 @@ def _prepare(
                 except OSError as error:
                     log.write(directory, f"cannot record how {source} is compiled: {error}")
                     break
-    if not ours.wants_passes and (directory is None or not _store_has_entries(directory)):
+    links = not parsed.compiles_only and _may_have_companions(ours, directory)
+    if not ours.wants_passes and not links and (directory is None or not _store_has_entries(directory)):
         return []
     environment[GUARD] = "1"
     environment["AICC_SHIM_PYTHON"] = sys.executable
@@ -68,7 +69,13 @@ def _prepare(
     environment["AICC_SHIM_SOURCES"] = "\x1f".join(parsed.sources)
     environment["AICC_SHIM_ARGUMENTS"] = "\x1f".join(parsed.kept)
     environment["AICC_SHIM_OUTPUT"] = parsed.output if parsed.compiles_only else ""
-    return [f"-B{_PACKAGE}/libexec/"]
+    environment["AICC_SHIM_LINKS"] = "" if parsed.compiles_only else "1"
+    return [f"-B{_PACKAGE}/libexec/", *([f"-B{_PACKAGE}/linkexec/"] if links else [])]
+
+
+def _may_have_companions(ours: options.Options, directory: str | None) -> bool:
+    """Whether a link may have to add objects of -faicc-emit=object, of this command or of earlier ones."""
+    return directory is not None and (ours.values["emit"] == "object" or os.path.isdir(directory + "/objects"))
 
 
 def _store_has_entries(directory: str) -> bool:

@@ -22,8 +22,8 @@ _VALUED: dict[str, tuple[str, tuple[str, ...]]] = {
     "mode": ("apply", ("off", "apply", "tune")),
     "profile": ("", ()),
     "verify": ("tested", ("tested", "bounded", "proved")),
-    "isa": ("same", ("same", "native")),
-    "emit": ("splice", ("splice",)),
+    "isa": ("same", ("same", "native", "dispatch")),
+    "emit": ("splice", ("splice", "object")),
     "budget": ("", ()),
     "plugin": ("", ()),
 }

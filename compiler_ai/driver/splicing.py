@@ -5,28 +5,36 @@ Imported by the shim only when a function of the listing has an entry in the sto
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
 
 from compiler_ai.asm import listing as listing_model
 from compiler_ai.asm.normalise import body_key
 from compiler_ai.asm.splice import replace
 from compiler_ai.driver.flags import is_instrumented
+from compiler_ai.emit.chosen import Chosen
 from compiler_ai.store.store import Store
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
+    from compiler_ai.artifacts import Rewrite
+    from compiler_ai.asm.listing import Listing
     from compiler_ai.driver.options import Options
+    from compiler_ai.emit.companion import Pair
 
 
 @dataclass
 class Applied:
-    """The outcome for one listing: the text to assemble, which functions were replaced, and notes for the log."""
+    """The outcome for one listing: the text to assemble, which functions were replaced, and notes for the log.
+
+    With -faicc-emit=object `pair` has the text of the object beside it; `text` is then `pair.unit_text`.
+    """
 
     text: str
-    applied: list[str]
-    notes: list[str]
+    applied: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    pair: Pair | None = None
 
 
 def apply_entries(text: str, names: Iterable[str], project: str, options: Options, flags: tuple[str, ...]) -> Applied:
@@ -34,35 +42,89 @@ def apply_entries(text: str, names: Iterable[str], project: str, options: Option
 
     A function whose entry cannot be used keeps GCC's body; the reason is a note. Raises only what parsing raises.
     """
-    result = Applied(text, [], [])
+    result = Applied(text)
     if is_instrumented(flags):
         return result
-    store = Store(project)
-    for name in names:
+    unit = listing_model.parse(text)
+    chosen = list(_chosen(unit, names, Store(project), options, flags, result.notes))
+    if not chosen:
+        return result
+    if options.values["emit"] == "object":
+        from compiler_ai.emit import companion
+
+        result.pair = companion.separate(unit, chosen, flags, result.notes)
+        if result.pair is not None:
+            result.text, result.applied = result.pair.unit_text, list(result.pair.functions)
+        return result
+    for one in chosen:
         try:
-            unit = listing_model.parse(result.text)
-            if unit.function(name) is None:
-                continue
-            rewrite = store.lookup(body_key(unit, name, flags))
-            if rewrite is None or rewrite.candidate.function != name:
-                continue
-            refusal = _refusal(rewrite.candidate.features, options)
-            if refusal:
-                result.notes.append(f"{name}: {refusal}")
-                continue
-            result.text = replace(unit, name, rewrite.candidate, rewrite.baseline_size_bytes)
-            result.applied.append(name)
+            result.text = splice(listing_model.parse(result.text), one)
+            result.applied.append(one.function)
         except Exception as error:  # this function keeps GCC's body; the others still get theirs
-            result.notes.append(f"{name}: not replaced: {type(error).__name__}: {error}")
+            result.notes.append(f"{one.function}: not replaced: {type(error).__name__}: {error}")
     return result
 
 
-def _refusal(features: tuple[str, ...], options: Options) -> str:
-    if not features or "dispatch" in features:
-        return ""
-    if options.values["isa"] != "native":
-        return f"the rewrite needs {', '.join(features)}; build with -faicc-isa=native to use it"
+def splice(unit: Listing, chosen: Chosen) -> str:
+    """The listing with one rewrite in its baseline's place, or in front of it behind a CPU check. Raises SpliceError."""
+    if chosen.dispatched:
+        from compiler_ai.emit.dispatch import replace_dispatched
+
+        return replace_dispatched(unit, chosen.function, chosen.candidate, chosen.rewrite.target)
+    return replace(unit, chosen.function, chosen.candidate, chosen.rewrite.baseline_size_bytes)
+
+
+def _chosen(
+    unit: Listing, names: Iterable[str], store: Store, options: Options, flags: tuple[str, ...], notes: list[str]
+) -> Iterable[Chosen]:
+    """The store's rewrite for each function, as far as the options allow one. Keys are those of GCC's own listing."""
+    for name in names:
+        if unit.function(name) is None:
+            continue
+        try:
+            key = body_key(unit, name, flags)
+            rewrite = _lookup(store, key, name, options.values["isa"])
+            if rewrite is None:
+                other = store.lookup(key, name)
+                if other is not None:
+                    notes.append(f"{name}: {_refusal(other, options.values['isa'])}")
+            elif rewrite.evidence.grade.name.lower() not in _GRADES[options.values["verify"]]:
+                notes.append(f"{name}: the rewrite is only {rewrite.evidence.grade.name.lower()}")
+            else:
+                yield Chosen(rewrite, options.values["isa"] == "dispatch" and bool(rewrite.candidate.features))
+        except Exception as error:
+            notes.append(f"{name}: not replaced: {type(error).__name__}: {error}")
+
+
+def _lookup(store: Store, key: str, name: str, policy: str) -> Rewrite | None:
+    """The fastest rewrite that the ISA policy (-faicc-isa) allows."""
+    if policy == "same":
+        return store.lookup(key, name, frozenset())
+    if policy == "native":
+        from compiler_ai.driver.host import features
+
+        return store.lookup(key, name, features())
+    from compiler_ai.emit.dispatch import known_features
+
+    rewrite = store.lookup(key, name)
+    if rewrite is not None and not known_features(rewrite.target).issuperset(rewrite.candidate.features):
+        rewrite = store.lookup(key, name, known_features(rewrite.target))
+    return rewrite
+
+
+_GRADES: dict[str, Collection[str]] = {
+    "tested": ("tested", "bounded", "proved"),
+    "bounded": ("bounded", "proved"),
+    "proved": ("proved",),
+}
+
+
+def _refusal(rewrite: Rewrite, policy: str) -> str:
+    needs = ", ".join(rewrite.candidate.features)
+    if policy == "same":
+        return f"the rewrite needs {needs}; build with -faicc-isa=dispatch or native to use it"
+    if policy == "dispatch":
+        return f"the rewrite needs {needs}, which no CPU check can ask for"
     from compiler_ai.driver.host import missing_features
 
-    missing = missing_features(features)
-    return f"this processor lacks {', '.join(missing)}" if missing else ""
+    return f"this processor lacks {', '.join(missing_features(rewrite.candidate.features))}"

@@ -21,7 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-j", "--jobs", type=int, default=os.cpu_count() or 1, help="functions at a time (default: one a core)"
     )
-    parser.add_argument("--isa", choices=["same", "native"], help="same as -faicc-isa=")
+    parser.add_argument("--isa", choices=["same", "native", "dispatch"], help="same as -faicc-isa=")
     parser.add_argument("--verify", choices=["tested", "bounded", "proved"], help="same as -faicc-verify=")
     parser.add_argument(
         "--plugin", action="append", default=[], metavar="FILE", help="same as -faicc-plugin=; repeatable"

@@ -1,6 +1,6 @@
 """The pass driver inside one compile: `-faicc-mode=tune`, and apply mode with plugins, dumps or remarks.
 
-Run by the shim with the listing on standard input; writes the listing to assemble, or nothing to leave GCC's alone.
+Run by the shim with the listing on standard input. What is accepted goes to the store; the shim then applies the store.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from compiler_ai.tune.session import DEFAULT_FUNCTION_BUDGET_S, work_on
 
 
 def main() -> int:
-    """Exit status 0 with the listing (or nothing) on standard output; 1 with one line on standard error."""
+    """Exit status 0; 1 with one line on standard error."""
     text = sys.stdin.buffer.read().decode(errors="surrogateescape")
     ours, _ = options.parse([word for word in _list("AICC_SHIM_FLAGS") if word], {})
     project = os.environ.get("AICC_SHIM_PROJECT", "")
@@ -45,8 +45,6 @@ def main() -> int:
         sys.stderr.write(f"aicc: {error}\n")
         log.write(project or None, f"as: {error}")
         return 1
-    if result.applied:
-        sys.stdout.buffer.write(result.text.encode(errors="surrogateescape"))
     return 0
 
 

@@ -1,0 +1,187 @@
+"""The linker that GCC finds through `-B`: adds the companions of the objects it is given, then runs the real `ld`.
+
+Run as a file under `python3 -I -S`, only in projects that have companions (-faicc-emit=object). An object names its companion
+by digest; one that is not there any more, or belongs to another build, is left out. Of an archive's members only those
+that the linker really takes get theirs, so such a program is linked twice. When a link with companions fails, the link
+is done as it was asked for.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.dirname(_PACKAGE))
+
+from compiler_ai.driver import log, shim  # noqa: E402
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from compiler_ai.emit.inputs import Wanted
+
+
+def main(name: str, arguments: list[str]) -> int:
+    project = os.environ.get("AICC_SHIM_PROJECT") or None
+    real = real_linker(name)
+    try:
+        if project and os.path.isdir(project + "/objects") and linked_with_companions(real, arguments, project):
+            return 0
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        log.write(project, f"ld: {type(error).__name__}: {error}")
+    return shim.become(real, arguments)
+
+
+def linked_with_companions(real: str, arguments: Sequence[str], project: str) -> bool:
+    """Whether the program was linked, with companions. False: nothing to add, or it failed and nothing was said."""
+    from compiler_ai.emit import inputs
+
+    words = inputs.expanded(arguments)
+    found = inputs.read(words)
+    wanted = [one for one in found.wanted if one.digest not in found.present]
+    if not wanted:
+        return False
+    reason = inputs.refusal(words)
+    if reason:
+        log.write(project, f"ld: no companions are linked: {reason}")
+        return False
+    companions = _found(wanted, project)
+    plain = {one: path for one, path in companions.items() if not one.member}
+    packed = {one: path for one, path in companions.items() if one.member}
+    if packed:  # which members are taken shows in a link
+        linked = _run(real, [*_extended(words, plain, {}), "-t", "-t"])
+        taken = {one: path for one, path in packed.items() if _is_traced(one, linked.trace)}
+        if linked.status == 0 and taken:
+            linked = _run(real, _extended(words, plain, taken))
+    elif plain:
+        linked = _run(real, _extended(words, plain, {}))
+    else:
+        return False
+    if linked.status != 0:
+        log.write(project, f"ld: with companions the link fails, GCC's bodies are used: {_first_line(linked.said)}")
+        return False
+    os.write(2, linked.said)
+    return True
+
+
+class _Linked:
+    """One run of the linker: its exit status, what it wrote to standard output and to standard error."""
+
+    def __init__(self, status: int, trace: bytes, said: bytes) -> None:
+        self.status, self.trace, self.said = status, trace, said
+
+
+def _found(wanted: Sequence[Wanted], project: str) -> dict[Wanted, str]:
+    """The companions that are there, one of each digest."""
+    from compiler_ai.emit import placing
+
+    found: dict[Wanted, str] = {}
+    digests: set[str] = set()
+    for one in wanted:
+        if one.digest in digests:
+            continue
+        beside = os.path.join(os.path.dirname(one.path), one.member) if one.member else one.path
+        path = placing.find(one.digest, beside, project)
+        if path is None:
+            what = f"{one.path}({one.member})" if one.member else one.path
+            log.write(project, f"ld: the companion of {what} is not there, GCC's bodies are linked")
+        else:
+            digests.add(one.digest)
+            found[one] = path
+    return found
+
+
+def _extended(words: Sequence[str], plain: dict[Wanted, str], packed: dict[Wanted, str]) -> list[str]:
+    """The command line with companions of objects behind their objects, those of archive members behind all archives.
+
+    Behind, so that a member is taken for what it was taken for before; in front of crtend.o, which ends .eh_frame.
+    """
+    from compiler_ai.emit import placing
+
+    behind: dict[int, list[str]] = {}
+    for one, path in plain.items():
+        behind.setdefault(one.position, []).append(path)
+    end = len(words)
+    while end and not os.path.basename(words[end - 1]).startswith("crtend"):
+        end -= 1
+    end = end - 1 if end else len(words)
+    result: list[str] = []
+    for path in (*plain.values(), *packed.values()):
+        for introduced in placing.marks_of(path).values():
+            result += [word for symbol in introduced for word in ("-u", symbol)]
+    for position, word in enumerate(words):
+        if position == end:
+            result += packed.values()
+        result += [word, *behind.get(position, ())]
+    return result if end < len(words) else [*result, *packed.values()]
+
+
+def _is_traced(one: Wanted, trace: bytes) -> bool:
+    """Whether `ld -t -t` named the member: `libx.a(foo.o)`, of a thin archive the file itself."""
+    member = os.fsencode(one.member)
+    names = (os.fsencode(one.path) + b"(" + member + b")", b"(" + os.fsencode(one.path) + b")" + member)
+    outside = os.fsencode(os.path.normpath(os.path.join(os.path.dirname(one.path), one.member)))
+    return any(line.strip() in names or os.path.normpath(line.strip()) == outside for line in trace.splitlines())
+
+
+def _run(real: str, arguments: Sequence[str]) -> _Linked:
+    output, errors = os.memfd_create("stdout"), os.memfd_create("stderr")
+    if sum(map(len, arguments)) > 100_000:
+        listed = shim.memory_file("".join(_quoted(word) + "\n" for word in arguments).encode(errors="surrogateescape"))
+        os.set_inheritable(listed, True)
+        arguments = [f"@/dev/fd/{listed}"]
+    process = os.posix_spawn(
+        real,
+        [real, *arguments],
+        os.environ,
+        file_actions=[(os.POSIX_SPAWN_DUP2, output, 1), (os.POSIX_SPAWN_DUP2, errors, 2)],
+    )
+    _, status = os.waitpid(process, 0)
+    return _Linked(os.waitstatus_to_exitcode(status), _content(output), _content(errors))
+
+
+def _content(descriptor: int) -> bytes:
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    with open(descriptor, "rb") as file:
+        return file.read()
+
+
+def _quoted(word: str) -> str:
+    """A word of a response file (GNU ld manual, "Command-line Options")."""
+    return '"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _first_line(said: bytes) -> str:
+    return next(iter(said.decode(errors="replace").splitlines()), "")
+
+
+def real_linker(name: str) -> str:
+    """The linker that the underlying compiler would run under this name without our `-B`."""
+    compiler = os.environ.get("AICC_SHIM_COMPILER", "gcc").split("\x1f")
+    words = [word for word in compiler[1:] if word.startswith("-")]
+    reader, writer = os.pipe()
+    process = os.posix_spawn(
+        compiler[0],
+        [compiler[0], *words, f"-print-prog-name={name}"],
+        shim.clean_environment(),
+        file_actions=[(os.POSIX_SPAWN_DUP2, writer, 1), (os.POSIX_SPAWN_CLOSE, reader)],
+    )
+    os.close(writer)
+    with open(reader, "rb") as pipe:
+        found = os.fsdecode(pipe.read().strip()) or name
+    os.waitpid(process, 0)
+    if "/" in found:
+        return found
+    for directory in os.environ.get("PATH", os.defpath).split(":"):
+        path = f"{directory or '.'}/{found}"
+        if os.access(path, os.X_OK) and not os.path.realpath(path).startswith(_PACKAGE):
+            return path
+    return "/usr/bin/" + found
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], sys.argv[2:]))
