@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from compiler_ai.asm import listing as listing_model
-from compiler_ai.asm.splice import replace
+from compiler_ai.driver.splicing import splice
+from compiler_ai.emit.chosen import Chosen
+from compiler_ai.emit.judged import is_dispatched
 from compiler_ai.work import Context, UnitWork
 
 
@@ -13,14 +15,11 @@ class Emit:
     name = "emit"
     scope = "unit"
 
-    def run(self, unit: UnitWork, _context: Context) -> None:
+    def run(self, unit: UnitWork, context: Context) -> None:
         text = unit.listing_text
         for function in unit.functions:
-            if function.rewrite is not None:
-                text = replace(
-                    listing_model.parse(text),
-                    function.baseline.function,
-                    function.rewrite.candidate,
-                    function.baseline.size_bytes,
-                )
+            rewrite = function.rewrite
+            if rewrite is not None:
+                chosen = Chosen(rewrite, is_dispatched(rewrite.candidate, context.options))
+                text = splice(listing_model.parse(text), chosen)
         unit.output = text if text != unit.listing_text else ""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 
 from compiler_ai.artifacts import Rejection
+from compiler_ai.emit.judged import dispatched_object, is_dispatched
 from compiler_ai.store.trials import TrialCache
-from compiler_ai.tune.judges import Judges
-from compiler_ai.work import Context, FunctionWork, give_up
+from compiler_ai.tune.judges import ASSEMBLER, Judges
+from compiler_ai.work import CandidateState, Context, FunctionWork, give_up
 
 FINALISTS = 3
 
@@ -24,7 +25,9 @@ class Measure:
 
     def run(self, work: FunctionWork, context: Context) -> None:
         waiting = [
-            state for state in work.alive if state.evidence is not None and state.object_bytes and state.timing is None
+            state
+            for state in work.alive
+            if state.evidence is not None and state.object_bytes and (state.timing is None or _is_stale(state, context))
         ]
         if not waiting:
             return
@@ -40,7 +43,7 @@ class Measure:
             context.progress(self.name, done, min(FINALISTS, len(waiting)), best)
             started_s = time.monotonic()
             try:
-                state.timing = timer.measure(state.object_bytes)
+                state.timing = timer.measure(_as_emitted(work, state, context))
             except Exception as error:
                 state.rejection = Rejection("measure.failed", f"{type(error).__name__}: {error}")
             state.seconds += time.monotonic() - started_s
@@ -52,3 +55,15 @@ class Measure:
                     reason = f"{warm.ratio:.3f}x [{warm.low:.3f}, {warm.high:.3f}]: not faster beyond doubt"
                     state.rejection = Rejection(stage, reason)
             self._trials.append(work.baseline.key, state.trial())
+
+
+def _is_stale(state: CandidateState, context: Context) -> bool:
+    """A remembered timing may be from a tuning without dispatch, so without the check that each call makes."""
+    return state.remembered and is_dispatched(state.candidate, context.options)
+
+
+def _as_emitted(work: FunctionWork, state: CandidateState, context: Context) -> bytes:
+    """The object as a build will have it: with the CPU check where there will be one. Raises SpliceError, AssembleError."""
+    if is_dispatched(state.candidate, context.options):
+        return dispatched_object(work.listing, state.candidate, context.toolchain, ASSEMBLER)
+    return state.object_bytes

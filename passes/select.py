@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from compiler_ai.artifacts import Rewrite
+from compiler_ai.artifacts import Candidate, Rewrite
 from compiler_ai.driver.host import machine_name
+from compiler_ai.emit.judged import narrowed
+from compiler_ai.sandbox.errors import AssembleError
+from compiler_ai.screen.rules import Refused
 from compiler_ai.store.store import Store
+from compiler_ai.tune.features import unit_features
+from compiler_ai.tune.judges import ASSEMBLER
 from compiler_ai.work import Context, FunctionWork
 
 
@@ -27,7 +32,7 @@ class Select:
         assert best.timing is not None
         work.rewrite = Rewrite(
             baseline_key=work.baseline.key,
-            candidate=best.candidate,
+            candidate=_narrowed(best.candidate, work, context),
             evidence=best.evidence,
             timing=best.timing,
             target=context.toolchain.name,
@@ -37,3 +42,14 @@ class Select:
             machine=machine_name(),
         )
         Store(context.project).add(work.rewrite)
+
+
+def _narrowed(candidate: Candidate, work: FunctionWork, context: Context) -> Candidate:
+    """The candidate with no more ISA extensions to its name than its instructions need."""
+    if not candidate.features:
+        return candidate
+    own = unit_features(work.baseline.command, context.toolchain)
+    try:
+        return narrowed(candidate, work.listing, own, context.toolchain, ASSEMBLER)
+    except (AssembleError, Refused):
+        return candidate

@@ -191,7 +191,7 @@ def _is_instruction(line: str) -> bool:
 
 def _state(symbol: str, decided: bool) -> str:
     """On a cache line of its own, which nobody writes after the first call."""
-    section, value = ("\t.section\t.rodata", 2) if decided else ("\t.data", 0)
+    section, value = ('\t.section\t.rodata.aicc_cpu,"a",@progbits', 2) if decided else ("\t.data", 0)
     return (
         f"{section}\n\t.balign\t64\n\t.type\t{symbol}, @object\n\t.size\t{symbol}, 1\n{symbol}:\n\t.byte\t{value}\n"
         "\t.balign\t64\n"
