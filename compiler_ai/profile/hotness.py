@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-from elftools.common.exceptions import ELFError
-from elftools.elf.elffile import ELFFile
-from elftools.elf.sections import SymbolTableSection
-
-from compiler_ai.artifacts import CompileCommand, HotFunction, ProfiledFunction
+from compiler_ai.artifacts import HotFunction, ProfiledFunction
+from compiler_ai.profile import dwarf
+from compiler_ai.profile.matching import Matched, match_units
 from compiler_ai.profile.model import Profile
+
+__all__ = ["HotSet", "LeftOut", "Matched", "Rules", "inlined_into", "match_units", "select"]
 
 _NEVER = frozenset({"_start", "_init", "_fini", "__libc_csu_init", "frame_dummy", "register_tm_clones"})
 
@@ -41,14 +41,6 @@ class HotSet:
     functions: tuple[HotFunction, ...]
     left_out: tuple[LeftOut, ...]
     coverage: str
-
-
-@dataclass
-class Matched:
-    """Hot functions with the unit that defines each, and those for which no single unit could be told."""
-
-    found: list[tuple[HotFunction, CompileCommand]] = field(default_factory=list)
-    unmatched: list[tuple[HotFunction, str]] = field(default_factory=list)
 
 
 def select(profile: Profile, root: Path, rules: Rules) -> HotSet:
@@ -82,6 +74,7 @@ def select(profile: Profile, root: Path, rules: Rules) -> HotSet:
     left_out += [
         LeftOut(Path(item.module).name or item.module, item.cost / total, item.reason) for item in profile.unmatched
     ]
+    left_out += _absent(rules.only, own)
     left_out.sort(key=lambda item: -item.share)
     return HotSet(
         tuple(chosen),
@@ -90,47 +83,38 @@ def select(profile: Profile, root: Path, rules: Rules) -> HotSet:
     )
 
 
-def match_units(functions: Sequence[HotFunction], units: Sequence[CompileCommand]) -> Matched:
-    """Find the unit of each hot function: its object defines the symbol, with that size and from that source file."""
-    matched = Matched()
-    tables: dict[str, dict[str, int]] = {}
+def inlined_into(functions: Sequence[HotFunction]) -> list[LeftOut]:
+    """Functions that DWARF shows to be inlined into hot ones; `share` is the part of the profile's samples in their code, which
+    counts for the functions that hold it."""
+    modules: dict[str, list[HotFunction]] = {}
     for hot in functions:
-        profiled = hot.profiled
-        candidates = []
-        for unit in units:
-            if profiled.source and Path(unit.source).name != profiled.source:
-                continue
-            table = tables.setdefault(unit.object_path, _defined(unit.object_path))
-            if profiled.symbol in table or (not table and profiled.source):
-                candidates.append((unit, table.get(profiled.symbol, -1)))
-        if len(candidates) > 1:
-            same_size = [pair for pair in candidates if pair[1] == profiled.size_bytes]
-            candidates = same_size or candidates
-        distinct = {unit.source for unit, _ in candidates}
-        if len(distinct) == 1:
-            matched.found.append((hot, candidates[0][0]))
-        elif not candidates:
-            matched.unmatched.append(
-                (hot, "no recorded unit defines it: build with CC=aicc in a directory below the project's")
-            )
-        else:
-            names = ", ".join(sorted(distinct))
-            matched.unmatched.append((hot, f"several units may define it: {names}"))
-    return matched
+        modules.setdefault(hot.profiled.module, []).append(hot)
+    found: dict[tuple[str, str], float] = {}
+    for path, holders in modules.items():
+        ranges = dwarf.inlined(path, {hot.profiled.address for hot in holders})
+        for hot in holders:
+            profiled = hot.profiled
+            for name, spans in ranges.get(profiled.address, {}).items():
+                places = [(low - profiled.address, high - profiled.address) for low, high in spans]
+                cost = sum(s.count for s in profiled.samples if any(low <= s.offset < high for low, high in places))
+                key = (name, profiled.symbol)
+                found[key] = found.get(key, 0.0) + (cost / profiled.cost * hot.share if profiled.cost else 0.0)
+    return sorted(
+        (LeftOut(name, share, f"inlined into {holder}, where it counts") for (name, holder), share in found.items()),
+        key=lambda item: -item.share,
+    )
 
 
-def _defined(object_path: str) -> dict[str, int]:
-    """Function name -> size of the functions that an object defines; empty when it cannot be read."""
-    try:
-        with open(object_path, "rb") as file:
-            table = ELFFile(file).get_section_by_name(".symtab")
-            return {
-                symbol.name: symbol["st_size"]
-                for symbol in (table.iter_symbols() if isinstance(table, SymbolTableSection) else ())
-                if symbol["st_info"]["type"] == "STT_FUNC" and isinstance(symbol["st_shndx"], int)
-            }
-    except (OSError, ELFError):
-        return {}
+def _absent(names: frozenset[str], own: Sequence[ProfiledFunction]) -> list[LeftOut]:
+    """Functions that were asked for and that the profile does not have."""
+    missing = names - {function.symbol for function in own}
+    if not missing:
+        return []
+    holders: dict[str, list[str]] = {}
+    for item in inlined_into([HotFunction(function, 0.0) for function in own]):
+        holders.setdefault(item.function, []).append(item.reason)
+    unknown = "not in the profile: it was never sampled, is inlined, or has another name (clones count)"
+    return [LeftOut(name, 0.0, holders.get(name, [unknown])[0]) for name in sorted(missing)]
 
 
 def _is_own(function: ProfiledFunction, root: Path) -> bool:

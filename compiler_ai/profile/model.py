@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from compiler_ai.artifacts import ProfiledFunction, Sample
 from compiler_ai.profile.errors import ProfileError
+from compiler_ai.profile.symbols import is_plain
 from compiler_ai.store.codec import CodecError, from_json, to_json
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -57,31 +61,68 @@ class Profile:
         return sum(function.cost for function in self.functions) + sum(item.cost for item in self.unmatched)
 
     def save(self, path: Path) -> None:
-        """Write the profile, whole or not at all. Raises OSError."""
+        """Write the profile, whole or not at all: what was there stays until the new one is on disk. Raises ProfileError."""
         temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
         try:
-            temporary.write_text(json.dumps(to_json(self), indent=1) + "\n", encoding="utf-8")
+            with temporary.open("w", encoding="utf-8") as file:
+                file.write(json.dumps(to_json(self), indent=1) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
             temporary.replace(path)
-        except OSError:
-            temporary.unlink(missing_ok=True)
-            raise
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise ProfileError(f"{path}: cannot be written: {error.strerror or error}") from error
 
     @staticmethod
     def load(path: Path) -> Profile:
-        """Raises ProfileError for anything but a whole profile of this version."""
+        """Raises ProfileError for anything but a whole profile of a version that is known."""
         advice = "run 'aicc-tool profile' again"
         try:
             value = json.loads(path.read_text(encoding="utf-8"))
         except OSError as error:
             raise ProfileError(f"{path}: cannot be read ({error.strerror}): {advice}") from error
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ProfileError(f"{path}: not a profile ({error}): {advice}") from error
+        if isinstance(value, dict) and value.get("version") == 1:
+            _from_version_1(value)
         if isinstance(value, dict) and value.get("version") != VERSION:
-            raise ProfileError(f"{path}: profile version {value.get('version')!r} is not {VERSION}: {advice}")
+            raise ProfileError(f"{path}: profile version {value.get('version')!r:.20} is not {VERSION}: {advice}")
         try:
-            return from_json(Profile, value)
-        except CodecError as error:
-            raise ProfileError(f"{path}: damaged ({error}): {advice}") from error
+            profile = from_json(Profile, value)
+        except (CodecError, OverflowError, RecursionError) as error:
+            raise ProfileError(f"{path}: damaged ({error!s:.200}): {advice}") from error
+        if wrong := _implausible(profile):
+            raise ProfileError(f"{path}: damaged ({wrong}): {advice}")
+        return profile
+
+
+def _from_version_1(value: dict[str, Any]) -> None:
+    """Version 1 said neither when a workload ran nor how it ended."""
+    runs = value.get("runs")
+    for run in runs if isinstance(runs, list) else []:
+        if isinstance(run, dict):
+            run.setdefault("date", "")
+            run.setdefault("status", 0)
+    value["version"] = VERSION
+
+
+def _implausible(profile: Profile) -> str:
+    """What no recorder writes, or ""."""
+    for run in profile.runs:
+        if not (math.isfinite(run.weight) and run.weight > 0 and math.isfinite(run.samples)):
+            return f"a run of weight {run.weight}"
+    for function in profile.functions:
+        if not is_plain(function.symbol):
+            return f"a function named {function.symbol!a:.40}"
+        if not (0 <= function.address < 1 << 64 and 0 <= function.size_bytes < 1 << 64):
+            return f"the address of {function.symbol}"
+        counts = [function.cost, *(sample.count for sample in function.samples)]
+        if not all(math.isfinite(count) and count >= 0 for count in counts):
+            return f"the cost of {function.symbol}"
+    if not all(math.isfinite(item.cost) and item.cost >= 0 for item in profile.unmatched):
+        return "the cost of what is unmatched"
+    return ""
 
 
 def iso_date(since_epoch_s: float) -> str:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from compiler_ai.profile.collect import RawSample, collect
 from compiler_ai.profile.errors import ProfileError
-from compiler_ai.profile.model import Profile, Run, scaled
+from compiler_ai.profile.model import Profile, Run, iso_date, scaled
 from compiler_ai.profile.symbols import ModuleSymbols
 
 # perf script -F ip,dso,period --show-mmap-events: "55d0 r-xp /path" lines give where files are mapped.
@@ -21,21 +23,61 @@ _MMAP = re.compile(r"PERF_RECORD_MMAP2? .*?\[0x([0-9a-f]+)\(0x([0-9a-f]+)\) @ (0
 _FORK = re.compile(r"PERF_RECORD_FORK\((\d+):\d+\):\((\d+):\d+\)")
 
 
+INTERRUPTED = "interrupted by the user"
+
+
 def record(command: Sequence[str], out_dir: Path, frequency_hz: int, *, weight: float = 1.0) -> Profile:
     """Run `command` once under a profiler. Its standard streams are its own; a failing command is noted, not fatal.
 
-    Raises ProfileError when no profiler works, or when there is not one sample.
+    An interrupt ends the command; what was sampled until then is the profile, and the run's note is INTERRUPTED. Raises
+    ProfileError when no profiler works, or when there is not one sample.
     """
-    if shutil.which(command[0]) is None:
-        raise ProfileError(f"{command[0]}: no such program: name it by path or have it on PATH")
+    if not command or shutil.which(command[0]) is None:
+        raise ProfileError(
+            f"{command[0] if command else '(nothing)'}: no such program: name it by path or have it on PATH"
+        )
     del out_dir  # nothing but the profile itself is kept
-    with tempfile.TemporaryDirectory(prefix="aicc-profile-") as directory:
-        event = _working_event(directory)
-        if event:
-            return _perf(command, Path(directory), event, frequency_hz, weight)
-        if shutil.which("valgrind"):
-            return _callgrind(command, Path(directory), weight)
+    try:
+        with tempfile.TemporaryDirectory(prefix="aicc-profile-") as directory:
+            event = _working_event(directory)
+            if event:
+                return _perf(command, Path(directory), event, frequency_hz, weight)
+            if shutil.which("valgrind"):
+                return _callgrind(command, Path(directory), weight)
+    except OSError as error:
+        raise ProfileError(f"{command[0]}: cannot be profiled: {error.strerror or error}") from error
     raise ProfileError("neither perf nor valgrind can be used here: apt-get install linux-perf valgrind")
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """How a profiled command ended; `status` as a shell gives it."""
+
+    status: int
+    interrupted: bool
+
+    @property
+    def note(self) -> str:
+        return (
+            INTERRUPTED if self.interrupted else f"the command ended with status {self.status}" if self.status else ""
+        )
+
+
+def _run(words: Sequence[str], stdout: int | None = None) -> _Ended:
+    """Run a profiler; the first interrupt makes it finish its file, a second one kills it and is passed on."""
+    interrupted = False
+    process = subprocess.Popen(words, stdout=stdout)
+    while True:
+        try:
+            status = process.wait()
+            return _Ended(130 if interrupted else status if status >= 0 else 128 - status, interrupted)
+        except KeyboardInterrupt:
+            if interrupted:
+                process.kill()
+                process.wait()
+                raise
+            interrupted = True
+            process.send_signal(signal.SIGINT)  # a terminal has sent it one already, "kill" has not
 
 
 def _working_event(directory: str) -> str:
@@ -53,11 +95,16 @@ def _working_event(directory: str) -> str:
 def _perf(command: Sequence[str], directory: Path, event: str, frequency_hz: int, weight: float) -> Profile:
     data = directory / "perf.data"
     words = ["perf", "record", "-q", "-e", event, "-F", str(frequency_hz), "-o", str(data), "--", *command]
-    status = subprocess.run(words, check=False).returncode
+    date = iso_date(time.time())
+    ended = _run(words)
     if not data.exists():
-        raise ProfileError(f"perf recorded nothing (status {status}): see 'aicc-tool doctor'")
-    note = f"the command ended with status {status}" if status else ""
-    return from_perf_data(data, tuple(command), weight, note)
+        raise ProfileError(f"perf recorded nothing (status {ended.status}): see 'aicc-tool doctor'")
+    try:
+        return from_perf_data(data, tuple(command), weight, ended.note, date=date, status=ended.status)
+    except ProfileError:
+        if ended.interrupted:
+            raise KeyboardInterrupt from None  # it came before the first sample
+        raise
 
 
 def from_script_text(
@@ -147,17 +194,16 @@ def _callgrind(command: Sequence[str], directory: Path, weight: float) -> Profil
         f"--callgrind-out-file={out}.%p",
         *command,
     ]
-    status = subprocess.run(
-        words, stdout=sys.stdout.fileno() if _is_real(sys.stdout) else None, env=os.environ, check=False
-    ).returncode
+    date = iso_date(time.time())
+    ended = _run(words, sys.stdout.fileno() if _is_real(sys.stdout) else None)
     files = sorted(directory.glob("callgrind.out.*"))
     if not files:
-        raise ProfileError(f"valgrind recorded nothing (status {status})")
+        raise ProfileError(f"valgrind recorded nothing (status {ended.status})")
     samples = [sample for path in files for sample in read(path)]
     functions, unmatched = collect(samples)
     total = sum(sample.count for sample in samples)
-    note = f"the command ended with status {status}" if status else ""
-    return scaled(Run(tuple(command), "callgrind", "Ir", "instructions", total, weight, note), functions, unmatched)
+    run = Run(tuple(command), "callgrind", "Ir", "instructions", total, weight, ended.note, date, ended.status)
+    return scaled(run, functions, unmatched)
 
 
 def _is_real(stream: object) -> bool:

@@ -69,7 +69,12 @@ class ModuleSymbols:
             self.names.add(symbol.name.split("@")[0])
             if kind == "STT_FILE":
                 source, unit = symbol.name, unit + 1
-            elif kind in ("STT_FUNC", "STT_GNU_IFUNC") and symbol["st_size"] and isinstance(symbol["st_shndx"], int):
+            elif (
+                kind in ("STT_FUNC", "STT_GNU_IFUNC")
+                and symbol["st_size"]
+                and isinstance(symbol["st_shndx"], int)
+                and is_plain(symbol.name)
+            ):
                 where = (source, unit) if local else ("", 0)
                 entry = FunctionSymbol(symbol.name, where[0], symbol["st_value"], symbol["st_size"], local, where[1])
                 known = found.get(entry.address)
@@ -101,12 +106,34 @@ class ModuleSymbols:
         function = self.functions[index]
         return function if address < function.address + function.size_bytes else None
 
+    def named(self, name: str) -> list[FunctionSymbol]:
+        return self._by_name.get(name, [])
+
+    @cached_property
+    def _by_name(self) -> dict[str, list[FunctionSymbol]]:
+        found: dict[str, list[FunctionSymbol]] = {}
+        for function in self.functions:
+            found.setdefault(function.name, []).append(function)
+        return found
+
+    def code(self, function: FunctionSymbol) -> bytes:
+        """The function's bytes in the file; empty when they cannot be read."""
+        for offset, size, address in self.segments:
+            if address <= function.address < address + size:
+                try:
+                    with open(self.path, "rb") as file:
+                        file.seek(offset + function.address - address)
+                        return file.read(function.size_bytes)
+                except OSError:
+                    return b""
+        return b""
+
     def owner(self, part: FunctionSymbol) -> FunctionSymbol:
         """The function that a `.cold` part belongs to: what DWARF says, else the one of that name in the same unit, else the
         only one of that name; the part itself when that does not tell."""
         if part.owner == part.name:
             return part
-        named = [function for function in self.functions if function.name == part.owner]
+        named = self.named(part.owner)
         if len(named) == 1:
             return named[0]
         told = self._by_address.get(self.debug.parts.get(part.address, -1))
@@ -122,6 +149,11 @@ class ModuleSymbols:
     def source_of(self, function: FunctionSymbol) -> str:
         """The basename of the unit's source, "" when neither the symbol table nor DWARF says."""
         return function.source or self.debug.sources.get(function.address, "")
+
+
+def is_plain(name: str) -> bool:
+    """Whether a symbol's name can be printed on a line and be part of a file's name; what has none such is not looked at."""
+    return name.isprintable() and "/" not in name and 0 < len(name) < 200
 
 
 def base_name(symbol: str) -> str:

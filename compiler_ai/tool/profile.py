@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import math
+import os
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,10 +15,13 @@ from compiler_ai.artifacts import HotFunction
 from compiler_ai.capture.errors import CaptureError
 from compiler_ai.capture.modules import Target
 from compiler_ai.capture.tracer import Limits, record
+from compiler_ai.driver import units
 from compiler_ai.errors import AiccError
 from compiler_ai.profile import hotness
+from compiler_ai.profile.errors import ProfileError
 from compiler_ai.profile.importers import KNOWN, import_file
 from compiler_ai.profile.model import Profile, merge
+from compiler_ai.profile.record import INTERRUPTED
 from compiler_ai.profile.record import record as record_profile
 from compiler_ai.program import snapshot
 from compiler_ai.tool.locate import project_directory
@@ -55,32 +61,78 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    if bool(arguments.words) == bool(arguments.imported):
-        raise ProfileArgumentError("give a command behind --, or --import FILE, not both")
-    if arguments.module and not arguments.imported:
-        raise ProfileArgumentError("--module goes with --import")
-    if not arguments.weight > 0:
-        raise ProfileArgumentError(f"--weight: {arguments.weight} is not positive")
+    """Exit status: the command's own, 128 + n when signal n ended it, 130 when it was interrupted."""
+    _check(arguments)
     project = arguments.output or project_directory()
-    project.mkdir(parents=True, exist_ok=True)
+    path = project / "profile.json"
+    _make_writable(project)
+    old = (
+        Profile.load(path) if arguments.add and path.exists() else None
+    )  # what is wrong with it shows before the long run
     console = Console(stderr=True)
     if arguments.imported:
         new = import_file(arguments.imported, arguments.weight, arguments.module)
     else:
         new = record_profile(arguments.words, project, arguments.frequency, weight=arguments.weight)
-    path = project / "profile.json"
-    profile = merge(Profile.load(path), new) if arguments.add and path.exists() else new
-    profile.save(path)
+    profile = merge(old, new) if old is not None else new
+    _save(profile, path)
     hot = hotness.select(profile, project.parent, hotness.Rules())
     show(console, hot)
+    matched = hotness.match_units(hot.functions, list(units.load_all(str(project))))
+    wanted = [function for function in hot.functions if function not in matched.never]
+    for function, reason in matched.unmatched:
+        if function in matched.never:
+            _say(console, f"  {function.profiled.symbol}: {reason}")
     modules = sorted({Path(function.profiled.module) for function in hot.functions})
     snapshot.take(project, [module for module in modules if module.exists()])
-    status = 0
-    if arguments.words and not arguments.no_captures and hot.functions:
-        if not arguments.add:
-            forget_all(project)
-        status = capture(console, project, arguments.words, hot.functions, arguments.captures)
-    return status
+    ended = new.runs[-1]
+    if ended.note == INTERRUPTED:
+        _say(console, "interrupted: the samples until then are kept; no calls are captured")
+        return 130
+    if not arguments.words or arguments.no_captures or not wanted:
+        return ended.status
+    if not arguments.add:
+        forget_all(project)
+    return capture(console, project, arguments.words, wanted, arguments.captures, ended.status)
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    if bool(arguments.words) == bool(arguments.imported):
+        raise ProfileArgumentError("give a command behind --, or --import FILE, not both")
+    if arguments.module and not arguments.imported:
+        raise ProfileArgumentError("--module goes with --import")
+    if not (math.isfinite(arguments.weight) and arguments.weight > 0):
+        raise ProfileArgumentError(f"--weight: {arguments.weight} is not positive")
+    for option, value in (("--frequency", arguments.frequency), ("--captures", arguments.captures)):
+        if value < 1:
+            raise ProfileArgumentError(f"{option}: {value} is not positive")
+
+
+def _make_writable(project: Path) -> None:
+    """Fail before the long run and not behind it. Raises ProfileError."""
+    try:
+        project.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=project) as file:
+            file.write(bytes(4096))
+    except OSError as error:
+        raise ProfileError(f"{project}: nothing can be written there: {error.strerror or error}") from error
+
+
+def _save(profile: Profile, path: Path) -> None:
+    """A profile that cannot be written where it belongs is kept elsewhere. Raises ProfileError, which says where."""
+    try:
+        profile.save(path)
+    except ProfileError as error:
+        rescued = Path(tempfile.gettempdir()) / f"aicc-profile-{os.getpid()}.json"
+        try:
+            profile.save(rescued)
+        except ProfileError:
+            raise error from None
+        raise ProfileError(f"{error}; the new profile is kept in {rescued}: make room and move it there") from error
+
+
+def _say(console: Console, line: str) -> None:
+    console.print(line, highlight=False, markup=False)
 
 
 def show(console: Console, hot: hotness.HotSet) -> None:
@@ -91,26 +143,32 @@ def show(console: Console, hot: hotness.HotSet) -> None:
             highlight=False,
             markup=False,
         )
-    for item in hot.left_out[:8]:
+    inlined = [item for item in hotness.inlined_into(hot.functions) if item.share >= hotness.Rules().least_share]
+    for item in (*hot.left_out[:8], *inlined[:8]):
         console.print(
             f"  {item.share:6.1%}  {item.function}  left out: {item.reason}", highlight=False, markup=False, style="dim"
         )
 
 
 def capture(
-    console: Console, project: Path, command: Sequence[str], functions: Sequence[HotFunction], per_function: int
+    console: Console,
+    project: Path,
+    command: Sequence[str],
+    functions: Sequence[HotFunction],
+    per_function: int,
+    status: int,
 ) -> int:
-    """Run the command again for captures, one module's functions at a time in one run. Returns its exit status."""
+    """Run the command again for captures of all hot functions. Returns its exit status, `status` when that run fails to start."""
     targets = [Target(hot.profiled.module, hot.profiled.symbol, hot.profiled.address) for hot in functions]
     try:
         summary = record(command, targets, lambda target: directory_of(project, target.module), Limits(per_function))
     except CaptureError as error:
-        console.print(f"no captures: {error}", highlight=False, markup=False)
-        return 0
+        _say(console, f"no captures: {error}")
+        return status
     kept = sum(len(function.files) for function in summary.functions.values())
-    console.print(f"{kept} captured calls, {summary.bytes_written / 1e6:.1f} MB", highlight=False)
+    _say(console, f"{kept} captured calls, {summary.bytes_written / 1e6:.1f} MB")
     for target, function in summary.functions.items():
         if not function.files:
             reasons = ", ".join(function.reasons) or "it was not called at a sampled moment"
-            console.print(f"  no capture of {target.symbol}: {reasons}", highlight=False, markup=False)
+            _say(console, f"  no capture of {target.symbol}: {reasons}")
     return summary.status if summary.status >= 0 else 128 - summary.status

@@ -1,0 +1,216 @@
+"""A hot function belongs to the unit whose object holds its code; everything else is left alone with the reason."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from compiler_ai.artifacts import CompileCommand, HotFunction, ProfiledFunction
+from compiler_ai.profile.hotness import Rules, inlined_into, match_units, select
+from compiler_ai.profile.model import Profile
+from compiler_ai.profile.symbols import ModuleSymbols
+
+WORK = """
+static __attribute__((noinline)) unsigned work(unsigned *p, unsigned n)
+{ unsigned s = 0; for (unsigned i = 0; i < n; i++) s = s * 33 + p[i]; return s; }
+unsigned NAME(unsigned *p, unsigned n) { return work(p, n) + EXTRA; }
+"""
+MAIN = "unsigned one(unsigned*,unsigned); int main(int c, char **v) { unsigned a[9] = {c}; return one(a, 9) == 7; }\n"
+
+
+def compile_unit(source: Path, output: str, *flags: str) -> CompileCommand:
+    path = source.with_name(output)
+    subprocess.run(["gcc", *flags, "-c", str(source), "-o", str(path)], check=True)
+    return CompileCommand(("gcc",), tuple(flags), str(source), str(path), str(source.parent), "x86_64")
+
+
+def link(directory: Path, *objects: str, flags: tuple[str, ...] = ()) -> Path:
+    subprocess.run(["gcc", *flags, *objects, "-o", "program"], cwd=directory, check=True)
+    return directory / "program"
+
+
+def hot(program: Path, symbol: str, index: int = 0) -> HotFunction:
+    module = ModuleSymbols(str(program))
+    found = module.named(symbol)[index]
+    return HotFunction(
+        ProfiledFunction(symbol, str(program), module.source_of(found), found.address, found.size_bytes, 1.0), 1.0
+    )
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> Path:
+    (tmp_path / "one.c").write_text(WORK)
+    (tmp_path / "main.c").write_text(MAIN)
+    return tmp_path
+
+
+FIRST = ("-DNAME=one", "-DEXTRA=1", "-O2")
+
+
+@pytest.mark.parametrize("other", ["-O3", "-Os", "-fPIC"])
+@pytest.mark.parametrize("linked", ["a.o", "b.o"])
+def test_one_source_compiled_twice_is_told_apart_by_its_code(sources, other, linked):
+    units = [
+        compile_unit(sources / "one.c", "a.o", *FIRST),
+        compile_unit(sources / "one.c", "b.o", *FIRST, other, "-DPAD" if other != "-fPIC" else "-DEXTRA2"),
+        compile_unit(sources / "main.c", "main.o", "-O2"),
+    ]
+    if other == "-fPIC":  # the same body of `work` in both: the rest of the unit tells
+        (sources / "one.c").write_text(WORK + "unsigned more(void) { return 5; }\n")
+        units[1] = compile_unit(sources / "one.c", "b.o", *FIRST, other)
+    program = link(sources, linked, "main.o")
+    matched = match_units([hot(program, "work")], units)
+    assert [Path(unit.object_path).name for _, unit in matched.found] == [linked]
+
+
+def test_a_single_unit_of_other_code_is_refused(sources):
+    units = [compile_unit(sources / "one.c", "a.o", *FIRST), compile_unit(sources / "main.c", "main.o", "-O2")]
+    program = link(sources, "a.o", "main.o")
+    wanted = [hot(program, "work")]
+    assert match_units(wanted, units).found
+    compile_unit(sources / "one.c", "a.o", *FIRST, "-fno-tree-vectorize", "-O3", "-funroll-all-loops")
+    refused = match_units(wanted, units)
+    assert not refused.found
+    assert "other code" in refused.unmatched[0][1]
+    link(sources, "a.o", "main.o")
+    assert match_units(wanted, units).found, "linked anew: the profile is older, but the unit is the program's"
+
+
+def test_a_single_unit_of_the_same_size_and_other_bytes_is_refused(sources):
+    (sources / "main.c").write_text(
+        "unsigned one(unsigned*p,unsigned n){return p[0]+n*5;} int main(int c,char**v){unsigned a=c;return one(&a,2);}"
+    )
+    units = [compile_unit(sources / "main.c", "main.o", "-O2", "-fno-inline", "-fno-ipa-cp")]
+    program = link(sources, "main.o")
+    text = (sources / "main.c").read_text().replace("n*5", "n*9")
+    (sources / "main.c").write_text(text)
+    wanted = [hot(program, "one")]
+    compile_unit(sources / "main.c", "main.o", "-O2", "-fno-inline", "-fno-ipa-cp")
+    assert not match_units(wanted, units).found
+
+
+def test_a_program_that_is_gone_is_judged_by_size(sources):
+    units = [
+        compile_unit(sources / "one.c", "a.o", *FIRST),
+        compile_unit(sources / "one.c", "b.o", *FIRST, "-Os"),
+        compile_unit(sources / "main.c", "main.o", "-O2"),
+    ]
+    program = link(sources, "b.o", "main.o")
+    wanted = hot(program, "work")
+    program.unlink()
+    assert [Path(unit.object_path).name for _, unit in match_units([wanted], units).found] == ["b.o"]
+    assert not match_units([wanted], units[:1]).found
+
+
+@pytest.mark.parametrize("flags", [("-static",), ("-pie",), ("-no-pie",)])
+def test_relocations_and_what_the_linker_relaxes_do_not_matter(sources, flags):
+    (sources / "one.c").write_text(
+        "#include <errno.h>\n#include <string.h>\n#include <stdlib.h>\nextern int shared; int shared = 3;"
+        "static __thread int tls; extern __thread int far; __thread int far;"
+        "unsigned one(unsigned*p,unsigned n){ char*q=malloc(n); memset(q,1,n); tls+=q[0]; far++; errno=shared;"
+        " qsort(p,n,4,(int(*)(const void*,const void*))strcmp); return tls+far; }"
+    )
+    units = [
+        compile_unit(sources / "one.c", "a.o", "-O2", "-fPIC"),
+        compile_unit(sources / "main.c", "main.o", "-O2"),
+    ]
+    assert match_units([hot(link(sources, "a.o", "main.o", flags=flags), "one")], units).found
+
+
+@pytest.mark.parametrize(
+    ("text", "flags", "reason"),
+    [
+        ("#include <setjmp.h>\njmp_buf b; unsigned one(unsigned*p,unsigned n){return setjmp(b)?p[0]:n;}", (), "setjmp"),
+        ("unsigned one(unsigned*p,unsigned n){return p[n-1];}", ("-fsanitize=address",), "sanitizers"),
+        ("void g(void);unsigned one(unsigned*p,unsigned n){return p[n-1];}", ("-finstrument-functions",), "profiling"),
+    ],
+)
+def test_what_is_never_rewritten_is_said_before_anything_is_tried(sources, text, flags, reason):
+    (sources / "one.c").write_text(text)
+    if "-finstrument-functions" in flags:
+        (sources / "main.c").write_text(
+            MAIN + "__attribute__((no_instrument_function)) void __cyg_profile_func_enter(void*a,void*b){}"
+            "__attribute__((no_instrument_function)) void __cyg_profile_func_exit(void*a,void*b){}"
+        )
+    units = [compile_unit(sources / "one.c", "a.o", "-O2", *flags), compile_unit(sources / "main.c", "main.o", "-O2")]
+    matched = match_units([hot(link(sources, "a.o", "main.o", flags=flags), "one")], units)
+    assert [function.profiled.symbol for function in matched.never] == ["one"]
+    assert reason in matched.unmatched[0][1]
+
+
+def test_two_directories_with_the_same_file_and_static_function_are_kept_apart(tmp_path):
+    units = []
+    for index, name in enumerate(("one", "two")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "util.c").write_text(WORK.replace("33", str(33 + 32 * index)))
+        units.append(compile_unit(tmp_path / name / "util.c", "util.o", f"-DNAME={name}", "-DEXTRA=1", "-O2"))
+    (tmp_path / "main.c").write_text(MAIN)
+    units.append(compile_unit(tmp_path / "main.c", "main.o", "-O2"))
+    program = link(tmp_path, "one/util.o", "two/util.o", "main.o")
+    both = [hot(program, "work", index) for index in range(2)]
+    matched = match_units(both, units)
+    assert [Path(unit.source).parent.name for _, unit in matched.found] == ["one", "two"]
+
+
+COLD = """
+#include <stdlib.h>
+#include <stdio.h>
+static __attribute__((noinline)) int f(int n)
+{ if (__builtin_expect(n < KEY, 0)) { puts("TEXT" "cold"); for (int i = 0; i < n + 50; i++) putchar(i + KEY); abort(); } return n * KEY; }
+int NAME(int n) { return f(n) + 1; }
+"""
+
+
+@pytest.mark.parametrize("debug", [[], ["-g"], ["-gdwarf-4"]])
+@pytest.mark.parametrize("names", [("same.c", "same.c"), ("one.c", "two.c")])
+def test_the_cold_part_of_each_of_several_static_functions_is_its_own(tmp_path, debug, names):
+    for index, (unit, name) in enumerate(zip(("one", "two"), names, strict=True)):
+        (tmp_path / unit).mkdir()
+        (tmp_path / unit / name).write_text(COLD)
+        flags = ["-O2", *debug, f"-DNAME={unit}", f"-DKEY={3 + index}"]
+        subprocess.run(["gcc", *flags, "-c", f"{unit}/{name}", "-o", f"{unit}.o"], cwd=tmp_path, check=True)
+    (tmp_path / "main.c").write_text("int one(int),two(int); int main(int c,char**v){return one(c+9)+two(c+9);}")
+    subprocess.run(["gcc", "-O2", "-o", "program", "main.c", "one.o", "two.o"], cwd=tmp_path, check=True)
+    module = ModuleSymbols(str(tmp_path / "program"))
+    parts = module.named("f.cold")
+    assert len(parts) == 2, "GCC splits both"
+    owners = [module.owner(part) for part in parts]
+    assert {owner.name for owner in owners} == {"f"}
+    assert [owner.unit for owner in owners] == [part.unit for part in parts]
+    assert len(set(owners)) == 2
+    if debug:
+        starts = {module.debug.parts[part.address] for part in parts}
+        assert starts == {owner.address for owner in owners}
+        assert {module.source_of(owner) for owner in owners} == set(names)
+
+
+def test_the_cold_part_of_a_global_function_is_not_taken_for_a_static_one_of_another_unit(tmp_path):
+    (tmp_path / "one.c").write_text(COLD.replace("static ", ""))
+    (tmp_path / "two.c").write_text(COLD)
+    for index, unit in enumerate(("one", "two")):
+        flags = ["-O2", f"-DNAME={unit}", f"-DKEY={3 + index}"]
+        subprocess.run(["gcc", *flags, "-c", f"{unit}.c", "-o", f"{unit}.o"], cwd=tmp_path, check=True)
+    (tmp_path / "main.c").write_text("int one(int),two(int); int main(int c,char**v){return one(c+9)+two(c+9);}")
+    subprocess.run(["gcc", "-O2", "-o", "program", "main.c", "one.o", "two.o"], cwd=tmp_path, check=True)
+    module = ModuleSymbols(str(tmp_path / "program"))
+    owners = {module.owner(part).is_local: part.source for part in module.named("f.cold")}
+    assert owners == {False: "one.c", True: "two.c"}
+
+
+def test_inlined_functions_are_named_with_what_holds_them(tmp_path):
+    (tmp_path / "main.c").write_text(
+        "static unsigned deep(unsigned n){unsigned s=n;for(unsigned i=0;i<n;i++)s=s*5+(s>>7);return s;}"
+        "__attribute__((noinline)) unsigned holder(unsigned n){return deep(n)*3;} int main(int c,char**v){return holder(c);}"
+    )
+    compile_unit(tmp_path / "main.c", "main.o", "-O2", "-g")
+    program = link(tmp_path, "main.o")
+    function = hot(program, "holder").profiled
+    assert [(item.function, item.reason) for item in inlined_into([HotFunction(function, 1.0)])] == [
+        ("deep", "inlined into holder, where it counts")
+    ]
+    asked = select(Profile((), (function,)), tmp_path, Rules(only=frozenset({"deep", "none"})))
+    reasons = {item.function: item.reason for item in asked.left_out}
+    assert "inlined into holder" in reasons["deep"]
+    assert "not in the profile" in reasons["none"]
