@@ -53,13 +53,7 @@ class Judges:
             called = is_called_in_unit(work)
             if called and prototype is None:
                 raise JudgeError("its C type is unknown, and callers in the unit may rely on more than the ABI")
-            settings = Settings(
-                preserved=preserved,
-                local=called,
-                seed=context.seed + 1,
-                prepare_s=max(4.0, min(15.0, 0.2 * context.remaining_s)),
-                check_s=max(3.0, min(15.0, 0.15 * context.remaining_s)),
-            )
+            settings = Settings(preserved=preserved, local=called, seed=context.seed + 1)
             self._verifier = Verifier(
                 self._sandbox, self._object, work.baseline.function, work.captures, prototype, settings
             )

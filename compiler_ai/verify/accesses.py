@@ -5,7 +5,7 @@ Source: Intel SDM volume 2 for what string, stack and masked instructions access
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,7 +32,9 @@ _NO_ACCESS = ("lea", "nop", "prefetch", "endbr", "clflush", "clwb")
 
 
 @dataclass(frozen=True)
-class _Operand:
+class Operand:
+    """A memory operand; its address is base + index * scale + displacement, plus the segment's base."""
+
     base: int  # index into GENERAL, -1 for none, -2 for rip
     index: int
     scale: int
@@ -44,12 +46,14 @@ class _Operand:
 
 
 @dataclass(frozen=True)
-class _Decoded:
-    operands: tuple[_Operand, ...]
+class Decoded:
+    """An instruction's memory operands, what it does to the stack, and its string operation if it is one."""
+
+    operands: tuple[Operand, ...]
     push_bytes: int = 0
     pop_bytes: int = 0
     string: str = ""  # such as "movsb", "rep stosq"
-    next_offset: int = 0
+    source: int = -1  # the general register that is stored as 8 bytes, as an index into GENERAL
     unknown: bool = False
 
 
@@ -63,22 +67,16 @@ class Accesses:
     uncertain: str = ""
     below_red_zone: set[int] = field(default_factory=set)
 
-    def bytes_written(self) -> set[int]:
-        return {byte for start, end in self.writes for byte in range(start, end)}
-
-    def bytes_read(self) -> set[int]:
-        return {byte for start, end in self.reads for byte in range(start, end)}
-
 
 class Decoder:
     """Decodes each address once; `code` gives up to 16 bytes of code at an address."""
 
     def __init__(self, code: Callable[[int], bytes], fs_base: int, gs_base: int) -> None:
-        self._code = code
+        self.code = code
         self._bases = (0, fs_base, gs_base)
         self._capstone = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
         self._capstone.detail = True
-        self._known: dict[int, _Decoded] = {}
+        self._known: dict[int, Decoded] = {}
 
     def accesses(self, trace: Trace) -> Accesses:
         """Everything the traced run accessed."""
@@ -91,7 +89,7 @@ class Decoder:
             rip = view[at]
             decoded = known.get(rip)
             if decoded is None:
-                decoded = self._decode(rip)
+                decoded = self.decoded(rip)
             stack = view[at + 6]
             if stack < lowest:
                 lowest = stack
@@ -121,7 +119,7 @@ class Decoder:
         found.lowest_stack = lowest
         return found
 
-    def _string(self, decoded: _Decoded, view: Any, at: int, found: Accesses) -> None:
+    def _string(self, decoded: Decoded, view: Any, at: int, found: Accesses) -> None:
         """One iteration: single-stepping stops after each iteration of a repeated string instruction."""
         name = decoded.string
         size = _STRING_BYTES[name[-1]]
@@ -136,22 +134,34 @@ class Decoder:
         if plain.startswith(("movs", "stos")):
             found.writes.add((target, target + size))
 
-    def _decode(self, rip: int) -> _Decoded:
-        decoded = self._decoded(rip)
-        self._known[rip] = decoded
+    def decoded(self, rip: int) -> Decoded:
+        """What the instruction at `rip` accesses."""
+        decoded = self._known.get(rip)
+        if decoded is None:
+            decoded = self._known[rip] = self._decoded(rip)
         return decoded
 
-    def _decoded(self, rip: int) -> _Decoded:
-        instruction = next(self._capstone.disasm(self._code(rip), rip, 1), None)
+    def address(self, operand: Operand, general: Sequence[int]) -> int:
+        """The operand's address when the general registers, in GENERAL's order, are these."""
+        address = operand.displacement + self._bases[operand.segment]
+        if operand.base >= 0:
+            address += general[operand.base]
+        if operand.index >= 0:
+            address += general[operand.index] * operand.scale
+        return address & _MASK
+
+    def _decoded(self, rip: int) -> Decoded:
+        instruction = next(self._capstone.disasm(self.code(rip), rip, 1), None)
         if instruction is None:
-            return _Decoded((), unknown=True)
+            return Decoded((), unknown=True)
         name = instruction.mnemonic
         plain = name.rpartition(" ")[2]
         if _is_string(plain) and not any(_is_vector(operand) for operand in instruction.operands):
-            return _Decoded((), string=name)
+            return Decoded((), string=name)
         if plain.startswith(_NO_ACCESS):
-            return _Decoded(())
-        operands, unknown = [], False
+            return Decoded(())
+        operands: list[Operand] = []
+        unknown = False
         for position, operand in enumerate(instruction.operands):
             if operand.type != x86.X86_OP_MEM:
                 continue
@@ -165,7 +175,7 @@ class Decoder:
             unknown = True
         push = 8 if plain in ("push", "call", "pushfq") else 0
         pop = 8 if plain in ("pop", "ret", "popfq", "leave") else 0
-        return _Decoded(tuple(operands), push, pop, unknown=unknown)
+        return Decoded(tuple(operands), push, pop, source=_source(instruction, plain), unknown=unknown)
 
     def _is_mask(self, instruction: Any, operand: Any) -> bool:
         return bool(
@@ -174,7 +184,7 @@ class Decoder:
             and not instruction.mnemonic.startswith("k")
         )
 
-    def _operand(self, instruction: Any, operand: Any, reads: bool, writes: bool) -> _Operand | None:
+    def _operand(self, instruction: Any, operand: Any, reads: bool, writes: bool) -> Operand | None:
         memory = operand.mem
         base = _number(instruction.reg_name(memory.base)) if memory.base else -1
         index = _number(instruction.reg_name(memory.index)) if memory.index else -1
@@ -184,9 +194,18 @@ class Decoder:
         elif base is None or index is None:
             return None  # a gather's vector index, or 32-bit addressing
         segment = {x86.X86_REG_FS: 1, x86.X86_REG_GS: 2}.get(memory.segment, 0)
-        return _Operand(
+        return Operand(
             base, -1 if index is None else index, memory.scale, displacement, operand.size, reads, writes, segment
         )
+
+
+def _source(instruction: Any, plain: str) -> int:
+    """The 64-bit general register that a mov or push stores, -1 for anything else."""
+    if plain not in ("mov", "push") or not instruction.operands:
+        return -1
+    operand = instruction.operands[-1]
+    name = instruction.reg_name(operand.reg) if operand.type == x86.X86_OP_REG else None
+    return GENERAL.index(name) if name in GENERAL else -1
 
 
 def _is_string(name: str) -> bool:

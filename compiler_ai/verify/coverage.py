@@ -1,11 +1,13 @@
-"""The basic blocks of a loaded body, so that evidence can say which of them its tests executed."""
+"""The basic blocks of a body, so that evidence can say which of them its tests executed, and the constants it mentions."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import capstone
 from capstone import x86_const as x86
+
+from compiler_ai.verify.code import OwnCode
 
 _ENDS = ("jmp", "ret", "ud2", "hlt", "int3")
 
@@ -14,64 +16,63 @@ class UnknownTargetError(Exception):
     """Control may go where no table tells."""
 
 
-def block_starts(code: bytes, address: int, table_targets: Sequence[int] = ()) -> frozenset[int]:
-    """The addresses of the basic blocks of the function whose `code` starts at `address`.
+@dataclass(frozen=True)
+class Blocks:
+    """`starts` are the blocks' addresses; `branches` maps a conditional jump to the two blocks that it chooses between;
+    `indirect` are the jumps through tables; `constants` the immediate operands of all instructions."""
 
-    `table_targets` are further addresses that control can reach (jump tables). Padding that nothing reaches is no block.
-    Raises UnknownTargetError for an indirect jump when there is no table.
+    starts: frozenset[int]
+    branches: dict[int, tuple[int, int]]
+    indirect: frozenset[int]
+    constants: tuple[int, ...]
+
+
+def blocks(own: OwnCode) -> Blocks:
+    """The blocks of a function. Padding that nothing reaches is no block; what `own` does not hold is not followed.
+
+    Raises UnknownTargetError for an indirect jump when the unit's data holds no table with a target in the function.
     """
     decoder = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
     decoder.detail = True
-    end = address + len(code)
     leaders: set[int] = set()
-    waiting = [address, *(target for target in table_targets if address <= target < end)]
+    branches: dict[int, tuple[int, int]] = {}
+    indirect: set[int] = set()
+    constants: set[int] = set()
+    waiting = [own.entry, *sorted(own.table_targets)]
     seen: set[int] = set()
     while waiting:
         start = waiting.pop()
-        if start in leaders or not address <= start < end:
+        if start in leaders or not own.holds(start):
             continue
         leaders.add(start)
         at = start
-        while address <= at < end:
-            if at in seen and at != start:
-                break
+        while own.holds(at) and (at not in seen or at == start):
             seen.add(at)
-            instruction = next(decoder.disasm(code[at - address : at - address + 16], at, 1), None)
+            instruction = next(decoder.disasm(own.code(at), at, 1), None)
             if instruction is None:
                 break
             following = at + instruction.size
-            if instruction.group(x86.X86_GRP_JUMP):
+            plain = instruction.mnemonic.rpartition(" ")[2]
+            jump = instruction.group(x86.X86_GRP_JUMP)
+            for operand in instruction.operands:
+                if operand.type != x86.X86_OP_IMM:
+                    continue
+                if jump or plain == "call":
+                    waiting.append(operand.imm)  # followed only if it is own code: a part, or what was brought along
+                else:
+                    constants.add(operand.imm)
+            if jump and instruction.operands and instruction.operands[0].type != x86.X86_OP_IMM:
                 operand = instruction.operands[0]
-                if operand.type == x86.X86_OP_IMM and address <= operand.imm < end:
-                    waiting.append(operand.imm)
-                through_got = operand.type == x86.X86_OP_MEM and operand.mem.base == x86.X86_REG_RIP  # a tail call
-                if operand.type != x86.X86_OP_IMM and not through_got and not table_targets:
-                    raise UnknownTargetError(f"the indirect jump at +{at - address:#x}")
-                if instruction.mnemonic.rpartition(" ")[2] != "jmp":
-                    waiting.append(following)
+                if not (operand.type == x86.X86_OP_MEM and operand.mem.base == x86.X86_REG_RIP):  # else a tail call
+                    indirect.add(at)
+                    if not own.table_targets:
+                        raise UnknownTargetError(f"the indirect jump at +{at - own.entry:#x}")
+            if jump and plain != "jmp":
+                waiting.append(following)
+                if instruction.operands[0].type == x86.X86_OP_IMM:
+                    branches[at] = (instruction.operands[0].imm, following)
                 break
-            if instruction.mnemonic.rpartition(" ")[2] in _ENDS:
+            if plain in _ENDS:
                 break
             at = following
-    return frozenset(leaders)
-
-
-def reader(pages: Sequence[object]) -> Callable[[int], bytes]:
-    """Up to 16 bytes of code at an address, from page sets (files behind regions included)."""
-    files: dict[str, bytes] = {}
-
-    def read(address: int) -> bytes:
-        for page_set in pages:
-            region = page_set.find(address)  # type: ignore[attr-defined]
-            if region is None:
-                continue
-            if not region.path:
-                return bytes(region.data[address - region.address : address - region.address + 16])
-            if region.path not in files:
-                with open(region.path, "rb") as file:
-                    files[region.path] = file.read()
-            at = region.offset + address - region.address
-            return files[region.path][at : at + 16]
-        return b""
-
-    return read
+    return Blocks(frozenset(leaders), branches, frozenset(indirect), tuple(sorted(constants)))

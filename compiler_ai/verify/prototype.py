@@ -6,7 +6,8 @@ Source: DWARF 5, sections 3.3 (subroutines) and 5 (types); System V ABI AMD64, 3
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from elftools.common.exceptions import DWARFError, ELFError
@@ -25,7 +26,8 @@ class Type:
     """A C type as far as registers and test inputs go.
 
     `kind`: "void", "integer", "float", "complex", "pointer", "aggregate" or "unknown"; `size_bytes` its size; for a pointer
-    `target_bytes` the size of what it points to (1 for void), `target_kind` its kind, and `target_const` its constness.
+    `target_bytes` the size of what it points to (1 for void), `target_kind` its kind, `target_const` its constness and
+    `target_signed` its signedness. A `boolean` is 0 or 1.
     """
 
     kind: str
@@ -34,15 +36,21 @@ class Type:
     target_bytes: int = 0
     target_kind: str = ""
     target_const: bool = False
+    boolean: bool = False
+    target_signed: bool = False
 
 
 @dataclass(frozen=True)
 class Prototype:
-    """A function's return type and parameters, in order; `variadic` when it ends in `...`."""
+    """A function's return type and parameters, in order; `variadic` when it ends in `...`.
+
+    `callees` are the prototypes that the unit declares or defines, by name, for judging calls.
+    """
 
     returns: Type
     parameters: tuple[tuple[str, Type], ...]
     variadic: bool = False
+    callees: Mapping[str, Prototype] = field(default_factory=dict, compare=False, repr=False)
 
 
 def from_object(object_bytes: bytes, function: str) -> Prototype | None:
@@ -53,14 +61,18 @@ def from_object(object_bytes: bytes, function: str) -> Prototype | None:
         elf = ELFFile(io.BytesIO(object_bytes))
         if not elf.has_dwarf_info():
             return None
+        known: dict[str, Prototype] = {}
+        found: Prototype | None = None
         for unit in elf.get_dwarf_info().iter_CUs():
             for entry in unit.get_top_DIE().iter_children():
-                if entry.tag == "DW_TAG_subprogram" and _name(entry) == plain:
-                    found = _prototype(entry)
-                    return found if plain == function else Prototype(found.returns, (), True)
+                if entry.tag == "DW_TAG_subprogram" and _name(entry):
+                    described = _prototype(entry)
+                    known[_name(entry)] = described
+                    if found is None and _name(entry) == plain:
+                        found = described if plain == function else Prototype(described.returns, (), True)
+        return replace(found, callees=known) if found is not None else None
     except (ELFError, DWARFError, KeyError, ValueError, AttributeError, TypeError):
         return None
-    return None
 
 
 def _prototype(entry: Any) -> Prototype:
@@ -96,14 +108,19 @@ def _described(entry: Any) -> tuple[Type, bool]:
             return Type("complex", size), const
         if encoding not in _INTEGERS:
             return Type("unknown", size), const  # decimal and fixed-point types
-        return Type("integer", size, encoding in _SIGNED), const
+        return Type("integer", size, encoding in _SIGNED, boolean=encoding == _ENCODING_BOOL), const
     if entry.tag == "DW_TAG_enumeration_type":
         return Type("integer", size or 4), const
     if entry.tag == "DW_TAG_pointer_type":
         if "DW_AT_type" not in entry.attributes:
             return Type("pointer", 8, target_bytes=1, target_kind="void"), const
         target, target_const = _described(entry.get_DIE_from_attribute("DW_AT_type"))
-        return Type("pointer", 8, False, max(1, target.size_bytes), target.kind, target_const), const
+        return (
+            Type(
+                "pointer", 8, False, max(1, target.size_bytes), target.kind, target_const, target_signed=target.signed
+            ),
+            const,
+        )
     if entry.tag == "DW_TAG_array_type":
         return Type("unknown", size), const  # as a parameter or result only a vector type is one
     if entry.tag in ("DW_TAG_structure_type", "DW_TAG_union_type"):

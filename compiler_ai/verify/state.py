@@ -10,12 +10,13 @@ from dataclasses import dataclass, field, replace
 from compiler_ai.sandbox.image import CaptureImage
 from compiler_ai.sandbox.pages import PageSet
 from compiler_ai.sandbox.state import Registers, XStateLayout
-from compiler_ai.verify.prototype import Prototype
+from compiler_ai.verify.prototype import Prototype, Type
 
 RED_ZONE_BYTES = 128
 _DEAD_STACK_BYTES = 2048
 _FLAGS = 0x8D5  # CF PF AF ZF SF OF
 _INTEGER_ARGUMENTS = ("rdi", "rsi", "rdx", "rcx", "r8", "r9")
+_CALLEE_SAVED = ("rbx", "r12", "r13", "r14", "r15")  # rbp may be a frame pointer that a debugger follows
 _SCRATCH = ("rax", "r10", "r11", *_INTEGER_ARGUMENTS)
 
 
@@ -23,7 +24,8 @@ _SCRATCH = ("rax", "r10", "r11", *_INTEGER_ARGUMENTS)
 class EntryState:
     """One test: where it comes from, the image it runs on, registers, and what is written before the start.
 
-    `extra` are page sets besides the image's (fresh buffers between unmapped pages).
+    `extra` are page sets besides the image's (fresh buffers between unmapped pages); `size` orders states by how much work
+    they are likely to be.
     """
 
     name: str
@@ -32,14 +34,16 @@ class EntryState:
     registers: Registers
     patches: Mapping[int, bytes] = field(default_factory=dict)
     extra: tuple[PageSet, ...] = ()
+    size: int = 0
 
 
 def varied(state: EntryState, prototype: Prototype | None, layout: XStateLayout, seed: int) -> EntryState:
-    """The same call with other contents in everything that no callee may rely on: the dead stack, scratch registers that
-    carry no argument, the upper part of narrow arguments, status flags (AMD64 ABI, 3.2.1 to 3.2.3)."""
+    """The same call with other contents in everything that no callee may rely on: the dead stack, scratch and callee-saved
+    registers that carry no argument, the upper part of narrow arguments, status flags (AMD64 ABI, 3.2.1 to 3.2.3)."""
     chance = random.Random(seed)
     registers = state.registers
     general = dict(registers.general)
+    general.update((name, chance.getrandbits(64)) for name in _CALLEE_SAVED)
     for name in _SCRATCH[: len(_SCRATCH) if prototype is not None and not prototype.variadic else 3]:
         if name in ("rax", "r10", "r11"):
             if name == "rax" and (prototype is None or prototype.variadic):
@@ -54,6 +58,23 @@ def varied(state: EntryState, prototype: Prototype | None, layout: XStateLayout,
     xstate = _vary_vectors(registers.xstate, prototype, layout, chance)
     varied_registers = replace(registers, general=general, rflags=flags, xstate=xstate)
     return replace(state, registers=varied_registers, patches=patches)
+
+
+def passed(value: int, kind: Type) -> int:
+    """`value` as a caller passes an argument of this integer type: in range, and extended to 32 bits where it is narrower
+    (GCC and Clang both extend at the call and rely on it in the callee)."""
+    bits = 8 * min(8, kind.size_bytes or 8)
+    value &= 1 if kind.boolean else (1 << bits) - 1
+    if bits < 32 and kind.signed and value >> (bits - 1):
+        value |= 0xFFFFFFFF & -(1 << bits)
+    return value
+
+
+def integer_parameters(prototype: Prototype) -> list[tuple[str, Type]]:
+    """(register, type) of the integer and pointer parameters that come in registers; [] when that is uncertain."""
+    places = integer_places(prototype) or ()
+    kinds = [kind for _, kind in prototype.parameters if kind.kind in ("integer", "pointer")]
+    return [(name, kind) for (name, _), kind in zip(places, kinds, strict=False)]
 
 
 def _vary_arguments(general: dict[str, int], prototype: Prototype, chance: random.Random) -> None:

@@ -47,7 +47,7 @@ class Bench:
             captures = sorted(self.directory.glob(f"captures/{function}.*.cap"))
             baseline = self.assembled(self.listing("gcc -O2"))
             prototype = from_object(debug.read_bytes(), function)
-            settings = Settings(captures=6, check_s=5)
+            settings = Settings(captures=6)
             self.verifiers[function] = Verifier(self.sandbox, baseline, function, captures, prototype, settings)
         return self.verifiers[function]
 
@@ -77,7 +77,7 @@ def test_other_compilations_of_the_same_source_are_tested(bench, function, comma
 
 
 def test_the_prototype_is_read_from_debug_information(bench):
-    prototype = bench.verifier("scale")._prototype
+    prototype = bench.verifier("scale").prototype
     assert prototype.returns.kind == "float"
     assert [(name, kind.kind, kind.size_bytes) for name, kind in prototype.parameters] == [
         ("values", "pointer", 8),

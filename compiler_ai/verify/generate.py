@@ -1,0 +1,183 @@
+"""Calls on fresh buffers between unmapped pages, made from the parameters' C types. Deterministic from a seed."""
+
+from __future__ import annotations
+
+import random
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from compiler_ai.sandbox.pages import PAGE_BYTES, PageSet, Prot, Region, page_ceil
+from compiler_ai.verify.prototype import Prototype, Type
+from compiler_ai.verify.state import EntryState, integer_parameters, passed
+from compiler_ai.verify.values import FLOATS, LENGTHS, WILD, contents, float_bytes, mutated_number, text
+
+_ARENA = 0x2AAA_0000_0000  # in no mapping of a process without address space randomisation
+_ARENA_STEP = 1 << 24
+_BUFFER_PAGES = 16
+_SCALES = 5
+_OPAQUE = ("aggregate", "pointer", "unknown", "void")  # what is behind such a pointer is best taken from a real call
+_NEAR = (0, *(sign * n for n in range(1, 21) for sign in (1, -1)))  # distances of aliasing pointers, in elements
+
+
+@dataclass(frozen=True)
+class Base:
+    """A captured call that what cannot be made up is taken from: registers, image, and bytes at an address."""
+
+    state: EntryState
+    memory: Callable[[int, int], bytes]
+
+
+@dataclass
+class _Call:
+    """One call in the making."""
+
+    base: Base
+    chance: random.Random
+    number: int
+    length: int
+    scale: int
+    at_end: bool
+    constants: Sequence[int]
+    buffers: list[tuple[int, int]]
+    regions: list[Region]
+
+
+def generated(
+    bases: Sequence[Base], prototype: Prototype, constants: Sequence[int], seed: int
+) -> Iterator[list[EntryState]]:
+    """An endless stream of groups of states; none when the parameters' places are uncertain.
+
+    The states of one group differ in nothing but the size of their buffers, smallest first: the first on which the baseline
+    does not fault is the test, so that an access just beyond what the baseline needs meets an unmapped page.
+    """
+    parameters = integer_parameters(prototype)
+    wanted = sum(kind.kind in ("integer", "pointer") for _, kind in prototype.parameters)
+    if not bases or prototype.variadic or len(parameters) < wanted:
+        return
+    number = 0
+    while wanted or any(kind.kind == "float" for _, kind in prototype.parameters):
+        shape = random.Random(f"{seed} {number}")
+        lengths = LENGTHS if number % 4 == 0 else LENGTHS[:20] if number % 4 < 3 else LENGTHS[:10]
+        length, at_end = shape.choice(lengths), shape.random() < 0.8
+        group = []
+        for scale in range(_SCALES):
+            chance = random.Random(f"{seed} {number} values")
+            base = bases[number % len(bases)]
+            group.append(
+                _generate(_Call(base, chance, number, length, scale, at_end, constants, [], []), prototype, parameters)
+            )
+        yield group
+        number += 1
+
+
+def _generate(call: _Call, prototype: Prototype, parameters: Sequence[tuple[str, Type]]) -> EntryState:
+    registers = call.base.state.registers
+    general = dict(registers.general)
+    wild = call.chance.random() < 0.15
+    for name, kind in parameters:
+        if kind.kind == "integer":
+            general[name] = passed(_integer(call, wild), kind)
+        else:
+            general[name] = _pointer(call, kind, registers[name])
+    floats = [kind for _, kind in prototype.parameters if kind.kind == "float"]
+    xstate = _with_floats(registers.xstate, [float_bytes(call.chance.choice(FLOATS), k.size_bytes) for k in floats])
+    return EntryState(
+        f"generated {call.number} (length {call.length}, scale {call.scale})",
+        "generated",
+        call.base.state.image,
+        replace(registers, general=general, xstate=xstate),
+        {},
+        (PageSet(tuple(call.regions)),) if call.regions else (),
+        call.length,
+    )
+
+
+def _integer(call: _Call, wild: bool) -> int:
+    chance, length = call.chance, call.length
+    if wild and chance.random() < 0.4:
+        return chance.choice(WILD)
+    style = chance.random()
+    if style < 0.62:
+        return length
+    if style < 0.72:
+        return chance.choice((length - 1, length + 1, length // 2, 2 * length))
+    if style < 0.86 and call.constants:
+        return chance.choice(call.constants) + chance.choice((-1, 0, 0, 1))
+    return chance.choice(LENGTHS)
+
+
+def _pointer(call: _Call, kind: Type, captured: int) -> int:
+    chance = call.chance
+    if kind.target_kind == "function" or (kind.target_kind in _OPAQUE and chance.random() < 0.4):
+        return captured
+    element = kind.target_bytes if kind.target_kind != "void" else 1
+    if call.buffers and call.number % 3 == 1:
+        # Every near distance in turn, and one buffer right behind the other; the later pointer may be lower.
+        index = call.number // 3
+        distance = _NEAR[index % len(_NEAR)] if index % 5 else chance.choice((call.length, -call.length))
+        return chance.choice(call.buffers)[0] + distance * element
+    if call.buffers and chance.random() < 0.08:
+        return chance.choice(call.buffers)[0] + call.length * element  # an end pointer
+    size = _buffer_bytes(call.length, element, call.scale)
+    if kind.target_kind == "integer" and element == 1 and kind.target_signed and chance.random() < 0.7:
+        data = text(call.length, chance, call.constants) + b"\0"
+        size = len(data) if call.scale == 0 else max(size, len(data))
+        data = data.ljust(size, chance.choice((b"\0", b"x")))
+    elif kind.target_kind in _OPAQUE:
+        data = _like_captured(call, captured, size, kind)
+    else:
+        data = contents(kind, size, chance, call.constants)
+    return _buffer(call, data, kind)
+
+
+def _like_captured(call: _Call, captured: int, size: int, kind: Type) -> bytes:
+    """The bytes behind a captured pointer, some of them changed, so that the pointers in them lead somewhere."""
+    element = max(1, kind.target_bytes)
+    known = call.base.memory(captured, min(size, 64 * element)) if captured > 0xFFFF else b""
+    if not any(known):
+        return contents(kind, size, call.chance, call.constants)
+    data = bytearray(known)
+    for _ in range(call.chance.choice((0, 1, 2, 6))):
+        width = call.chance.choice((1, 2, 4, 4))
+        at = call.chance.randrange(0, max(1, len(data) - width), width) if len(data) > width else 0
+        data[at : at + width] = mutated_number(bytes(data[at : at + width]), call.chance, call.constants)
+    return bytes((data * (size // len(data) + 1))[:size])
+
+
+def _buffer(call: _Call, data: bytes, kind: Type) -> int:
+    """A buffer that ends (or starts) at an unmapped page, aligned as its elements are; its pages' other bytes are random."""
+    start = _ARENA + len(call.buffers) * _ARENA_STEP
+    total = page_ceil(len(data)) + PAGE_BYTES
+    alignment = 8 if kind.target_kind in ("aggregate", "pointer", "unknown") else min(kind.target_bytes, 8)
+    alignment = 1 if kind.target_kind == "void" else max(1, alignment)
+    at = (total - len(data)) // alignment * alignment if call.at_end else 0
+    page = bytearray(call.chance.randbytes(PAGE_BYTES) * (total // PAGE_BYTES))
+    page[at : at + len(data)] = data
+    call.buffers.append((start + at, len(data)))
+    call.regions.append(Region(start, Prot.READ | Prot.WRITE, bytes(page[:total])))
+    return start + at
+
+
+def _buffer_bytes(length: int, element: int, scale: int) -> int:
+    """Sizes to try: n elements, one more, n times n, and plenty."""
+    wanted = (
+        length * element,
+        (length + 1) * element,
+        length * length * element,
+        (length + 2) * (length + 2) * element,
+        _BUFFER_PAGES * PAGE_BYTES,
+    )[scale]
+    return max(element, min(wanted, _BUFFER_PAGES * PAGE_BYTES))
+
+
+def _with_floats(xstate: bytes, values: Sequence[bytes]) -> bytes:
+    """The XSAVE area with xmm0, xmm1 ... set to floating-point arguments (Intel SDM volume 1, 13.4)."""
+    if not values or len(xstate) < 576:
+        return xstate
+    area = bytearray(xstate)
+    for index, value in enumerate(values[:8]):
+        area[160 + 16 * index : 160 + 16 * index + len(value)] = value
+    struct.pack_into("<Q", area, 512, struct.unpack_from("<Q", area, 512)[0] | 3)
+    struct.pack_into("<I", area, 24, struct.unpack_from("<I", area, 24)[0] or 0x1F80)
+    return bytes(area)

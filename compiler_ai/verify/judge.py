@@ -1,0 +1,264 @@
+"""Judges one candidate by a function's tests: cheap comparisons first, the first difference ends it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from compiler_ai.artifacts import Counterexample, Evidence, Grade
+from compiler_ai.sandbox.errors import SandboxError
+from compiler_ai.sandbox.loader import LoadedObject
+from compiler_ai.sandbox.process import Outcome, OutcomeKind
+from compiler_ai.verify.calls import calls_differ
+from compiler_ai.verify.coverage import Blocks, UnknownTargetError, blocks
+from compiler_ai.verify.equivalence import is_dead
+from compiler_ai.verify.footprint import overreach
+from compiler_ai.verify.machine import Body, Context
+from compiler_ai.verify.prepare import Preparation
+from compiler_ai.verify.search import directed_states
+from compiler_ai.verify.testcase import Test, Traced, inside, trace_body
+from compiler_ai.verify.unwinding import UnwindTable, read_table, wrong_rule
+
+_TRAP = b"\x0f\x0b"  # ud2
+_MOST_CALLEES = 4
+
+
+class Refuted(Exception):
+    """A difference was found: the test's name and the difference in words."""
+
+
+class Undecided(Exception):
+    """A safety limit was hit, or something is not understood: nothing more can be said of the candidate. Why, in words."""
+
+
+class Judgement:
+    """What is known of one candidate so far."""
+
+    def __init__(self, prepared: Preparation, object_bytes: bytes) -> None:
+        self._prepared = prepared
+        self._settings = prepared.settings
+        self._machine = prepared.machine
+        self._object = object_bytes
+        self._body = prepared.body
+        self._tests = list(prepared.tests)
+        self._counts = {"captured": 0, "mutated": 0, "generated": 0}
+        self._starts: set[int] = set()
+        self._uncovered: set[int] = set()
+        self._uncompared: set[int] = set()
+        self._indirect: set[int] = set()
+        self._tables: dict[Context, dict[Body, UnwindTable | None]] = {}
+        self._steps = 0
+        self._lacking: list[str] = []
+
+    def evidence(self) -> Evidence:
+        """The verdict. Raises SandboxError when the sandbox fails (not when the candidate does)."""
+        try:
+            found = self._load()
+            for test in self._tests:
+                self._compare(test)
+            self._reach(found)
+            self._compare_traces()
+            self._compare_rest()
+            self._compare_memory_at_calls()
+        except Refuted as refuted:
+            test_name, difference = refuted.args
+            return self._result(Grade.REFUTED, Counterexample(test_name, difference))
+        except Undecided as reason:
+            self._lacking.append(str(reason))
+        return self._result(Grade.UNKNOWN if self._lacking else Grade.TESTED, None)
+
+    def replay(self) -> Counterexample | None:
+        """The first difference on the captured calls alone. Raises SandboxError."""
+        try:
+            self._body = Body(self._object, self._prepared.body.function)
+            for test in self._tests:
+                if test.state.origin == "captured":
+                    self._compare(test)
+        except Refuted as refuted:
+            return Counterexample(*refuted.args)
+        except Undecided as reason:
+            return Counterexample("captured calls", str(reason))
+        return None
+
+    # Steps of the judgement --------------------------------------------------------------------------------------
+
+    def _load(self) -> Blocks:
+        context = self._machine.contexts[0]
+        try:
+            self._body = Body(self._object, self._prepared.body.function)
+            entry = self._body.at(context).entry
+        except SandboxError as error:
+            raise Undecided(f"it cannot be loaded: {error}") from error
+        try:
+            found = blocks(self._prepared.own(self._body, context))
+        except UnknownTargetError as error:
+            raise Undecided(f"its basic blocks cannot be told: {error}") from error
+        self._starts = {start - entry for start in found.starts}
+        self._indirect = {jump - entry for jump in found.indirect}
+        self._uncovered = set(self._starts)
+        self._uncompared = set(self._starts)
+        return found
+
+    def _compare(self, test: Test) -> None:
+        """Runs the candidate on all fills of one test."""
+        body = self._body.at(self._machine.context(test.state))
+        for state, expected in test.fills:
+            marks = [body.entry + offset for offset in self._uncovered]
+            outcome = self._machine.run(state, body, test.limit_ns, marks)
+            self._uncovered -= {address - body.entry for address in outcome.covered}
+            if outcome.kind is OutcomeKind.TIMEOUT:
+                raise Undecided(
+                    f"{test.state.name}: it does not end within the safety limit of {test.limit_ns // 1_000_000} ms"
+                )
+            found = self._prepared.differ(expected, outcome, state, self._settings.preserved)
+            if found:
+                raise Refuted(test.state.name, found)
+        self._counts[test.state.origin] += 1
+
+    def _reach(self, found: Blocks) -> None:
+        """Looks for states that reach what no test reached. What one candidate needs is no test of the next."""
+        if not self._uncovered:
+            return
+        prepared = self._prepared
+        seeds = list(prepared.seeds)
+        states = directed_states(
+            self._machine, self._body, seeds, prepared.prototype, prepared.constants + found.constants, found,
+            self._uncovered,
+        )  # fmt: skip
+        for _, state in zip(range(self._settings.directed), states, strict=False):
+            if not self._uncovered:
+                return
+            test, _ = prepared.test(state, set())
+            if test is None:
+                continue
+            before = len(self._uncovered)
+            self._compare(test)
+            self._tests.append(test)
+            if len(self._uncovered) < before:
+                seeds.append(prepared.seed_of(test.fills[0][0]))
+        if self._uncovered:
+            self._lacking.append(
+                f"{len(self._uncovered)} of {len(self._starts)} blocks were reached by no test: {_places(self._uncovered)}"
+            )
+
+    def _compare_traces(self) -> None:
+        for test in self._tests:
+            if test.traced is not None:
+                self._compare_trace(test, test.traced)
+
+    def _compare_rest(self) -> None:
+        """Traces further tests for the blocks whose loads and stores have not been compared yet."""
+        wanted = self._uncompared - self._uncovered
+        for test in sorted(self._tests, key=lambda test: test.state.origin == "captured"):
+            if not wanted or self._steps > self._settings.traced_steps:
+                break
+            if test.traced is not None:
+                continue
+            body = self._body.at(self._machine.context(test.state))
+            state = test.fills[0][0]
+            outcome = self._machine.run(state, body, test.limit_ns, [body.entry + offset for offset in wanted])
+            if not outcome.covered:
+                continue
+            most = self._settings.long_trace_steps
+            traced = trace_body(self._machine, state, self._prepared.body, self._prepared.callees, most)
+            self._steps += traced.steps
+            if traced.complete:
+                self._compare_trace(test, traced)
+                wanted = self._uncompared - self._uncovered
+        if wanted:
+            self._lacking.append(
+                f"no run that executes {_places(wanted)} was short enough, and its accesses plain enough, to compare every"
+                " load and store"
+            )
+
+    def _compare_trace(self, test: Test, expected: Traced) -> None:
+        """One run instruction by instruction: what it accesses, whom it calls, its unwind rules, where its jumps lead."""
+        context = self._machine.context(test.state)
+        state, stack = test.fills[0][0], test.fills[0][0].registers["rsp"]
+        most = 8 * expected.steps + 2_000
+        found = trace_body(self._machine, state, self._body, self._prepared.callees, most)
+        self._steps += found.steps
+        if not found.complete:
+            if found.trace.outcome.kind is OutcomeKind.MAX_STEPS:
+                return  # its blocks stay uncompared
+            raise Refuted(test.state.name, "a single-stepped run does not end as the plain one did")
+        readable = [*inside(self._body.at(context)), *context.image.library]
+        difference, whole = overreach(
+            expected.accesses, found.accesses, stack, self._settings.stack_allowance_bytes, readable
+        )
+        difference = difference or calls_differ(expected.calls, found.calls, self._prepared.callees, stack)
+        if difference:
+            raise Refuted(test.state.name, difference)
+        self._check_unwinding(test, expected, found)
+        self._check_jumps(found)
+        if whole:
+            self._uncompared -= found.executed
+
+    def _check_unwinding(self, test: Test, expected: Traced, found: Traced) -> None:
+        theirs, they_understood = self._unwinding(self._prepared.body, test, expected)
+        mine, understood = self._unwinding(self._body, test, found)
+        if theirs or not they_understood:
+            return  # a rule that GCC's own body does not keep, or that is not understood, binds nobody
+        if mine:
+            raise Refuted(test.state.name, mine)
+        if not understood:
+            raise Undecided("its unwind rules are not understood")
+
+    def _unwinding(self, body: Body, test: Test, traced: Traced) -> tuple[str, bool]:
+        context = self._machine.context(test.state)
+        if context not in self._tables:
+            self._tables[context] = {}
+        tables = self._tables[context]
+        if body not in tables:
+            ranges = self._prepared.own(body, context).function_ranges
+            tables[body] = read_table(body.object_bytes, body.unit, body.at(context), ranges)
+        table = tables[body]
+        return wrong_rule(traced.trace, table, body.decoder(context)) if table else ("it has no unwind rules", True)
+
+    def _check_jumps(self, found: Traced) -> None:
+        """Jumps through tables must lead to known blocks: else there are blocks that nobody counted."""
+        view = memoryview(found.trace.data).cast("Q")[::18]
+        entry = view[0]
+        for at in range(len(view) - 1):
+            if view[at] - entry in self._indirect and view[at + 1] - entry not in self._starts:
+                raise Undecided(f"the jump at +{view[at] - entry:#x} leads where no table of the unit says")
+
+    def _compare_memory_at_calls(self) -> None:
+        """What callees outside of the unit can see of memory when they are first called."""
+        for test in [test for test in self._tests if test.traced is not None and test.traced.calls][:3]:
+            assert test.traced is not None
+            context = self._machine.context(test.state)
+            state, stack = test.fills[0][0], test.fills[0][0].registers["rsp"]
+            for target in sorted({call.target for call in test.traced.calls})[:_MOST_CALLEES]:
+                ends = [self._until(test, body.at(context), target) for body in (self._prepared.body, self._body)]
+                for page in sorted(set(ends[0].changed) | set(ends[1].changed)):
+                    theirs, mine = (
+                        end.changed[page] if page in end.changed else self._machine.page(state, page) for end in ends
+                    )
+                    for at, (a, b) in enumerate(zip(theirs, mine, strict=True)):
+                        if a != b and not is_dead(page + at, stack):
+                            raise Undecided(
+                                f"{test.state.name}: byte {page + at:#x} is {b:#04x} instead of {a:#04x} when it calls"
+                                f" {self._prepared.callees.names.get(target, hex(target))}"
+                            )
+
+    def _until(self, test: Test, body: LoadedObject, target: int) -> Outcome:
+        """The run up to the first call of `target`, which faults there."""
+        return self._machine.run(test.fills[0][0], body, test.limit_ns, patches=[(target, _TRAP)])
+
+    # The verdict -------------------------------------------------------------------------------------------------
+
+    def _result(self, grade: Grade, counterexample: Counterexample | None) -> Evidence:
+        return Evidence(
+            grade=grade,
+            captures=self._counts["captured"],
+            mutated=self._counts["mutated"],
+            generated=self._counts["generated"],
+            blocks_total=len(self._starts),
+            blocks_covered=len(self._starts) - len(self._uncovered),
+            counterexample=counterexample,
+            notes=tuple(self._lacking if grade is Grade.UNKNOWN else ()),
+        )
+
+
+def _places(offsets: Sequence[int] | set[int]) -> str:
+    return ", ".join(f"+{offset:#x}" for offset in sorted(offsets)[:6])

@@ -1,0 +1,129 @@
+"""Runs and traces bodies of one function on entry states, each in its capture's image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from compiler_ai.capture.format import Capture
+from compiler_ai.sandbox.image import CaptureImage
+from compiler_ai.sandbox.loader import LoadedObject, load
+from compiler_ai.sandbox.object import RelocatableObject, read_object
+from compiler_ai.sandbox.pages import PAGE_BYTES, PageSet, page_floor
+from compiler_ai.sandbox.process import Outcome, Sandbox, Trace
+from compiler_ai.verify.accesses import Decoder
+from compiler_ai.verify.code import reader
+from compiler_ai.verify.state import EntryState
+
+
+@dataclass(eq=False)
+class Context:
+    """One capture with its image and the baseline as loaded there."""
+
+    capture: Capture
+    image: CaptureImage
+    baseline: LoadedObject
+    initial: dict[int, bytes] = field(default_factory=dict)
+    writable: set[int] = field(default_factory=set)
+
+
+class Body:
+    """One object's function, loaded into each context on first use. Raises SandboxError when it cannot be."""
+
+    def __init__(self, object_bytes: bytes, function: str) -> None:
+        self.object_bytes = object_bytes
+        self.function = function
+        self.unit: RelocatableObject = read_object(object_bytes)
+        self._loaded: dict[int, LoadedObject] = {}
+        self._decoders: dict[int, Decoder] = {}
+
+    def adopt(self, context: Context) -> None:
+        """This is the baseline: what the context loaded is it."""
+        self._loaded[id(context)] = context.baseline
+
+    def at(self, context: Context) -> LoadedObject:
+        key = id(context)
+        if key not in self._loaded:
+            image = context.image
+            like = context.baseline
+            self._loaded[key] = load(self.object_bytes, self.function, image.bases[0], image.resolver, like=like)
+        return self._loaded[key]
+
+    def decoder(self, context: Context) -> Decoder:
+        """Knows the code of the image and of this body; kept, since decoding costs more than using it."""
+        key = id(context)
+        if key not in self._decoders:
+            registers = context.image.registers
+            pages = [self.at(context).pages, context.image.pages]
+            self._decoders[key] = Decoder(reader(pages), registers.fs_base, registers.gs_base)
+        return self._decoders[key]
+
+
+class Machine:
+    """The sandbox with the contexts of one function."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self.sandbox = sandbox
+        self.contexts: list[Context] = []
+
+    def context(self, state: EntryState) -> Context:
+        return next(context for context in self.contexts if context.image is state.image)
+
+    def run(
+        self,
+        state: EntryState,
+        body: LoadedObject,
+        limit_ns: int,
+        marks: Sequence[int] = (),
+        patches: Sequence[tuple[int, bytes]] = (),
+    ) -> Outcome:
+        """A run to the end. `marks` are addresses whose execution is noted; `patches` come on top of the state's."""
+        return self.sandbox.run(
+            self._pages(state, body),
+            replace(state.registers, rip=body.entry),
+            state.image.return_address,
+            patches=[*state.patches.items(), *patches],
+            breakpoints=marks,
+            cpu_limit_ns=limit_ns,
+        )
+
+    def trace(self, state: EntryState, body: LoadedObject, max_steps: int) -> Trace:
+        return self.sandbox.trace(
+            self._pages(state, body),
+            replace(state.registers, rip=body.entry),
+            state.image.return_address,
+            patches=list(state.patches.items()),
+            max_steps=max_steps,
+        )
+
+    def page(self, state: EntryState, address: int) -> bytes:
+        """The page at `address` as a run from `state` finds it; zeros for what is not mapped."""
+        data = self._plain_page(state, address)
+        for start, patch in state.patches.items():
+            if start < address + PAGE_BYTES and start + len(patch) > address:
+                changed = bytearray(data)
+                for at in range(max(start, address), min(start + len(patch), address + PAGE_BYTES)):
+                    changed[at - address] = patch[at - start]
+                data = bytes(changed)
+        return data
+
+    def memory(self, state: EntryState, address: int, size_bytes: int) -> bytes:
+        """Bytes at `address` as a run from `state` finds them."""
+        page = page_floor(address)
+        data = b"".join(
+            self.page(state, at) for at in range(page, page_floor(address + size_bytes - 1) + 1, PAGE_BYTES)
+        )
+        return data[address - page : address - page + size_bytes]
+
+    def _plain_page(self, state: EntryState, address: int) -> bytes:
+        context = self.context(state)
+        if address in context.initial:
+            return context.initial[address]
+        for pages in (state.image.pages, *state.extra):
+            region = pages.find(address)
+            if region is not None and not region.path:
+                return region.data[address - region.address : address - region.address + PAGE_BYTES]
+        return bytes(PAGE_BYTES)
+
+    def _pages(self, state: EntryState, body: LoadedObject) -> list[PageSet]:
+        return [state.image.pages, body.pages, *state.extra]

@@ -1,0 +1,145 @@
+"""Variations of one call whose reads are known. Deterministic from a seed."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from compiler_ai.verify.prototype import Prototype, Type
+from compiler_ai.verify.state import EntryState, integer_parameters, passed
+from compiler_ai.verify.values import LENGTHS, WILD, float_element_bytes, mutated_number, one_nan
+
+
+@dataclass(frozen=True)
+class Seed:
+    """A call to vary: the byte spans that the baseline reads of writable memory, and the bytes at an address."""
+
+    state: EntryState
+    reads: Sequence[tuple[int, int]]
+    memory: Callable[[int, int], bytes]
+
+    def value(self, span: tuple[int, int]) -> bytes:
+        return self.memory(span[0], span[1] - span[0])
+
+
+@dataclass(frozen=True)
+class Wish:
+    """A comparison that always came out one way: the value that was compared, and one that would turn it."""
+
+    seen: int
+    wanted: int
+    size_bytes: int
+
+
+def mutations(seed: Seed, prototype: Prototype | None, constants: Sequence[int], name: str) -> Iterator[EntryState]:
+    """An endless stream of variations; `name` seeds the choices."""
+    chance = random.Random(name)
+    parameters = integer_parameters(prototype) if prototype is not None else []
+    pointers = [span for span in seed.reads if _is_pointer(seed, span)]
+    scalars = [span for span in seed.reads if span not in set(pointers)]
+    element = float_element_bytes(prototype)
+    number = 0
+    while True:
+        number += 1
+        general = dict(seed.state.registers.general)
+        patches: dict[int, bytes] = {}
+        kinds = ["bytes", "bytes", "bytes", "region", "copy"] if scalars else []
+        kinds += ["integer", "integer"] if parameters else []
+        kinds += ["pointer"] if pointers else []
+        if not kinds:
+            return
+        for _ in range(chance.choice((1, 1, 2, 4))):
+            kind = chance.choice(kinds)
+            if kind == "integer":
+                _mutate_argument(general, parameters, constants, chance)
+            elif kind == "pointer":
+                to = chance.choice(pointers)
+                patches[to[0]] = chance.choice((bytes(8), seed.value(chance.choice(pointers))))
+            elif kind == "bytes":
+                for _ in range(chance.choice((1, 2, 8, 32))):
+                    span = chance.choice(scalars)
+                    patches[span[0]] = mutated_number(seed.value(span), chance, constants)
+            elif kind == "copy":
+                to, from_ = chance.choice(scalars), chance.choice(scalars)
+                if to[1] - to[0] == from_[1] - from_[0]:
+                    patches[to[0]] = seed.value(from_)
+            else:
+                at = chance.randrange(len(scalars))
+                fill = chance.choice((0, 0xFF, None, None))
+                for start, end in scalars[at : at + chance.choice((4, 16, 64, 256))]:
+                    patches[start] = (
+                        bytes([fill]) * (end - start) if fill is not None else chance.randbytes(end - start)
+                    )
+        if element:
+            patches = {address: one_nan(data, element) for address, data in patches.items()}
+        yield _changed(seed, f"mutation {number}", general, patches)
+
+
+def granted(seed: Seed, prototype: Prototype | None, wish: Wish) -> Iterator[EntryState]:
+    """The seed with every place that may be where the compared value came from set to the wanted one, a state a place."""
+    mask = (1 << 8 * wish.size_bytes) - 1
+    for name, kind in integer_parameters(prototype) if prototype is not None else []:
+        if kind.kind == "integer" and (seed.state.registers[name] ^ wish.seen) & mask & _mask(kind.size_bytes) == 0:
+            general = {**seed.state.registers.general, name: passed(wish.wanted, kind)}
+            yield _changed(seed, f"{name} to {wish.wanted:#x}", general, {})
+    for start, end in seed.reads:
+        size = end - start
+        own = _mask(size)
+        if size <= 8 and (int.from_bytes(seed.value((start, end)), "little") ^ wish.seen) & own & mask == 0:
+            data = (wish.wanted & own).to_bytes(size, "little")
+            yield _changed(seed, f"{start:#x} to {wish.wanted:#x}", dict(seed.state.registers.general), {start: data})
+
+
+def _mask(size: int) -> int:
+    return (1 << 8 * size) - 1
+
+
+def _changed(seed: Seed, how: str, general: dict[str, int], patches: dict[int, bytes]) -> EntryState:
+    base = seed.state
+    return replace(
+        base,
+        name=f"{base.name}, {how}",
+        origin="mutated" if base.origin == "captured" else base.origin,
+        registers=replace(base.registers, general=general),
+        patches={**base.patches, **patches},
+    )
+
+
+def _is_pointer(seed: Seed, span: tuple[int, int]) -> bool:
+    """Whether a span of 8 bytes holds the address of memory that the state has."""
+    if span[1] - span[0] != 8:
+        return False
+    value = int.from_bytes(seed.value(span), "little")
+    pages = (seed.state.image.pages, *seed.state.extra)
+    return value > 0xFFFF and any(page_set.find(value) is not None for page_set in pages)
+
+
+def _mutate_argument(
+    general: dict[str, int], parameters: Sequence[tuple[str, Type]], constants: Sequence[int], chance: random.Random
+) -> None:
+    name, kind = chance.choice(parameters)
+    value = general[name]
+    if kind.kind == "pointer":
+        step = max(1, kind.target_bytes)
+        others = [general[other] for other, another in parameters if other != name and another.kind == "pointer"]
+        if others and chance.random() < 0.4:
+            value = chance.choice(others) + chance.randrange(0, 21) * step
+        else:
+            value += chance.choice((1, -1, 2, 4, 8)) * step
+        general[name] = value & _mask(8)
+        return
+    value = chance.choice(
+        (
+            value - 1,
+            value + 1,
+            value // 2,
+            value - value % 4,
+            chance.choice(LENGTHS),
+            chance.choice(LENGTHS),
+            chance.randrange(value + 1) if value < 1 << 40 else 0,
+            chance.choice(WILD),
+            (chance.choice(constants) if constants else 0) + chance.choice((-1, 0, 1)),
+        )
+    )
+    general[name] = passed(value, kind)

@@ -1,0 +1,313 @@
+"""What a function's candidates are judged by: contexts, tests and seeds for more, made once from its captures and C type."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from compiler_ai.capture.errors import CaptureError
+from compiler_ai.capture.format import Capture
+from compiler_ai.capture.format import load as load_capture
+from compiler_ai.sandbox.errors import SandboxError
+from compiler_ai.sandbox.image import build_image
+from compiler_ai.sandbox.loader import load
+from compiler_ai.sandbox.object import UNDEFINED
+from compiler_ai.sandbox.pages import page_floor
+from compiler_ai.sandbox.process import Outcome, OutcomeKind, Sandbox, cpu_limit_ns
+from compiler_ai.sandbox.symbols import Reference
+from compiler_ai.verify.calls import Callees
+from compiler_ai.verify.code import OwnCode, functions_of, own_code
+from compiler_ai.verify.coverage import UnknownTargetError, blocks
+from compiler_ai.verify.equivalence import breaks_abi, describe_end, difference, is_dead
+from compiler_ai.verify.generate import Base, generated
+from compiler_ai.verify.machine import Body, Context, Machine
+from compiler_ai.verify.mutate import Seed, mutations
+from compiler_ai.verify.prototype import Prototype
+from compiler_ai.verify.search import directed_states
+from compiler_ai.verify.settings import Settings
+from compiler_ai.verify.state import EntryState, varied
+from compiler_ai.verify.testcase import Test, trace_body
+
+_FILLS = 2
+_MOST_SEEDS = 16
+_QUICK_NS = 25_000_000  # below this, a candidate's limit does not depend on what the baseline took
+_SAVED = ("rbx", "rbp", "r12", "r13", "r14", "r15", "rsp")
+
+
+class Preparation:
+    """The tests of one function. `notes` say what was left out and why."""
+
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        baseline_object: bytes,
+        function: str,
+        captures: Sequence[Path],
+        prototype: Prototype | None,
+        settings: Settings,
+    ) -> None:
+        self.machine = Machine(sandbox)
+        self.body = Body(baseline_object, function)
+        self.shared = functions_of(self.body.unit)
+        self.prototype = prototype
+        self.settings = settings
+        self.tests: list[Test] = []
+        self.seeds: list[Seed] = []
+        self.notes: list[str] = []
+        self.constants: tuple[int, ...] = ()
+        self.callees = Callees({}, {})
+        self._uncovered: set[int] = set()
+        for path in self._chosen(captures):
+            try:
+                self._add_capture(path)
+            except (CaptureError, SandboxError) as error:
+                self.notes.append(f"{path.name}: {error}")
+        if self.tests:
+            self._fill_up()
+            self._reach_blocks()
+            self._trace()
+
+    def _chosen(self, captures: Sequence[Path]) -> list[Path]:
+        if len(captures) <= self.settings.captures:
+            return list(captures)
+        return sorted(random.Random(self.settings.seed).sample(list(captures), self.settings.captures))
+
+    # Captures ----------------------------------------------------------------------------------------------------
+
+    def _add_capture(self, path: Path) -> None:
+        capture = load_capture(path)
+        if capture.impure or capture.exit_registers is None:
+            return
+        image = build_image(capture)
+        baseline = load(self.body.object_bytes, self.body.function, image.bases[0], image.resolver)
+        context = Context(capture, image, baseline, {address: page.data for address, page in capture.pages.items()})
+        context.writable = {address for address, page in capture.pages.items() if page.prot & 2}
+        self.machine.contexts.append(context)
+        self.body.adopt(context)
+        state = EntryState(f"capture {path.stem}", "captured", image, image.registers)
+        outcome = self.machine.run(state, baseline, self.settings.captured_limit_ns)
+        reason = replay_difference(capture, outcome)
+        if reason:
+            self.machine.contexts.remove(context)
+            self.notes.append(f"{path.name}: GCC's own body does not replay: {reason}")
+            return
+        if len(self.machine.contexts) == 1:
+            self._learn(context)
+        test, _ = self.test(state, self._uncovered)
+        if test is None:
+            self.notes.append(f"{path.name}: GCC's own body depends on what no callee may rely on")
+            return
+        self.tests.append(test)
+        self._plant(test.fills[0][0])
+
+    def _learn(self, context: Context) -> None:
+        """What the baseline's code and unit say: blocks, constants, the callees' names."""
+        names = {}
+        for symbol in self.body.unit.symbols:
+            if symbol.section == UNDEFINED and symbol.name:
+                reference = Reference(symbol.name, symbol.kind, symbol.is_local, 0, self.body.unit.unit)
+                address = context.image.resolver.resolve(reference)
+                if address is not None:
+                    names[address] = symbol.name
+        names |= {address: name for name, address in context.capture.symbols.items() if address not in names}
+        self.callees = Callees(names, self.prototype.callees if self.prototype is not None else {})
+        try:
+            found = blocks(self.own(self.body, context))
+        except UnknownTargetError:
+            return
+        self.constants = found.constants
+        self._uncovered = {start - context.baseline.entry for start in found.starts}
+
+    def own(self, body: Body, context: Context) -> OwnCode:
+        """The code that `body` answers for, as loaded in `context`."""
+        return own_code(body.unit, body.function, body.at(context), self.shared)
+
+    # More states -------------------------------------------------------------------------------------------------
+
+    def _fill_up(self) -> None:
+        """Mutated and generated states in turn, until there are enough or enough were tried."""
+        wanted = {"mutated": self.settings.mutated, "generated": self.settings.generated}
+        sources = [self._generated(), self._mutated()]
+        if self.settings.local:
+            sources.append(self._misaligned(self.tests[0].state))
+        tried = 0
+        while sources and tried < self.settings.attempts:
+            for source in list(sources):
+                group = next(source, None)
+                if group is None or wanted.get(group[0].origin, 1) <= 0:
+                    sources.remove(source)
+                    continue
+                for state in group:
+                    tried += 1
+                    test, outcome = self.test(state, self._uncovered)
+                    if test is not None:
+                        self.tests.append(test)
+                        wanted[state.origin] -= 1
+                    if test is not None or outcome.kind is not OutcomeKind.FAULT:
+                        break
+
+    def _generated(self) -> Iterator[list[EntryState]]:
+        if self.prototype is not None:
+            yield from generated(self._bases(), self.prototype, self.constants, self.settings.seed)
+
+    def _bases(self) -> list[Base]:
+        states = [test.state for test in self.tests if test.state.origin == "captured"]
+        return [Base(state, lambda at, size, s=state: self.machine.memory(s, at, size)) for state in states]  # type: ignore[misc]
+
+    def _mutated(self) -> Iterator[list[EntryState]]:
+        """Variations of all seeds in turn, those found on the way included."""
+        streams: list[Iterator[EntryState]] = []
+        planted = 0
+        while True:
+            while planted < len(self.seeds):
+                seed = self.seeds[planted]
+                streams.append(
+                    mutations(seed, self.prototype, self.constants, f"{self.settings.seed} {seed.state.name}")
+                )
+                planted += 1
+            if not streams:
+                return
+            for stream in list(streams):
+                state = next(stream, None)
+                if state is None:
+                    streams.remove(stream)
+                else:
+                    yield [replace(state, origin="mutated")]
+
+    def _misaligned(self, base: EntryState) -> Iterator[list[EntryState]]:
+        """The same call with the stack 8 bytes lower: GCC may call a local function with less alignment."""
+        stack = base.registers["rsp"]
+        if page_floor(stack) in self.machine.context(base).initial and self.prototype is not None:
+            if len(self.prototype.parameters) > 6:
+                return
+            moved = {stack - 8: base.image.return_address.to_bytes(8, "little")}
+            registers = base.registers.with_general(rsp=stack - 8)
+            name = f"{base.name}, stack at 8"
+            yield [replace(base, name=name, origin="mutated", registers=registers, patches=moved)]
+
+    def _reach_blocks(self) -> None:
+        """Looks for states that reach what no test has reached."""
+        if not self._uncovered:
+            return
+        context = self.machine.contexts[0]
+        try:
+            found = blocks(self.own(self.body, context))
+        except UnknownTargetError:
+            return
+        states = directed_states(
+            self.machine, self.body, self.seeds, self.prototype, self.constants, found, self._uncovered
+        )
+        for _, state in zip(range(self.settings.directed), states, strict=False):
+            if not self._uncovered:
+                return
+            test, _ = self.test(state, self._uncovered, only_new=True)
+            if test is not None:
+                self.tests.append(test)
+
+    def _plant(self, state: EntryState) -> None:
+        """Keeps a state as one to vary. Its reads are those of the first part of its run."""
+        if len(self.seeds) < _MOST_SEEDS:
+            self.seeds.append(self.seed_of(state))
+
+    def seed_of(self, state: EntryState) -> Seed:
+        """`state` with what the baseline reads from it of memory that a caller may have filled."""
+        traced = trace_body(self.machine, state, self.body, self.callees, self.settings.trace_steps)
+        writable = self.machine.context(state).writable
+        extra = {page_floor(region.address + at) for pages in state.extra for region in pages.regions
+                 for at in range(0, region.size_bytes, 4096)}  # fmt: skip
+        stack = state.registers["rsp"]
+        reads = sorted(
+            (start, end)
+            for start, end in traced.accesses.reads
+            if end - start <= 64
+            and start != stack
+            and not is_dead(start, stack)
+            and (page_floor(start) in writable or page_floor(start) in extra)
+        )
+        return Seed(state, reads, lambda at, size: self.machine.memory(state, at, size))
+
+    # Tests -------------------------------------------------------------------------------------------------------
+
+    def test(self, state: EntryState, uncovered: set[int], only_new: bool = False) -> tuple[Test | None, Outcome]:
+        """The state with the baseline's outcomes, or None when it is no valid test; and the first outcome.
+
+        The blocks of the baseline that it reaches are taken out of `uncovered`; `only_new` asks for at least one.
+        """
+        baseline = self.machine.context(state).baseline
+        limit_ns = self.settings.captured_limit_ns if state.origin == "captured" else self.settings.baseline_limit_ns
+        fills: list[tuple[EntryState, Outcome]] = []
+        reached: set[int] = set()
+        for fill in range(_FILLS):
+            filled = varied(state, self.prototype, self.machine.sandbox.layout, fill + 17 * self.settings.seed)
+            marks = [baseline.entry + offset for offset in uncovered] if not fill else []
+            outcome = self.machine.run(filled, baseline, limit_ns, marks)
+            fills.append((filled, outcome))
+            reached |= {address - baseline.entry for address in outcome.covered}
+            if breaks_abi(outcome, filled.registers) or (only_new and not reached):
+                return None, fills[0][1]
+        (first_state, first), (second_state, second) = fills[0], fills[1]
+        if self.differ(first, second, second_state, frozenset()):
+            return None, first
+        if reached:
+            uncovered -= reached
+            if state.origin != "captured":
+                self._plant(first_state)
+        return Test(state, fills, cpu_limit_ns(max(first.cpu_ns, second.cpu_ns, _QUICK_NS))), first
+
+    def differ(self, expected: Outcome, outcome: Outcome, state: EntryState, preserved: frozenset[str]) -> str:
+        """The first difference between two outcomes of runs from `state` that a caller could see, or ""."""
+        return difference(
+            expected,
+            outcome,
+            state.registers,
+            self.prototype,
+            self.machine.sandbox.layout,
+            lambda page: self.machine.page(state, page),
+            preserved,
+        )
+
+    def _trace(self) -> None:
+        """Traces the baseline on small tests of all origins, those first that execute what no traced one did."""
+        order = sorted(range(len(self.tests)), key=lambda n: (self.tests[n].state.size, n))
+        by_origin = {
+            origin: [
+                self.tests[n] for n in order if self.tests[n].state.origin == origin and self.tests[n].state.size != 0
+            ]
+            + [self.tests[n] for n in order if self.tests[n].state.origin == origin and self.tests[n].state.size == 0]
+            for origin in ("generated", "mutated", "captured")
+        }
+        left = self.settings.traces
+        queues = [queue for queue in by_origin.values() if queue]
+        steps = 0
+        while left > 0 and queues and steps < self.settings.traced_steps // 2:
+            for queue in list(queues):
+                if not queue:
+                    queues.remove(queue)
+                    continue
+                test = queue.pop(len(queue) // 3)
+                traced = trace_body(self.machine, test.fills[0][0], self.body, self.callees, self.settings.trace_steps)
+                steps += traced.steps
+                if traced.complete:
+                    test.traced = traced
+                    left -= 1
+
+
+def replay_difference(capture: Capture, outcome: Outcome) -> str:
+    """What a replay of the baseline does otherwise than the captured call did, or ""."""
+    if outcome.kind is not OutcomeKind.RETURNED:
+        return describe_end(outcome)
+    assert capture.exit_registers is not None
+    stack = capture.registers["rsp"]
+    for name in _SAVED:
+        if outcome.registers[name] != capture.exit_registers[name]:
+            return f"{name} differs from the capture"
+    for page in set(capture.changed) | {p for p in outcome.changed if p in capture.pages}:
+        expected = capture.changed.get(page, capture.pages[page].data if page in capture.pages else b"")
+        mine = outcome.changed.get(page, capture.pages[page].data if page in capture.pages else b"")
+        if mine != expected:
+            for at in range(min(len(mine), len(expected))):
+                if mine[at] != expected[at] and not is_dead(page + at, stack):
+                    return f"byte {page + at:#x} differs from the capture"
+    return ""

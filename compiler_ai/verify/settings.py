@@ -1,0 +1,34 @@
+"""The bounds of verification. All of them count work, so that a verdict does not depend on the machine or its load."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Settings:
+    """`preserved` are call-clobbered registers that in-unit callers rely on; `local` says that GCC may call the function with a
+    stack aligned to 8 only (its unit calls it).
+
+    `captures`, `mutated` and `generated` are how many tests of each kind are wanted; `attempts` bounds the states tried for
+    them, `directed` those tried for blocks that no test reached. A test is traced for at most `trace_steps` instructions;
+    `traced_steps` bounds the traces of one candidate together.
+    The `*_limit_ns` are safety limits on CPU time, far above what tests take: a generated state on which the baseline runs
+    into its limit is no test, and a candidate that runs into its own is not judged.
+    """
+
+    captures: int = 10
+    mutated: int = 70
+    generated: int = 130
+    attempts: int = 500
+    directed: int = 160
+    traces: int = 12
+    trace_steps: int = 1_500
+    long_trace_steps: int = 20_000
+    traced_steps: int = 60_000
+    baseline_limit_ns: int = 100_000_000
+    captured_limit_ns: int = 2_000_000_000
+    stack_allowance_bytes: int = 512
+    preserved: frozenset[str] = frozenset()
+    local: bool = False
+    seed: int = 1

@@ -1,0 +1,60 @@
+"""A test: an entry state with what the baseline did from it, plain and traced."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from compiler_ai.sandbox.loader import LoadedObject
+from compiler_ai.sandbox.process import Outcome, OutcomeKind, Trace
+from compiler_ai.verify.accesses import Accesses
+from compiler_ai.verify.calls import Call, Callees, outside_calls
+from compiler_ai.verify.machine import Body, Machine
+from compiler_ai.verify.state import EntryState
+
+
+@dataclass(frozen=True)
+class Traced:
+    """What a single-stepped run did. `complete` is False for one that was cut off; `executed` are addresses relative to the
+    body's entry."""
+
+    trace: Trace
+    accesses: Accesses
+    calls: Sequence[Call]
+    executed: frozenset[int]
+    complete: bool
+
+    @property
+    def steps(self) -> int:
+        return len(self.trace)
+
+
+@dataclass(eq=False)
+class Test:
+    """`fills` are the state with different contents of all that no callee may rely on, each with the baseline's outcome;
+    `limit_ns` is what a candidate may take; `traced` the baseline's trace once one was made."""
+
+    state: EntryState
+    fills: list[tuple[EntryState, Outcome]]
+    limit_ns: int
+    traced: Traced | None = None
+
+
+def trace_body(machine: Machine, state: EntryState, body: Body, callees: Callees, max_steps: int) -> Traced:
+    """Single-steps `body` from `state`."""
+    context = machine.context(state)
+    loaded = body.at(context)
+    trace = machine.trace(state, loaded, max_steps)
+    decoder = body.decoder(context)
+    return Traced(
+        trace,
+        decoder.accesses(trace),
+        outside_calls(trace, inside(loaded), decoder.code, callees),
+        frozenset(address - loaded.entry for address in set(memoryview(trace.data).cast("Q")[::18])),
+        trace.outcome.kind is OutcomeKind.RETURNED,
+    )
+
+
+def inside(loaded: LoadedObject) -> list[tuple[int, int]]:
+    """The address ranges that a loaded object occupies."""
+    return [(region.address, region.end) for region in loaded.pages.regions]
