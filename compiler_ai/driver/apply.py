@@ -41,7 +41,7 @@ def _from_store(text: bytes, arguments: Sequence[str], project: str, ours: Optio
     from compiler_ai.store.index import Index
 
     index = Index.load(project + "/store")
-    names = [name for name in index.functions() if b"\n" + name.encode() + b":" in text]
+    names = [name for name in sorted(index.functions()) if b"\n" + name.encode() + b":" in text]
     result = None
     if names:
         from compiler_ai.driver.flags import target_flags

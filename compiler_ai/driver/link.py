@@ -121,11 +121,11 @@ def _extended(words: Sequence[str], plain: dict[Wanted, str], packed: dict[Wante
 
 
 def _is_traced(one: Wanted, trace: bytes) -> bool:
-    """Whether `ld -t -t` named the member: `libx.a(foo.o)`, of a thin archive the file itself."""
-    member = os.fsencode(one.member)
-    names = (os.fsencode(one.path) + b"(" + member + b")", b"(" + os.fsencode(one.path) + b")" + member)
-    outside = os.fsencode(os.path.normpath(os.path.join(os.path.dirname(one.path), one.member)))
-    return any(line.strip() in names or os.path.normpath(line.strip()) == outside for line in trace.splitlines())
+    """Whether `ld -t -t` named the member: `(libx.a)foo.o` (BFD) or `libx.a(foo.o)` (gold, LLVM); of a thin
+    archive BFD names the file itself and gold both."""
+    outside = os.path.join(os.path.dirname(one.path), one.member)
+    names = {f"({one.path}){one.member}", f"{one.path}({one.member})", f"{one.path}({outside})", outside}
+    return any(os.fsdecode(line.strip()) in names for line in trace.splitlines())
 
 
 def _run(real: str, arguments: Sequence[str]) -> _Linked:

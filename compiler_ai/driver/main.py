@@ -57,8 +57,8 @@ def _prepare(
                 except OSError as error:
                     log.write(directory, f"cannot record how {source} is compiled: {error}")
                     break
-    links = not parsed.compiles_only and _may_have_companions(ours, directory)
-    if not ours.wants_passes and not links and (directory is None or not _store_has_entries(directory)):
+    companions = _may_have_companions(ours, directory)
+    if not ours.wants_passes and not companions and (directory is None or not _store_has_entries(directory)):
         return []
     environment[GUARD] = "1"
     environment["AICC_SHIM_PYTHON"] = sys.executable
@@ -70,11 +70,12 @@ def _prepare(
     environment["AICC_SHIM_ARGUMENTS"] = "\x1f".join(parsed.kept)
     environment["AICC_SHIM_OUTPUT"] = parsed.output if parsed.compiles_only else ""
     environment["AICC_SHIM_LINKS"] = "" if parsed.compiles_only else "1"
+    links = companions and not parsed.compiles_only
     return [f"-B{_PACKAGE}/libexec/", *([f"-B{_PACKAGE}/linkexec/"] if links else [])]
 
 
 def _may_have_companions(ours: options.Options, directory: str | None) -> bool:
-    """Whether a link may have to add objects of -faicc-emit=object, of this command or of earlier ones."""
+    """Whether there are objects of -faicc-emit=object, which a link adds and a compile replaces or removes."""
     return directory is not None and (ours.values["emit"] == "object" or os.path.isdir(directory + "/objects"))
 
 

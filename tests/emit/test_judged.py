@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from bodies import candidates, listing
+from compiler_ai.toolchains.x86_64 import X86_64
 
 from compiler_ai.driver.options import parse
 from compiler_ai.emit.judged import dispatched_object, is_dispatched, narrowed
 from compiler_ai.sandbox.object import read_object
-from compiler_ai.toolchains.x86_64 import X86_64
 
 FLAGS = ("-O2", "-fno-ipa-cp", "-fno-ipa-sra")
 AS = ("as", "--64")
