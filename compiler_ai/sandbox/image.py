@@ -18,6 +18,7 @@ STACK_SLACK_BYTES = 256 * 1024  # below the captured stack pointer; what a deepe
 _GUARD_BYTES = 1 << 20  # around a load, so that a wild access does not reach another mapping
 _REACH_BYTES = 0x7000_0000  # of a 32-bit displacement, less what a module itself may take
 _LOW_REACH_BYTES = 0x7000_0000  # absolute 32-bit relocations of a non-PIE need addresses below 2 GiB
+_USER_END = 0x7FFF_FFFF_F000  # of the user address space with four-level page tables
 _RUNNER = (0x7000_0000, 0x8000_0000)  # what the runner keeps for itself (runtime/sets.h)
 
 
@@ -227,7 +228,7 @@ def load_bases(capture: CaptureLike) -> tuple[int, int]:
     taken = sorted(
         [*((m.start, m.end) for m in capture.mappings), _RUNNER, *((a, a + PAGE_BYTES) for a in capture.pages)]
     )
-    ceiling = _LOW_REACH_BYTES if high < _LOW_REACH_BYTES else low + _REACH_BYTES
+    ceiling = _LOW_REACH_BYTES if high < _LOW_REACH_BYTES else min(low + _REACH_BYTES, _USER_END)
     found: list[int] = []
     step = SPAN_BYTES + 2 * _GUARD_BYTES
     for base in range(max(0x100_0000, (high - _REACH_BYTES) & -_GUARD_BYTES), ceiling - step, step):

@@ -24,6 +24,7 @@ from compiler_ai.sandbox.pages import PAGE_BYTES, PageSet, Prot, Region, coalesc
 from compiler_ai.sandbox.symbols import Reference, Resolver, SymbolKind
 
 SPAN_BYTES = 0x0800_0000  # of address space that a load may use from its base
+_NEAR_BYTES = 64  # how far outside of a constant a reference may still be meant for it
 _TEXT_AT = 0x0400_0000
 _SLOT_BYTES = 0x1_0000
 _STUB = b"\xff\x25\0\0\0\0"  # jmp *0(%rip), the address follows
@@ -284,18 +285,38 @@ class _Loader:
         if "PC32" in relocation.kind:
             first, last = first + 4, last + 8  # what follows the field in the instruction is 0 to 4 bytes long
         base = self._module_section(target)
-        for other in self.unit.symbols if base is not None else ():
-            if other.is_section or other.section != target.index or other.kind is not SymbolKind.DATA:
-                continue
+        if base is None:
+            return None
+        constants = [
+            other
+            for other in self.unit.symbols
+            if not other.is_section and other.section == target.index and other.kind is SymbolKind.DATA
+        ]
+        for other in constants:
             low, high = other.value - symbol.value, other.value - symbol.value + other.size_bytes
             if symbol is other or (low <= first and last < high):
-                own = target.data[other.value : other.value + other.size_bytes]
-                relocated = any(other.value <= r.offset < other.value + other.size_bytes for r in target.relocations)
-                same = (
-                    not relocated and base is not None and self.resolver.contents(base + other.value, len(own)) == own
-                )
-                return base + symbol.value if same and base is not None else None
+                return base + symbol.value if self._same_in_module(target, other, base) else None
+        at = symbol.value + first
+        near = [
+            (max(other.value - at, at - other.value - other.size_bytes, 0), other)
+            for other in constants
+            if other.value - _NEAR_BYTES <= at <= other.value + other.size_bytes + _NEAR_BYTES
+        ]
+        if near:  # where a loop over a constant ends, or the element before its first
+            _, other = min(near, key=lambda pair: (pair[0], pair[1].value))
+            following = target.data[at : at + _NEAR_BYTES] if at >= 0 else b""
+            untouched = not any(at <= relocation.offset < at + _NEAR_BYTES for relocation in target.relocations)
+            alike = not following or self.resolver.contents(base + at, len(following)) == following
+            if untouched and alike and self._same_in_module(target, other, base):
+                return base + symbol.value
         return None
+
+    def _same_in_module(self, target: Section, constant: ObjectSymbol, base: int) -> bool:
+        """Whether the module holds the same bytes, and no addresses, where `constant` lies."""
+        end = constant.value + constant.size_bytes
+        own = target.data[constant.value : end]
+        relocated = any(constant.value <= relocation.offset < end for relocation in target.relocations)
+        return not relocated and self.resolver.contents(base + constant.value, len(own)) == own
 
     # -- relocations
 

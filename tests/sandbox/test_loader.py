@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from sandbox_bodies import BASE, DATA, RETURN_ADDRESS, assembly_body, body, compile_object, data, stack
+from sandbox_bodies import BASE, DATA, RETURN_ADDRESS, STACK_POINTER, assembly_body, body, compile_object, data, stack
 
+from compiler_ai.capture.format import Mapping
 from compiler_ai.sandbox.errors import LoadError
-from compiler_ai.sandbox.loader import load
+from compiler_ai.sandbox.image import load_bases
+from compiler_ai.sandbox.loader import SPAN_BYTES, load
 from compiler_ai.sandbox.process import OutcomeKind, Sandbox
+from compiler_ai.sandbox.state import Registers
 from compiler_ai.sandbox.symbols import ModuleResolver, NoResolver, Reference, SymbolKind, Unit
 
 FAR = 0x7F00_0000_0000
@@ -34,10 +38,6 @@ def test_text_can_be_placed_elsewhere_without_moving_data(sandbox: Sandbox, tmp_
     for offset in (0, 64, 4096 + 192):
         loaded = load(unit, "f", BASE, NoResolver(), text_offset=offset)
         assert loaded.entry % 64 == 0
-        from sandbox_bodies import STACK_POINTER
-
-        from compiler_ai.sandbox.state import Registers
-
         registers = Registers({"rsp": STACK_POINTER, "rdi": 2}, rip=loaded.entry)
         assert sandbox.run((stack(), loaded.pages), registers, RETURN_ADDRESS).registers["rax"] == 7
 
@@ -155,3 +155,43 @@ def test_a_static_of_another_size_is_another_variable(module: Path) -> None:
 def test_a_missing_module_is_a_typed_error(tmp_path: Path) -> None:
     with pytest.raises(LoadError):
         ModuleResolver(tmp_path / "none", 0)
+
+
+ENDS = """
+    .text
+    .globl f
+    .type f, @function
+f:  lea table-4(%rip), %rax
+    lea table+56(%rip), %rcx
+    lea table(%rip), %rdx
+    sub %rdx, %rcx
+    sub %rax, %rdx
+    lea (%rcx,%rdx), %rax
+    ret
+    .size f, .-f
+    .section .rodata
+    .quad 1, 2
+    .type table, @object
+    .size table, 56
+table:
+    .long 1, 4, 13, 40, 121, 364, 1093, 3280, 9841, 29524, 88573, 265720, 797161, 2391484
+    .quad 3
+"""
+
+
+def test_where_a_constant_ends_lies_with_the_constant(sandbox: Sandbox, tmp_path: Path) -> None:
+    """A loop over a constant compares with its end, or with the element before its first."""
+    unit = compile_object(ENDS, tmp_path, language="asm")
+    (tmp_path / "ends.o").write_bytes(unit)
+    library = tmp_path / "libends.so"
+    subprocess.run(["gcc", "-shared", "-o", str(library), str(tmp_path / "ends.o")], check=True)
+    loaded = load(unit, "f", BASE, ModuleResolver(library, BASE + 0x1000_0000))
+    registers = Registers({"rsp": STACK_POINTER}, rip=loaded.entry)
+    assert sandbox.run((stack(), loaded.pages), registers, RETURN_ADDRESS).registers["rax"] == 56 + 4
+
+
+def test_code_is_loaded_inside_of_the_user_address_space() -> None:
+    """A shared library lies close to the end of what a process may map."""
+    own = Mapping(0x7FFF_F7C0_0000, 0x7FFF_F7F0_0000, 5, "/lib/libown.so", 0)
+    capture = SimpleNamespace(mappings=[own], pages={}, module=SimpleNamespace(path="/lib/libown.so"))
+    assert all(base + SPAN_BYTES < 1 << 47 for base in load_bases(capture))
