@@ -17,6 +17,8 @@ _ARENA_STEP = 1 << 24
 _BUFFER_PAGES = 16
 _SCALES = 5
 _OPAQUE = ("aggregate", "pointer", "unknown", "void")  # what is behind such a pointer is best taken from a real call
+_REPLICA = 5  # every so many calls is a captured one on buffers of its own, so that what it reads can be varied
+_REPLICA_BYTES = (64, 256, 1024, 4096, 65536)
 _NEAR = (0, *(sign * n for n in range(1, 21) for sign in (1, -1)))  # distances of aliasing pointers, in elements
 
 
@@ -42,6 +44,10 @@ class _Call:
     buffers: list[tuple[int, int]]
     regions: list[Region]
 
+    @property
+    def is_replica(self) -> bool:
+        return self.number % _REPLICA == 3
+
 
 def generated(
     bases: Sequence[Base], prototype: Prototype, constants: Sequence[int], seed: int
@@ -63,7 +69,7 @@ def generated(
         group = []
         for scale in range(_SCALES):
             chance = random.Random(f"{seed} {number} values")
-            base = bases[number % len(bases)]
+            base = bases[(number // _REPLICA if number % _REPLICA == 3 else number) % len(bases)]
             group.append(
                 _generate(_Call(base, chance, number, length, scale, at_end, constants, [], []), prototype, parameters)
             )
@@ -74,16 +80,19 @@ def generated(
 def _generate(call: _Call, prototype: Prototype, parameters: Sequence[tuple[str, Type]]) -> EntryState:
     registers = call.base.state.registers
     general = dict(registers.general)
-    wild = call.chance.random() < 0.15
+    wild = call.chance.random() < 0.2
     for name, kind in parameters:
-        if kind.kind == "integer":
+        if call.is_replica:
+            general[name] = registers[name] if kind.kind == "integer" else _replica(call, kind, registers[name])
+        elif kind.kind == "integer":
             general[name] = passed(_integer(call, wild), kind)
         else:
             general[name] = _pointer(call, kind, registers[name])
     floats = [kind for _, kind in prototype.parameters if kind.kind == "float"]
     xstate = _with_floats(registers.xstate, [float_bytes(call.chance.choice(FLOATS), k.size_bytes) for k in floats])
+    what = "a captured call elsewhere" if call.is_replica else f"length {call.length}"
     return EntryState(
-        f"generated {call.number} (length {call.length}, scale {call.scale})",
+        f"generated {call.number} ({what}, scale {call.scale})",
         "generated",
         call.base.state.image,
         replace(registers, general=general, xstate=xstate),
@@ -95,8 +104,8 @@ def _generate(call: _Call, prototype: Prototype, parameters: Sequence[tuple[str,
 
 def _integer(call: _Call, wild: bool) -> int:
     chance, length = call.chance, call.length
-    if wild and chance.random() < 0.4:
-        return chance.choice(WILD)
+    if wild and chance.random() < 0.5:
+        return chance.choice((*WILD, chance.getrandbits(64), chance.getrandbits(33)))
     style = chance.random()
     if style < 0.62:
         return length
@@ -128,6 +137,16 @@ def _pointer(call: _Call, kind: Type, captured: int) -> int:
         data = _like_captured(call, captured, size, kind)
     else:
         data = contents(kind, size, chance, call.constants)
+    return _buffer(call, data, kind)
+
+
+def _replica(call: _Call, kind: Type, captured: int) -> int:
+    """A buffer that holds what is behind a captured pointer; functions and null pointers stay."""
+    if kind.target_kind == "function" or captured < PAGE_BYTES:
+        return captured
+    data = call.base.memory(captured, _REPLICA_BYTES[call.scale])
+    if kind.target_kind == "integer" and kind.target_bytes == 1 and b"\0" in data and call.scale == 0:
+        data = data[: data.index(b"\0") + 1]
     return _buffer(call, data, kind)
 
 

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 from compiler_ai.artifacts import Counterexample, Evidence, Grade
 from compiler_ai.sandbox.errors import SandboxError
-from compiler_ai.sandbox.loader import LoadedObject
 from compiler_ai.sandbox.process import Outcome, OutcomeKind
-from compiler_ai.verify.calls import calls_differ
+from compiler_ai.verify.calls import Call, calls_differ
 from compiler_ai.verify.coverage import Blocks, UnknownTargetError, blocks
 from compiler_ai.verify.equivalence import is_dead
 from compiler_ai.verify.footprint import overreach
@@ -18,8 +17,8 @@ from compiler_ai.verify.search import directed_states
 from compiler_ai.verify.testcase import Test, Traced, inside, trace_body
 from compiler_ai.verify.unwinding import UnwindTable, read_table, wrong_rule
 
-_TRAP = b"\x0f\x0b"  # ud2
 _MOST_CALLEES = 4
+_CALL_TESTS = 60
 
 
 class Refuted(Exception):
@@ -58,7 +57,7 @@ class Judgement:
             self._reach(found)
             self._compare_traces()
             self._compare_rest()
-            self._compare_memory_at_calls()
+            self._compare_first_calls()
         except Refuted as refuted:
             test_name, difference = refuted.args
             return self._result(Grade.REFUTED, Counterexample(test_name, difference))
@@ -222,28 +221,39 @@ class Judgement:
             if view[at] - entry in self._indirect and view[at + 1] - entry not in self._starts:
                 raise Undecided(f"the jump at +{view[at] - entry:#x} leads where no table of the unit says")
 
-    def _compare_memory_at_calls(self) -> None:
-        """What callees outside of the unit can see of memory when they are first called."""
-        for test in [test for test in self._tests if test.traced is not None and test.traced.calls][:3]:
-            assert test.traced is not None
-            context = self._machine.context(test.state)
-            state, stack = test.fills[0][0], test.fills[0][0].registers["rsp"]
-            for target in sorted({call.target for call in test.traced.calls})[:_MOST_CALLEES]:
-                ends = [self._until(test, body.at(context), target) for body in (self._prepared.body, self._body)]
-                for page in sorted(set(ends[0].changed) | set(ends[1].changed)):
-                    theirs, mine = (
-                        end.changed[page] if page in end.changed else self._machine.page(state, page) for end in ends
-                    )
-                    for at, (a, b) in enumerate(zip(theirs, mine, strict=True)):
-                        if a != b and not is_dead(page + at, stack):
-                            raise Undecided(
-                                f"{test.state.name}: byte {page + at:#x} is {b:#04x} instead of {a:#04x} when it calls"
-                                f" {self._prepared.callees.names.get(target, hex(target))}"
-                            )
+    def _compare_first_calls(self) -> None:
+        """What callees outside of the unit can see when they are first called: arguments and memory, on many tests."""
+        prepared, callees = self._prepared, self._prepared.callees
+        calls = {call.target: call for test in self._tests if test.traced is not None for call in test.traced.calls}
+        chosen = self._tests[:: max(1, len(self._tests) // _CALL_TESTS)]
+        for target in sorted(calls)[:_MOST_CALLEES]:
+            for test in chosen:
+                body = self._body.at(self._machine.context(test.state))
+                theirs, mine = prepared.first_call(test, target), prepared.until(test, body, target)
+                reached = [end.kind is OutcomeKind.FAULT and end.rip == target for end in (theirs, mine)]
+                if reached == [True, True]:
+                    self._compare_call(test, calls[target], theirs, mine)
+                elif any(reached):
+                    name = callees.names.get(target, hex(target))
+                    raise Refuted(test.state.name, f"it calls {name}" if reached[1] else f"it does not call {name}")
 
-    def _until(self, test: Test, body: LoadedObject, target: int) -> Outcome:
-        """The run up to the first call of `target`, which faults there."""
-        return self._machine.run(test.fills[0][0], body, test.limit_ns, patches=[(target, _TRAP)])
+    def _compare_call(self, test: Test, like: Call, theirs: Outcome, mine: Outcome) -> None:
+        callees, state = self._prepared.callees, test.fills[0][0]
+        stack = state.registers["rsp"]
+        calls = [Call(like.target, end.registers.general, like.used) for end in (theirs, mine)]
+        found = calls_differ(calls[:1], calls[1:], callees, stack)
+        if found:
+            raise Refuted(test.state.name, found)
+        for page in sorted(set(theirs.changed) | set(mine.changed)):
+            a, b = (e.changed[page] if page in e.changed else self._machine.page(state, page) for e in (theirs, mine))
+            if a == b:
+                continue
+            for at in range(len(a)):
+                if a[at] != b[at] and not is_dead(page + at, stack):
+                    name = callees.names.get(like.target, hex(like.target))
+                    raise Undecided(
+                        f"{test.state.name}: byte {page + at:#x} is {b[at]:#04x} instead of {a[at]:#04x} when it calls {name}"
+                    )
 
     # The verdict -------------------------------------------------------------------------------------------------
 

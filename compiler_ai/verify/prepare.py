@@ -12,7 +12,7 @@ from compiler_ai.capture.format import Capture
 from compiler_ai.capture.format import load as load_capture
 from compiler_ai.sandbox.errors import SandboxError
 from compiler_ai.sandbox.image import build_image
-from compiler_ai.sandbox.loader import load
+from compiler_ai.sandbox.loader import LoadedObject, load
 from compiler_ai.sandbox.object import UNDEFINED
 from compiler_ai.sandbox.pages import page_floor
 from compiler_ai.sandbox.process import Outcome, OutcomeKind, Sandbox, cpu_limit_ns
@@ -32,6 +32,10 @@ from compiler_ai.verify.testcase import Test, trace_body
 
 _FILLS = 2
 _MOST_SEEDS = 16
+_MOST_REPLICAS = 4
+_TRAP = b"\x0f\x0b"  # ud2
+_CALLING = 3  # times as many traces where a function calls out of its unit: arguments show only there
+_SMALL = 33  # the length of a test worth tracing
 _QUICK_NS = 25_000_000  # below this, a candidate's limit does not depend on what the baseline took
 _SAVED = ("rbx", "rbp", "r12", "r13", "r14", "r15", "rsp")
 
@@ -132,7 +136,7 @@ class Preparation:
         sources = [self._generated(), self._mutated()]
         if self.settings.local:
             sources.append(self._misaligned(self.tests[0].state))
-        tried = 0
+        tried = replicas = 0
         while sources and tried < self.settings.attempts:
             for source in list(sources):
                 group = next(source, None)
@@ -145,6 +149,9 @@ class Preparation:
                     if test is not None:
                         self.tests.append(test)
                         wanted[state.origin] -= 1
+                        if "elsewhere" in state.name and replicas < _MOST_REPLICAS:
+                            replicas += 1
+                            self._plant(test.fills[0][0])
                     if test is not None or outcome.kind is not OutcomeKind.FAULT:
                         break
 
@@ -228,6 +235,16 @@ class Preparation:
         )
         return Seed(state, reads, lambda at, size: self.machine.memory(state, at, size))
 
+    def until(self, test: Test, body: LoadedObject, target: int) -> Outcome:
+        """The run of `body` up to its first call of `target`, where it faults."""
+        return self.machine.run(test.fills[0][0], body, test.limit_ns, patches=[(target, _TRAP)])
+
+    def first_call(self, test: Test, target: int) -> Outcome:
+        """`until` for the baseline, kept."""
+        if target not in test.first_calls:
+            test.first_calls[target] = self.until(test, self.machine.context(test.state).baseline, target)
+        return test.first_calls[target]
+
     # Tests -------------------------------------------------------------------------------------------------------
 
     def test(self, state: EntryState, uncovered: set[int], only_new: bool = False) -> tuple[Test | None, Outcome]:
@@ -269,29 +286,35 @@ class Preparation:
         )
 
     def _trace(self) -> None:
-        """Traces the baseline on small tests of all origins, those first that execute what no traced one did."""
-        order = sorted(range(len(self.tests)), key=lambda n: (self.tests[n].state.size, n))
+        """Traces the baseline on small tests of all origins in turn."""
+        small = [test for test in self.tests if test.state.size <= _SMALL]
         by_origin = {
-            origin: [
-                self.tests[n] for n in order if self.tests[n].state.origin == origin and self.tests[n].state.size != 0
-            ]
-            + [self.tests[n] for n in order if self.tests[n].state.origin == origin and self.tests[n].state.size == 0]
+            origin: _spread([test for test in small if test.state.origin == origin], self.settings.traces)
             for origin in ("generated", "mutated", "captured")
         }
         left = self.settings.traces
         queues = [queue for queue in by_origin.values() if queue]
-        steps = 0
+        steps, calling = 0, False
         while left > 0 and queues and steps < self.settings.traced_steps // 2:
             for queue in list(queues):
                 if not queue:
                     queues.remove(queue)
                     continue
-                test = queue.pop(len(queue) // 3)
+                test = queue.pop(0)
                 traced = trace_body(self.machine, test.fills[0][0], self.body, self.callees, self.settings.trace_steps)
                 steps += traced.steps
                 if traced.complete:
                     test.traced = traced
                     left -= 1
+                    if traced.calls and not calling:
+                        calling = True
+                        left += (_CALLING - 1) * self.settings.traces
+
+
+def _spread(tests: list[Test], count: int) -> list[Test]:
+    """All of them, `count` that lie evenly among them first."""
+    step = max(1, len(tests) // count)
+    return [*tests[step // 2 :: step], *(test for n, test in enumerate(tests) if n % step != step // 2)]
 
 
 def replay_difference(capture: Capture, outcome: Outcome) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from compiler_ai.sandbox.loader import LoadedObject
 from compiler_ai.sandbox.process import Outcome, OutcomeKind, Trace
@@ -32,12 +32,14 @@ class Traced:
 @dataclass(eq=False)
 class Test:
     """`fills` are the state with different contents of all that no callee may rely on, each with the baseline's outcome;
-    `limit_ns` is what a candidate may take; `traced` the baseline's trace once one was made."""
+    `limit_ns` is what a candidate may take; `traced` the baseline's trace once one was made;
+    `first_calls` its runs up to the first call of an address."""
 
     state: EntryState
     fills: list[tuple[EntryState, Outcome]]
     limit_ns: int
     traced: Traced | None = None
+    first_calls: dict[int, Outcome] = field(default_factory=dict)
 
 
 def trace_body(machine: Machine, state: EntryState, body: Body, callees: Callees, max_steps: int) -> Traced:

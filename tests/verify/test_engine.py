@@ -2,69 +2,29 @@
 
 from __future__ import annotations
 
-import re
-import subprocess
+import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from elftools.elf.elffile import ELFFile
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from bench import Bench, record_calls
 
 from compiler_ai.artifacts import Grade
-from compiler_ai.capture.modules import Target
-from compiler_ai.capture.tracer import Limits, record
 from compiler_ai.sandbox.process import Sandbox
-from compiler_ai.verify.engine import Settings, Verifier
-from compiler_ai.verify.prototype import from_object
 
 SOURCE = Path(__file__).with_name("kernels.c")
 FUNCTIONS = ("checksum", "add_arrays", "clamp", "scale", "lookup")
 
 
-@dataclass
-class Bench:
-    """A program with captures of its functions, and verifiers made on demand."""
-
-    directory: Path
-    sandbox: Sandbox
-    verifiers: dict[str, Verifier]
-
-    def listing(self, command: str) -> str:
-        out = self.directory / "unit.s"
-        subprocess.run([*command.split(), "-fPIE", "-S", "-o", out, SOURCE], check=True)
-        return out.read_text()
-
-    def assembled(self, text: str) -> bytes:
-        out = self.directory / "unit.o"
-        subprocess.run(["as", "--64", "-o", out, "-"], input=text, text=True, check=True)
-        return out.read_bytes()
-
-    def verifier(self, function: str) -> Verifier:
-        if function not in self.verifiers:
-            debug = self.directory / "debug.o"
-            subprocess.run(["gcc", "-O2", "-g", "-c", "-o", debug, SOURCE], check=True)
-            captures = sorted(self.directory.glob(f"captures/{function}.*.cap"))
-            baseline = self.assembled(self.listing("gcc -O2"))
-            prototype = from_object(debug.read_bytes(), function)
-            settings = Settings(captures=6)
-            self.verifiers[function] = Verifier(self.sandbox, baseline, function, captures, prototype, settings)
-        return self.verifiers[function]
-
-
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     directory = tmp_path_factory.mktemp("verify")
-    program = directory / "program"
-    subprocess.run(["gcc", "-O2", "-fno-inline", "-DMAIN", "-o", program, SOURCE], check=True)
-    with program.open("rb") as file:
-        table = ELFFile(file).get_section_by_name(".symtab")
-        values = {name: table.get_symbol_by_name(name)[0]["st_value"] for name in FUNCTIONS}
-    targets = [Target(str(program), name, value) for name, value in values.items()]
-    summary = record([str(program)], targets, lambda _target: directory / "captures", Limits(per_function=8))
-    assert summary.status == 0
+    record_calls(directory, [SOURCE], FUNCTIONS, ["-DMAIN"])
     with Sandbox() as sandbox:
-        yield Bench(directory, sandbox, {})
+        yield Bench(directory, SOURCE, sandbox)
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -117,12 +77,7 @@ WRONG = [
 
 @pytest.mark.parametrize(("function", "fault", "pattern", "replacement"), WRONG, ids=[f"{w[0]}: {w[1]}" for w in WRONG])
 def test_wrong_bodies_are_never_tested(bench, function, fault, pattern, replacement):
-    text = bench.listing("gcc -O2")
-    start = text.index(f"\n{function}:\n") + 1
-    end = text.index(f"\t.size\t{function},")
-    body, count = re.subn(pattern, replacement, text[start:end])
-    assert count, f"{fault}: the pattern is not in GCC's body any more"
-    evidence = bench.verifier(function).check(bench.assembled(text[:start] + body + text[end:]))
+    evidence = bench.verifier(function).check(bench.changed(function, pattern, replacement))
     assert evidence.grade < Grade.TESTED, fault
     if evidence.grade is Grade.REFUTED:
         assert evidence.counterexample.difference
