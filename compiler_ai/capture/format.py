@@ -21,6 +21,7 @@ MAGIC = b"AICCCAP1\n"
 PAGE_BYTES = 4096
 GENERAL = ("rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15")
 _MAX_RAW_BYTES = 1 << 30
+_LARGE_BYTES = 1 << 20
 _LENGTH = struct.Struct("<I")
 _MAX_ADDRESS = 1 << 64
 
@@ -141,7 +142,8 @@ def to_bytes(capture: Capture, level: int = 6) -> bytes:
 
 def save(capture: Capture, path: Path) -> int:
     """Writes the capture under a temporary name and renames it; returns its size in bytes. Raises CaptureError."""
-    data = to_bytes(capture)
+    large = PAGE_BYTES * (len(capture.pages) + len(capture.changed)) > _LARGE_BYTES
+    data = to_bytes(capture, 1 if large else 6)  # the traced thread waits meanwhile
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         temporary.write_bytes(data)

@@ -12,10 +12,11 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.relocation import RelocationSection
 from elftools.elf.sections import NoteSection, SymbolTableSection
 
-from compiler_ai.capture.errors import CaptureError
+from compiler_ai.capture.errors import CaptureError, TargetNotFoundError
 from compiler_ai.capture.format import Mapping
 
-_GLOB_DAT, _JUMP_SLOT, _R64 = 6, 7, 1
+_GLOB_DAT, _JUMP_SLOT = 6, 7
+_EXECUTE = 4
 
 
 @dataclass(frozen=True)
@@ -28,21 +29,45 @@ class Target:
 
 
 @dataclass(frozen=True)
+class Segment:
+    """One load segment of a module; offsets and addresses rounded down to pages."""
+
+    offset: int
+    address: int
+    size_bytes: int
+    is_code: bool
+
+
+@dataclass(frozen=True)
 class ModuleFile:
-    """What a module's file says: build id, first load segment, and its GOT slots (external name -> link-time address)."""
+    """What a module's file says: build id, load segments, GOT slots (external name -> link-time address), and each function's
+    symbols (link-time address -> names)."""
 
     path: str
     build_id: str
-    first_address: int
+    segments: tuple[Segment, ...]
     slots: dict[str, int]
-    is_static_position: bool
+    functions: dict[int, frozenset[str]]
 
     def load_bias(self, mappings: list[Mapping]) -> int | None:
-        """The difference between run-time and link-time addresses in a process, or None when it is not loaded there."""
-        starts = [mapping.start - mapping.offset for mapping in mappings if same_file(mapping.file, self.path)]
-        if not starts:
-            return None
-        return 0 if self.is_static_position else min(starts) - self.first_address
+        """The difference between run-time and link-time addresses in a process, or None when it is not loaded there.
+
+        A process may also map the file to read it: only code that is mapped to be executed counts.
+        """
+        for mapping in mappings:
+            if not mapping.prot & _EXECUTE or not same_file(mapping.file, self.path):
+                continue
+            for segment in self.segments:
+                inside = mapping.offset - segment.offset
+                if segment.is_code and 0 <= inside < segment.size_bytes:
+                    return mapping.start - segment.address - inside
+        return None
+
+    def check(self, target: Target) -> None:
+        """Raises TargetNotFoundError when the module has no such function where the target says."""
+        if target.symbol not in self.functions.get(target.value, ()):
+            advice = "it was linked anew or stripped since it was profiled: profile again"
+            raise TargetNotFoundError(f"{self.path}: no {target.symbol} at {target.value:#x}: {advice}")
 
 
 def read_module(path: str) -> ModuleFile:
@@ -52,27 +77,55 @@ def read_module(path: str) -> ModuleFile:
             elf = ELFFile(file)
             build_id = ""
             slots: dict[str, int] = {}
+            functions: dict[int, set[str]] = {}
             for section in elf.iter_sections():
                 if isinstance(section, NoteSection) and section.name == ".note.gnu.build-id":
                     build_id = next((note["n_desc"] for note in section.iter_notes()), "")
                 if isinstance(section, RelocationSection) and section.name in (".rela.plt", ".rela.dyn"):
-                    symbols = elf.get_section(section["sh_link"])
-                    for relocation in section.iter_relocations():
-                        index = relocation["r_info_sym"]
-                        if (
-                            relocation["r_info_type"] in (_GLOB_DAT, _JUMP_SLOT, _R64)
-                            and index
-                            and isinstance(symbols, SymbolTableSection)
-                        ):
-                            name = symbols.get_symbol(index).name
-                            if relocation["r_info_type"] != _R64 and name:
-                                slots.setdefault(name, relocation["r_offset"])
-            first = min(
-                segment["p_vaddr"] & ~0xFFF for segment in elf.iter_segments() if segment["p_type"] == "PT_LOAD"
+                    _add_slots(elf, section, slots)
+                if isinstance(section, SymbolTableSection):
+                    for symbol in section.iter_symbols():
+                        if symbol["st_info"]["type"] in ("STT_FUNC", "STT_GNU_IFUNC"):
+                            functions.setdefault(symbol["st_value"], set()).add(symbol.name)
+            segments = tuple(
+                Segment(
+                    segment["p_offset"] & ~0xFFF,
+                    segment["p_vaddr"] & ~0xFFF,
+                    segment["p_filesz"] + (segment["p_offset"] & 0xFFF),
+                    bool(segment["p_flags"] & 1),
+                )
+                for segment in elf.iter_segments()
+                if segment["p_type"] == "PT_LOAD"
             )
-            return ModuleFile(path, build_id, first, slots, elf["e_type"] == "ET_EXEC")
-    except (OSError, ELFError, ValueError, KeyError) as error:
+            names = {value: frozenset(found) for value, found in functions.items()}
+            return ModuleFile(path, build_id, segments, slots, names)
+    except (OSError, ELFError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise CaptureError(f"{path}: not a program or library that can be captured: {error}") from error
+
+
+def _add_slots(elf: ELFFile, section: RelocationSection, slots: dict[str, int]) -> None:
+    symbols = elf.get_section(section["sh_link"])
+    if not isinstance(symbols, SymbolTableSection):
+        return
+    for relocation in section.iter_relocations():
+        index = relocation["r_info_sym"]
+        if relocation["r_info_type"] in (_GLOB_DAT, _JUMP_SLOT) and index:
+            name = symbols.get_symbol(index).name
+            if name:
+                slots.setdefault(name, relocation["r_offset"])
+
+
+def file_bytes(mappings: list[Mapping], address: int, size: int) -> bytes:
+    """What the file that is mapped at `address` holds there; empty when there is none or it cannot be read."""
+    for mapping in mappings:
+        if mapping.start <= address < mapping.end and mapping.file.startswith("/"):
+            try:
+                with open(mapping.file, "rb") as file:
+                    file.seek(mapping.offset + address - mapping.start)
+                    return file.read(min(size, mapping.end - address))
+            except OSError:
+                return b""
+    return b""
 
 
 def same_file(path: str, other: str) -> bool:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import signal
 import struct
 from dataclasses import dataclass
 
+from compiler_ai.capture.errors import RemoteCallError
 from compiler_ai.capture.format import GENERAL, Mapping, Registers
 from compiler_ai.sandbox.state import USER_REGS, USER_REGS_FORMAT
 
@@ -21,19 +23,14 @@ O_TRACESYSGOOD, O_TRACEFORK, O_TRACEVFORK, O_TRACECLONE, O_TRACEEXEC, O_EXITKILL
 EVENT_FORK, EVENT_VFORK, EVENT_CLONE, EVENT_EXEC, EVENT_STOP = 1, 2, 3, 4, 128
 WALL = 0x40000000
 _NT_X86_XSTATE = 0x202
-_SYNCHRONOUS = (
-    4,
-    5,
-    7,
-    8,
-    11,
-    31,
-)  # SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV, SIGSYS: caused by the instruction itself
-_ASYNCHRONOUS_MASK = ((1 << 64) - 1) & ~sum(1 << (number - 1) for number in _SYNCHRONOUS)
+# Everything but SIGTRAP, which single steps need (the kernel resets a blocked one's disposition when it forces it).
+_QUIET_MASK = ((1 << 64) - 1) & ~(1 << 4)
 _XSTATE_ROOM_BYTES = 16384
-_ORIG_RAX, _RIP, _RAX = 15, 16, 10
+_ORIG_RAX, _RIP, _RAX, _RSP = 15, 16, 10, 19
 _PROTECTION = {"r": 1, "w": 2, "x": 4}
 _ARGUMENTS = (14, 13, 12, 7, 9, 8)  # rdi rsi rdx r10 r8 r9 in struct user_regs_struct
+
+_SYS_KCMP, _KCMP_VM = 312, 1
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.ptrace.restype = ctypes.c_long
@@ -76,8 +73,8 @@ class SignalInfo:
 def signal_info(thread: int) -> SignalInfo:
     room = ctypes.create_string_buffer(128)
     request(GETSIGINFO, thread, 0, ctypes.addressof(room))
-    signal, _, code = struct.unpack_from("<iii", room)
-    return SignalInfo(signal, code, struct.unpack_from("<Q", room, 16)[0])
+    number, _, code = struct.unpack_from("<iii", room)
+    return SignalInfo(number, code, struct.unpack_from("<Q", room, 16)[0])
 
 
 def raw_registers(thread: int) -> bytes:
@@ -140,41 +137,90 @@ def set_signal_mask(thread: int, mask: int) -> None:
 def remote_call(thread: int, gadget: int, number: int, *arguments: int) -> tuple[int, list[int]]:
     """Make a stopped thread do one system call at `gadget`, the address of a `syscall` instruction.
 
-    Returns its result and the threads that it created; these keep asynchronous signals blocked. Registers and signal mask
-    are as before afterwards, and signals that arrive meanwhile stay pending. Raises OSError when the thread stops for
-    anything else.
+    Returns its result and the threads that it created; these keep signals blocked. Registers and signal mask are as
+    before afterwards, and signals that arrive meanwhile stay pending; a group stop that begins meanwhile follows at once when the
+    thread goes on. Raises RemoteCallError when the thread ends or stops for anything else.
     """
-    mask = signal_mask(thread)
-    set_signal_mask(thread, _ASYNCHRONOUS_MASK)
+    created: list[int] = []
     try:
-        return _step_over_call(thread, gadget, number, arguments)
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            set_signal_mask(thread, mask)
+        mask = signal_mask(thread)
+        set_signal_mask(thread, _QUIET_MASK)
+        try:
+            return _step_over_call(thread, gadget, number, arguments, created), created
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                set_signal_mask(thread, mask)
+    except RemoteCallError:
+        _discard(created)
+        raise
+    except OSError as error:
+        _discard(created)
+        raise RemoteCallError(f"thread {thread} was lost: {error.strerror}") from error
 
 
-def _step_over_call(thread: int, gadget: int, number: int, arguments: tuple[int, ...]) -> tuple[int, list[int]]:
+def _step_over_call(thread: int, gadget: int, number: int, arguments: tuple[int, ...], created: list[int]) -> int:
     saved = raw_registers(thread)
     fields = list(USER_REGS_FORMAT.unpack(saved))
     fields[_RIP], fields[_RAX], fields[_ORIG_RAX] = gadget, number, 0xFFFFFFFFFFFFFFFF
     for index, value in zip(_ARGUMENTS, (*arguments, 0, 0, 0, 0, 0, 0), strict=False):
         fields[index] = value & 0xFFFFFFFFFFFFFFFF
     set_raw_registers(thread, USER_REGS_FORMAT.pack(*fields))
-    created = []
+    group_stop = False
     while True:
         request(SINGLESTEP, thread)
         status = wait_for(thread)
-        if not os.WIFSTOPPED(status) or os.WSTOPSIG(status) & 0x7F != 5:
-            raise OSError(5, f"a system call made in thread {thread} ended with status {status:#x}")
+        if not os.WIFSTOPPED(status):
+            raise RemoteCallError(f"thread {thread} ended", status)
         event = status >> 16
         if event in (EVENT_CLONE, EVENT_FORK, EVENT_VFORK):
             created.append(event_message(thread))
-        if event == 0:
+        elif event == EVENT_STOP:
+            group_stop = True
+        else:
             break
-    after = USER_REGS_FORMAT.unpack(raw_registers(thread))
+    raw = raw_registers(thread)
     set_raw_registers(thread, saved)
-    result = after[_RAX]
-    return (result - (1 << 64) if result >> 63 else result), created
+    if group_stop:
+        request(INTERRUPT, thread)  # it reports the stop again where its tracer can heed it
+    if event or os.WSTOPSIG(status) != 5 or instruction_pointer(raw) == gadget:
+        raise RemoteCallError(f"thread {thread} stopped with status {status:#x}", status)
+    result = int(USER_REGS_FORMAT.unpack(raw)[_RAX])
+    return result - (1 << 64) if result >> 63 else result
+
+
+def _discard(created: list[int]) -> None:
+    for thread in created:
+        kill(thread)
+
+
+def kill(process: int) -> None:
+    """Kill a traced process that is ours alone, and wait for its end."""
+    try:
+        os.kill(process, signal.SIGKILL)
+        while os.WIFSTOPPED(wait_for(process)):
+            pass
+    except (ProcessLookupError, ChildProcessError):
+        pass
+
+
+def shares_memory(process: int, other: int) -> bool:
+    """kcmp(2), KCMP_VM: whether two processes have one address space, as between vfork and exec."""
+    return int(_libc.syscall(_SYS_KCMP, process, other, _KCMP_VM, 0, 0)) == 0
+
+
+def stack_pointer(raw: bytes) -> int:
+    return int(struct.unpack_from("<Q", raw, 8 * _RSP)[0])
+
+
+def call_number(raw: bytes) -> int:
+    """The system call at whose stop the registers were read."""
+    return int(struct.unpack_from("<Q", raw, 8 * _ORIG_RAX)[0])
+
+
+def has_filter(process: int) -> bool:
+    """Whether the process runs under seccomp(2), which may kill it for a system call that it does not expect."""
+    with open(f"/proc/{process}/status", encoding="ascii", errors="replace") as file:
+        return any(line.startswith("Seccomp:") and line.split()[1] != "0" for line in file)
 
 
 class Memory:
@@ -193,14 +239,20 @@ class Memory:
         self._file.close()
 
 
+@dataclass(frozen=True)
+class SharedMapping(Mapping):
+    """A mapping whose stores other processes see (MAP_SHARED)."""
+
+
 def mappings(process: int) -> list[Mapping]:
-    """/proc/PID/maps, parsed."""
-    found = []
+    """/proc/PID/maps, parsed. Raises OSError when the process is gone."""
+    found: list[Mapping] = []
     with open(f"/proc/{process}/maps", encoding="utf-8", errors="surrogateescape") as file:
         for line in file:
             fields = line.rstrip("\n").split(None, 5)
             start, _, end = fields[0].partition("-")
             path = fields[5] if len(fields) > 5 else ""
             protection = sum(bit for letter, bit in _PROTECTION.items() if letter in fields[1])
-            found.append(Mapping(int(start, 16), int(end, 16), protection, path, int(fields[2], 16)))
+            kind = SharedMapping if fields[1][3] == "s" else Mapping
+            found.append(kind(int(start, 16), int(end, 16), protection, path, int(fields[2], 16)))
     return found

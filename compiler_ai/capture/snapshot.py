@@ -9,12 +9,17 @@ import signal
 from dataclasses import dataclass, replace
 
 from compiler_ai.capture import library, ptrace
+from compiler_ai.capture.errors import RemoteCallError
 from compiler_ai.capture.format import PAGE_BYTES, Capture, Mapping, Module, Page
 from compiler_ai.capture.modules import ModuleFile, Target
 from compiler_ai.toolchains.x86_64 import X86_64
 
 # Canonical, and in no mapping that Linux makes with address space randomisation off.
 RETURN_ADDRESS = 0x6A1C_C0DE_0000
+# Blocked in the copy: everything but what instructions cause (SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV, SIGSYS) and SIGXCPU.
+_COPY_MASK = ((1 << 64) - 1) & ~sum(1 << (number - 1) for number in (4, 5, 7, 8, 11, 24, 31))
+_EXITS = {60: "it ends its thread and never returns", 231: "it ends its process and never returns"}
+_LEAVES = "it leaves by longjmp or another way than its return"
 _SYS_MPROTECT, _SYS_RSEQ, _SYS_CLONE = 10, 334, 56
 _RSEQ_UNREGISTER = 1
 _EXECUTE = 4
@@ -62,9 +67,15 @@ def take(
 ) -> Capture:
     """Capture the call whose entry `thread` is stopped at; the thread itself is left exactly as it was.
 
-    `armed` maps the addresses of breakpoints in the process to the bytes that belong there. Raises AbandonedError.
+    `armed` maps the addresses of breakpoints in the process to the bytes that belong there. Raises AbandonedError, and
+    RemoteCallError with a status when `thread` stopped or ended meanwhile, which its tracer has to heed.
     """
-    entry = ptrace.raw_registers(thread)
+    try:
+        if ptrace.has_filter(thread):
+            raise AbandonedError("the process runs under seccomp, which might end it for being copied")
+        entry = ptrace.raw_registers(thread)
+    except OSError as error:
+        raise AbandonedError(f"the thread was lost: {error.strerror}") from error
     result, created = ptrace.remote_call(thread, gadget, _SYS_CLONE, 0)
     if result <= 0 or not created:
         raise AbandonedError(f"the process could not be copied: {os.strerror(-result)}")
@@ -72,10 +83,10 @@ def take(
     try:
         ptrace.wait_for(copy)
         return _Snapshot(copy, entry, target, module, bias, armed, gadget, limits).run(ordinal)
-    except (OSError, ProcessLookupError) as error:
+    except (OSError, RemoteCallError) as error:
         raise AbandonedError(f"the copy was lost: {error}") from error
     finally:
-        _kill(copy)
+        ptrace.kill(copy)
 
 
 class _Snapshot:
@@ -103,6 +114,7 @@ class _Snapshot:
         self._memory = ptrace.Memory(copy)
         self._mappings: list[Mapping] = []
         self._pages: dict[int, Page] = {}
+        self._frame_end = 0  # the stack pointer behind the call's return
 
     def run(self, ordinal: int) -> Capture:
         try:
@@ -113,7 +125,10 @@ class _Snapshot:
     def _run(self, ordinal: int) -> Capture:
         copy = self._copy
         ptrace.request(ptrace.SETOPTIONS, copy, 0, ptrace.O_TRACESYSGOOD | ptrace.O_EXITKILL)
-        resource.prlimit(copy, resource.RLIMIT_CPU, (self._limits.cpu_s, self._limits.cpu_s + 1))
+        ptrace.set_signal_mask(copy, _COPY_MASK)
+        _, most_s = resource.prlimit(copy, resource.RLIMIT_CPU)
+        most_s = self._limits.cpu_s + 1 if most_s < 0 else min(most_s, self._limits.cpu_s + 1)
+        resource.prlimit(copy, resource.RLIMIT_CPU, (min(most_s, self._limits.cpu_s), most_s))
         for address, original in self._armed.items():
             self._memory.write(address, original)
         self._mappings = ptrace.mappings(copy)
@@ -124,8 +139,8 @@ class _Snapshot:
         self._protect_everything()
         ptrace.set_raw_registers(copy, self._entry)  # the copy itself stands behind the clone
         entry = ptrace.registers(copy)
-        stack_pointer = entry["rsp"]
-        self._memory.write(stack_pointer, RETURN_ADDRESS.to_bytes(8, "little"))
+        self._frame_end = entry["rsp"] + 8
+        self._memory.write(entry["rsp"], RETURN_ADDRESS.to_bytes(8, "little"))
         impure = self._until_return()
         after = None if impure else ptrace.registers(copy)
         self._pages = {**self._library_pages(), **self._pages}
@@ -143,7 +158,7 @@ class _Snapshot:
             exit_registers=after,
             pages=dict(sorted(self._pages.items())),
             changed=changed,
-            mappings=tuple(self._mappings),
+            mappings=tuple(Mapping(m.start, m.end, m.prot, m.file, m.offset) for m in self._mappings),
             symbols=symbols,
             return_address=RETURN_ADDRESS,
             impure=impure,
@@ -203,20 +218,27 @@ class _Snapshot:
             status = ptrace.wait_for(copy)
             if not os.WIFSTOPPED(status):
                 raise AbandonedError(f"the call ended its process (status {status:#x})")
-            number = os.WSTOPSIG(status)
+            number, raw = os.WSTOPSIG(status), ptrace.raw_registers(copy)
+            at_return = ptrace.instruction_pointer(raw) == RETURN_ADDRESS
+            if number == signal.SIGSEGV and at_return and ptrace.stack_pointer(raw) == self._frame_end:
+                return ""
+            if self._has_left(raw):
+                return _LEAVES
             if number == signal.SIGTRAP | 0x80:
-                raw = ptrace.raw_registers(copy)
-                return f"it makes a system call (number {int.from_bytes(raw[8 * 15 : 8 * 16], 'little')})"
+                made = ptrace.call_number(raw)
+                return _EXITS.get(made, f"it makes a system call (number {made})")
             if number == signal.SIGXCPU:
-                raise AbandonedError(f"the call takes more than {self._limits.cpu_s} s")
+                raise AbandonedError(f"the call takes more than {self._limits.cpu_s} s, or never returns")
             if number != signal.SIGSEGV:
                 raise AbandonedError(f"the call ends in {signal.Signals(number).name}")
-            information = ptrace.signal_info(copy)
-            if ptrace.instruction_pointer(ptrace.raw_registers(copy)) == RETURN_ADDRESS:
-                return ""
-            impure = self._touched(information.address & ~(PAGE_BYTES - 1))
+            impure = self._touched(ptrace.signal_info(copy).address & ~(PAGE_BYTES - 1))
             if impure:
                 return impure
+
+    def _has_left(self, raw: bytes) -> bool:
+        """Whether the stack, still the same one, is back beyond the call's own frame."""
+        stack = next((m for m in self._mappings if m.start < self._frame_end <= m.end), None)
+        return stack is not None and self._frame_end < ptrace.stack_pointer(raw) < stack.end
 
     def _touched(self, address: int) -> str:
         """Save the page at `address` and give it back its protection; return why the call is impure, or ""."""
@@ -227,6 +249,8 @@ class _Snapshot:
             raise AbandonedError(f"the call faults at {address:#x}")
         if mapping.file in _CLOCK_AREAS:
             return "it reads the clock"
+        if isinstance(mapping, ptrace.SharedMapping):
+            return "it uses memory that other processes share"
         if len(self._pages) >= self._limits.pages:
             raise AbandonedError(f"the call touches more than {self._limits.pages} pages")
         try:
@@ -255,12 +279,3 @@ def _cpu_ns(thread: int) -> int:
             return int(file.read().split()[0])
     except (OSError, ValueError, IndexError):
         return 0
-
-
-def _kill(copy: int) -> None:
-    try:
-        os.kill(copy, signal.SIGKILL)
-        while not os.WIFSIGNALED(ptrace.wait_for(copy)):
-            pass
-    except (ProcessLookupError, ChildProcessError):
-        pass

@@ -1,4 +1,4 @@
-"""Runs a command as it is, and captures calls of wanted functions, spread over the run.
+"""Runs a command as it is, and captures calls of wanted functions, spread over the run and over kinds of calls.
 
 The command runs under ptrace with address space randomisation off and LD_BIND_NOW. At sampled moments a one-byte
 breakpoint is armed at each wanted entry; the call that hits it is captured in a copy of the process while the process itself
@@ -15,28 +15,35 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from compiler_ai.capture import ptrace, snapshot
-from compiler_ai.capture.errors import CaptureError, PtraceDeniedError
+from compiler_ai.capture import launch, ptrace, snapshot
+from compiler_ai.capture.errors import CaptureError, RemoteCallError
 from compiler_ai.capture.format import Capture, save
-from compiler_ai.capture.modules import ModuleFile, Target, entry_point, read_module
+from compiler_ai.capture.modules import ModuleFile, Target, read_module
+from compiler_ai.capture.processes import BREAKPOINT, TracedProcess
+from compiler_ai.capture.schedule import TICK_S, Schedule
+from compiler_ai.capture.variety import Item, Kind, Selection, kind_of
+from compiler_ai.toolchains.x86_64 import X86_64
 
-_BREAKPOINT = b"\xcc"
-_TICK_S = 0.002
 _OPTIONS = (
     ptrace.O_TRACEFORK | ptrace.O_TRACEVFORK | ptrace.O_TRACECLONE | ptrace.O_TRACEEXEC | ptrace.O_EXITKILL
 )  # fmt: skip
 _STOP_SIGNALS = frozenset({signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU})
+_AWAITED = frozenset({signal.SIGCHLD, signal.SIGINT})
 _LEFTOVER_GRACE_S = 5.0
+_KIND_ARGUMENTS = X86_64.integer_arguments[:4]
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How many captures of each function are kept, and bounds in bytes and seconds for all of them together."""
+    """How many captures of each function are kept, and bounds: in bytes for all files together and for one function's, in
+    seconds for the run and for the time that captures of one function may hold it up."""
 
     per_function: int = 24
     total_bytes: int = 64 << 20
     time_s: float = 600.0
     snapshot: snapshot.SnapshotLimits = field(default_factory=snapshot.SnapshotLimits)
+    function_bytes: int = 16 << 20
+    function_s: float = 10.0
 
 
 @dataclass
@@ -61,31 +68,6 @@ class CaptureSummary:
     bytes_written: int = 0
 
 
-@dataclass
-class _Process:
-    """One traced process: its memory, the breakpoints in it, and where wanted modules are loaded."""
-
-    memory: ptrace.Memory
-    armed: dict[int, bytes] = field(default_factory=dict)
-    places: dict[int, tuple[Target, ModuleFile, int]] = field(default_factory=dict)  # entry address -> target
-    searched: set[str] = field(default_factory=set)
-    start: int = 0  # the program's entry point while a breakpoint waits there
-    next_search_s: float = 0.0
-
-
-@dataclass
-class _Schedule:
-    """When a target is armed next: soon at first, ever more rarely later, so that captures spread over the run."""
-
-    due_s: float = 0.0
-    hits: int = 0
-
-    def hit(self, now_s: float, chance: random.Random) -> None:
-        self.hits += 1
-        # Not at once: the thread that hit it has still to leave the entry.
-        self.due_s = now_s + 2 * _TICK_S + chance.expovariate(1.0) * min(0.5, 0.001 * 1.3**self.hits)
-
-
 def record(
     command: Sequence[str],
     targets: Sequence[Target],
@@ -98,78 +80,71 @@ def record(
 ) -> CaptureSummary:
     """Run `command` and capture calls of each target into the directory `out_dir(target)`. Standard streams and exit status are the command's own.
 
-    Raises CaptureError when the command cannot be started or ptrace is not permitted.
+    A target that its module does not have is noted in its summary. Raises CaptureError when the command cannot be started,
+    PtraceDeniedError when ptrace is not permitted, and TargetNotFoundError or CaptureError when there is nothing to capture at all.
     """
-    for target in targets:
-        out_dir(target).mkdir(parents=True, exist_ok=True)
-    return _Tracer(targets, out_dir, limits or Limits(), seed).run(command, cwd, environment)
+    tracer = _Tracer(targets, out_dir, limits or Limits(), seed)
+    return tracer.run(command, cwd, environment)
 
 
 class _Tracer:
     def __init__(self, targets: Sequence[Target], out_dir: Callable[[Target], Path], limits: Limits, seed: int) -> None:
-        self._files = {module: read_module(module) for module in {target.module for target in targets}}
-        self._targets = tuple(targets)
         self._out_dir = out_dir
         self._limits = limits
         self._chance = random.Random(seed)
-        self._schedules = {target: _Schedule() for target in targets}
         self._summary = CaptureSummary(0, {target: FunctionSummary() for target in targets})
-        self._sizes: dict[Path, int] = {}
-        self._processes: dict[int, _Process] = {}
+        self._files: dict[str, ModuleFile] = {}
+        self._targets = self._present(targets)
+        self._schedules = {target: Schedule(limits.function_s) for target in self._targets}
+        self._selections = {target: Selection(limits.per_function, self._chance) for target in self._targets}
+        self._processes: dict[int, TracedProcess] = {}
+        self._sharing: dict[int, int] = {}  # process -> the one whose memory it shares (vfork)
         self._threads: dict[int, int] = {}  # thread -> process
         self._root = 0
+        self._leaving = False
+
+    def _present(self, targets: Sequence[Target]) -> tuple[Target, ...]:
+        """The targets that can be captured; why the others cannot is noted. Raises CaptureError when none can."""
+        present: list[Target] = []
+        failure: CaptureError | None = None
+        for target in targets:
+            try:
+                if target.module not in self._files:
+                    self._files[target.module] = read_module(target.module)
+                self._files[target.module].check(target)
+                self._out_dir(target).mkdir(parents=True, exist_ok=True)
+                present.append(target)
+            except CaptureError as error:
+                failure = error
+                self._summary.functions[target].note(str(error))
+            except OSError as error:
+                raise CaptureError(f"{self._out_dir(target)}: cannot be written: {error.strerror}") from error
+        if failure is not None and not present:
+            raise failure
+        return tuple(present)
 
     def run(self, command: Sequence[str], cwd: Path | None, environment: Mapping[str, str] | None) -> CaptureSummary:
-        previous = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
+        previous = signal.pthread_sigmask(signal.SIG_BLOCK, _AWAITED)
         try:
-            self._start(command, cwd, environment)
-            self._loop(time.monotonic() + self._limits.time_s)
+            started = launch.start(command, cwd, environment, _OPTIONS, _AWAITED - previous)
+            self._root = started.process
+            self._threads[self._root] = self._root
+            try:
+                self._loop(time.monotonic() + self._limits.time_s)
+            except BaseException:
+                self._let_go()
+                raise
+            started.check(self._summary.status)
         finally:
             for process in self._processes.values():
-                process.memory.close()
+                process.close()
             signal.pthread_sigmask(signal.SIG_SETMASK, previous)
         return self._summary
-
-    def _start(self, command: Sequence[str], cwd: Path | None, environment: Mapping[str, str] | None) -> None:
-        reader, writer = os.pipe()
-        failed_reader, failed_writer = os.pipe()
-        child = os.fork()
-        if child == 0:
-            self._become(command, cwd, environment, reader, failed_writer)
-        os.close(reader)
-        os.close(failed_writer)
-        try:
-            ptrace.request(ptrace.SEIZE, child, 0, _OPTIONS)
-        except OSError as error:
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
-            raise PtraceDeniedError(f"ptrace is not permitted ({error.strerror}): see 'aicc-tool doctor'") from error
-        self._root = child
-        self._threads[child] = child
-        os.write(writer, b"g")
-        os.close(writer)
-        self._failed = failed_reader
-
-    def _become(
-        self, command: Sequence[str], cwd: Path | None, environment: Mapping[str, str] | None, go: int, failed: int
-    ) -> None:
-        try:
-            os.read(go, 1)
-            ptrace.disable_randomisation()
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
-            for number in (signal.SIGPIPE, signal.SIGXFSZ):
-                signal.signal(number, signal.SIG_DFL)
-            if cwd is not None:
-                os.chdir(cwd)
-            os.execvpe(command[0], list(command), {**(environment or os.environ), "LD_BIND_NOW": "1"})
-        except OSError as error:
-            os.write(failed, (error.strerror or "error").encode())
-        os._exit(127)
 
     def _loop(self, deadline_s: float) -> None:
         leftovers_s = float("inf")
         while self._threads:
-            signal.sigtimedwait({signal.SIGCHLD}, _TICK_S)
+            self._await()
             while True:
                 try:
                     thread, status = os.waitpid(-1, ptrace.WALL | os.WNOHANG)
@@ -178,205 +153,256 @@ class _Tracer:
                     break
                 if thread == 0:
                     break
-                if os.WIFSTOPPED(status):
-                    try:
-                        self._stopped(thread, status)
-                    except ProcessLookupError:
-                        continue
-                else:
-                    self._ended(thread, status)
-                    if thread == self._root:
-                        leftovers_s = time.monotonic() + _LEFTOVER_GRACE_S
+                self._heed(thread, status)
+                if thread == self._root and not os.WIFSTOPPED(status):
+                    leftovers_s = time.monotonic() + _LEFTOVER_GRACE_S
             now_s = time.monotonic()
             if now_s > leftovers_s:
                 self._let_go()
-                leftovers_s = float("inf")
-            if now_s < deadline_s:
+            elif now_s < deadline_s:
                 self._arm_due(now_s)
-        failure = os.read(self._failed, 200).decode() if self._summary.status == 127 else ""
-        os.close(self._failed)
-        if failure:
-            raise CaptureError(f"the command cannot be run: {failure}")
+
+    def _await(self) -> None:
+        """Wait a tick or until something happens. A terminal sends its interrupt to the command as well: only one that was sent to
+        this process alone (sigaction(2): si_code SI_USER and below) is passed on."""
+        received = signal.sigtimedwait(_AWAITED, TICK_S)
+        if received is not None and received.si_signo == signal.SIGINT and received.si_code <= 0:
+            try:
+                os.kill(self._root, signal.SIGINT)
+            except ProcessLookupError:
+                pass
+
+    def _heed(self, thread: int, status: int) -> None:
+        if not os.WIFSTOPPED(status):
+            self._ended(thread, status)
+            return
+        try:
+            self._stopped(thread, status)
+        except ProcessLookupError:
+            return  # it was killed; its end is reported next
 
     def _stopped(self, thread: int, status: int) -> None:
         number, event = os.WSTOPSIG(status), status >> 16
-        process = self._threads.setdefault(thread, _process_of(thread))
+        process = self._known(thread)
         if event == ptrace.EVENT_EXEC:
             self._executed(thread)
-        elif event in (ptrace.EVENT_FORK, ptrace.EVENT_VFORK, ptrace.EVENT_CLONE):
-            self._created(process, ptrace.event_message(thread))
+        elif event == ptrace.EVENT_VFORK:
+            self._sharing[ptrace.event_message(thread)] = self._sharing.get(process, process)
         elif event == ptrace.EVENT_STOP:
             if number in _STOP_SIGNALS:
                 ptrace.request(ptrace.LISTEN, thread)
                 return
-        elif number == signal.SIGTRAP and event == 0 and self._breakpoint(thread, process):
-            pass
-        else:
-            ptrace.request(ptrace.CONT, thread, 0, number)
-            return
+        elif event == 0:
+            if number != signal.SIGTRAP or not self._breakpoint(thread, process):
+                ptrace.request(ptrace.CONT, thread, 0, number)
+                return
+            if thread not in self._threads:
+                return  # it ended while it was captured
         ptrace.request(ptrace.CONT, thread)
+
+    def _known(self, thread: int) -> int:
+        """The process of a thread. A new process has copies of its parent's breakpoints, or its parent's memory itself."""
+        if thread not in self._threads:
+            self._threads[thread] = _status_number(thread, "Tgid:") or thread
+        process = self._threads[thread]
+        if process not in self._processes and process not in self._sharing and process != self._root:
+            parent = _status_number(process, "PPid:")
+            owner = self._sharing.get(parent, parent)
+            if owner in self._processes and ptrace.shares_memory(process, owner):
+                self._sharing[process] = owner
+            else:
+                self._follow(process, TracedProcess.adopt)
+        return process
+
+    def _follow(self, process: int, begin: Callable[[TracedProcess], None]) -> None:
+        try:
+            traced = TracedProcess(process, self._files.values(), self._targets)
+        except OSError:
+            return  # it has ended already
+        self._processes[process] = traced
+        try:
+            begin(traced)
+        except OSError:
+            return
 
     def _ended(self, thread: int, status: int) -> None:
         self._threads.pop(thread, None)
+        self._sharing.pop(thread, None)
         process = self._processes.pop(thread, None)
         if process is not None:
-            process.memory.close()
+            process.close()
         if thread == self._root:
             self._summary.status = os.waitstatus_to_exitcode(status)
 
     def _executed(self, thread: int) -> None:
         """A new program: nothing is armed in it; its main module is there, its libraries when it reaches its entry."""
-        process = _process_of(thread)
-        self._threads[thread] = process
-        old = self._processes.pop(process, None)
+        self._sharing.pop(thread, None)
+        old = self._processes.pop(thread, None)
         if old is not None:
-            old.memory.close()
-        new = _Process(ptrace.Memory(process))
-        self._processes[process] = new
-        self._find_modules(process, new)
-        new.start = entry_point(process)
-        if new.start:
-            self._arm(new, new.start)
+            old.close()
 
-    def _created(self, parent: int, child: int) -> None:
-        """A thread, or a process with a copy of its parent's breakpoints."""
-        if not os.path.exists(f"/proc/{child}"):
-            return  # its own stops came first, and it has ended since
-        process = _process_of(child)
-        self._threads[child] = process
-        known = self._processes.get(parent)
-        if process != parent and known is not None and process not in self._processes:
-            copied = _Process(ptrace.Memory(process), dict(known.armed), dict(known.places), set(known.searched))
-            copied.start = known.start
-            self._processes[process] = copied
+        def begin(traced: TracedProcess) -> None:
+            traced.search()
+            traced.wait_for_start()
+
+        self._follow(thread, begin)
 
     def _breakpoint(self, thread: int, process: int) -> bool:
         """Whether the stop is a breakpoint of ours; if so it is disarmed, its call captured, and the thread set back."""
-        known = self._processes.get(process)
+        traced = self._processes.get(self._sharing.get(process, process))
         raw = ptrace.raw_registers(thread)
         address = ptrace.instruction_pointer(raw) - 1
-        if known is None or (address not in known.places and address != known.start):
+        if traced is None or address not in traced.ever:
             return False
-        if address not in known.armed and known.memory.read(address, 1) == _BREAKPOINT:
+        armed = address in traced.armed
+        if not armed and traced.memory.read(address, 1) == BREAKPOINT:
             return False  # the program's own
-        armed = address in known.armed
-        self._disarm(known, address)
+        traced.disarm(address)
         ptrace.set_raw_registers(thread, ptrace.with_instruction_pointer(raw, address))
-        if address == known.start:
-            known.start = 0
-            self._find_modules(process, known)
-        if armed and address in known.places:
-            self._capture(thread, process, known, address)
+        if address == traced.start:
+            traced.start = 0
+            try:
+                traced.search()
+            except OSError:
+                return True
+        if armed and not self._leaving and address in traced.places:
+            self._consider(thread, traced, address)
         return True
 
-    def _capture(self, thread: int, process: int, known: _Process, address: int) -> None:
-        target, module, bias = known.places[address]
-        summary, schedule = self._summary.functions[target], self._schedules[target]
+    def _consider(self, thread: int, traced: TracedProcess, address: int) -> None:
+        """Capture the call that a thread is about to make, if it is of a kind that is wanted."""
+        target = traced.places[address][0]
+        schedule, selection = self._schedules[target], self._selections[target]
         try:
-            gadget = snapshot.find_gadget(process, known.memory)
+            registers = ptrace.registers(thread)
+            caller = int.from_bytes(traced.memory.read(registers["rsp"], 8), "little")
+        except OSError:
+            return
+        kind = kind_of(registers, _KIND_ARGUMENTS, caller)
+        if not selection.wants(kind, self._room_bytes(target)):
+            schedule.passed_over(time.monotonic(), self._chance)
+            return
+        begun_s = time.monotonic()
+        usable = self._capture(thread, traced, address, kind)
+        now_s = time.monotonic()
+        schedule.captured(now_s, now_s - begun_s, self._chance, usable=usable)
+
+    def _capture(self, thread: int, traced: TracedProcess, address: int, kind: Kind) -> bool:
+        target, module, bias = traced.places[address]
+        summary, selection = self._summary.functions[target], self._selections[target]
+        try:
+            gadget = snapshot.find_gadget(traced.process, traced.memory)
             taken = snapshot.take(
-                thread, target, module, bias, known.armed, gadget, summary.taken, self._limits.snapshot
+                thread, target, module, bias, traced.armed, gadget, summary.taken, self._limits.snapshot
             )
         except snapshot.AbandonedError as error:
             summary.note(str(error))
-            return
-        finally:
-            schedule.hit(time.monotonic(), self._chance)
+            selection.refuse(kind)
+            return False
+        except RemoteCallError as error:
+            summary.note("the program's thread stopped or ended meanwhile")
+            if error.status is not None:
+                self._heed_late(thread, error.status)
+            return False
         summary.taken += 1
         if taken.impure:
             summary.impure += 1
             summary.note(taken.impure)
-            return
-        self._keep(target, summary, taken)
+            selection.refuse(kind)
+            return False
+        self._keep(target, kind, taken)
+        return True
 
-    def _keep(self, target: Target, summary: FunctionSummary, taken: Capture) -> None:
-        """Reservoir sampling: every pure call taken has the same chance to be among the ones that stay."""
-        pure = summary.taken - summary.impure
+    def _heed_late(self, thread: int, status: int) -> None:
+        """What happened to a thread while it was held up: its end, or a signal that it has to get."""
+        if os.WIFSTOPPED(status):
+            os.kill(self._threads.get(thread, thread), os.WSTOPSIG(status) & 0x7F)
+        else:
+            self._ended(thread, status)
+
+    def _room_bytes(self, target: Target) -> int:
+        """What one function's files may take: its part of the whole, or more while half of the whole is free."""
+        own = self._selections[target].size_bytes
+        free = self._limits.total_bytes - self._summary.bytes_written
+        share = self._limits.total_bytes // max(1, len(self._targets))
+        return min(self._limits.function_bytes, max(min(share, own + free), own + free - self._limits.total_bytes // 2))
+
+    def _keep(self, target: Target, kind: Kind, taken: Capture) -> None:
+        """Write a capture, and remove those that give way to it."""
+        summary, selection = self._summary.functions[target], self._selections[target]
         path = self._out_dir(target) / f"{target.symbol}.{target.value:x}.{summary.taken:05d}.cap"
-        if len(summary.files) >= self._limits.per_function:
-            slot = self._chance.randrange(pure)
-            if slot >= self._limits.per_function:
-                return
-            old = summary.files.pop(slot)
-            old.unlink(missing_ok=True)
-            self._summary.bytes_written -= self._sizes.pop(old, 0)
-        if self._summary.bytes_written >= self._limits.total_bytes:
-            summary.note("the captures take as much room as they may")
-            return
         try:
-            size = save(taken, path)
+            size_bytes = save(taken, path)
         except CaptureError as error:
             summary.note(str(error))
             return
-        self._sizes[path] = size
-        self._summary.bytes_written += size
-        summary.files.append(path)
+        leaving = selection.admit(kind, size_bytes, self._room_bytes(target))
+        freed = sum(item.size_bytes for item in leaving or ())
+        if leaving is None or self._summary.bytes_written - freed + size_bytes > self._limits.total_bytes:
+            path.unlink(missing_ok=True)
+            if leaving is not None:
+                summary.note("the captures take as much room as they may")
+            return
+        selection.keep(Item(kind, size_bytes, path.name), leaving)
+        for item in leaving:
+            path.with_name(item.name).unlink(missing_ok=True)
+        self._summary.bytes_written += size_bytes - freed
+        summary.files = [path.with_name(item.name) for item in selection.items]
 
     def _arm_due(self, now_s: float) -> None:
-        for process, known in list(self._processes.items()):
-            if len(known.searched) < len(self._files) and now_s >= known.next_search_s:
-                known.next_search_s = now_s + 0.05
-                try:
-                    self._find_modules(process, known)
-                except OSError:
-                    continue
-            for address, (target, _, _) in known.places.items():
-                if address not in known.armed and now_s >= self._schedules[target].due_s:
-                    self._arm(known, address)
-
-    def _find_modules(self, process: int, known: _Process) -> None:
-        mappings = ptrace.mappings(process)
-        for path, module in self._files.items():
-            if path in known.searched:
+        for traced in list(self._processes.values()):
+            try:
+                traced.search_when_due(now_s)
+            except OSError:
                 continue
-            bias = module.load_bias(mappings)
-            if bias is None:
-                continue
-            known.searched.add(path)
-            for target in self._targets:
-                if target.module == path:
-                    known.places[bias + target.value] = (target, module, bias)
-
-    def _arm(self, known: _Process, address: int) -> None:
-        try:
-            original = known.memory.read(address, 1)
-            if original == _BREAKPOINT or len(original) != 1:
-                return
-            known.memory.write(address, _BREAKPOINT)
-        except OSError:
-            return
-        known.armed[address] = original
-
-    def _disarm(self, known: _Process, address: int) -> None:
-        original = known.armed.pop(address, None)
-        if original is not None:
-            known.memory.write(address, original)
+            for address, (target, _, _) in traced.places.items():
+                if address not in traced.armed and self._schedules[target].is_due(now_s):
+                    traced.arm(address)
 
     def _let_go(self) -> None:
-        """The command has ended but something it started has not: leave that alone."""
-        for known in self._processes.values():
-            for address in list(known.armed):
-                try:
-                    self._disarm(known, address)
-                except OSError:
-                    continue
-        for thread in list(self._threads):
+        """The command has ended but something it started has not, or tracing has failed: leave it alone, signals and all."""
+        self._leaving = True
+        for traced in self._processes.values():
+            traced.disarm_all()
+        released: set[int] = set()
+        while waiting := self._threads.keys() - released:
+            thread = min(waiting)
             try:
                 ptrace.request(ptrace.INTERRUPT, thread)
-                ptrace.wait_for(thread)
-                ptrace.request(ptrace.DETACH, thread)
             except OSError:
-                pass
+                released.add(thread)  # it has ended, or is about to
+                continue
+            self._release(thread)
+            released.add(thread)
         self._threads.clear()
 
+    def _release(self, thread: int) -> None:
+        """Detach a thread at its next stop; a breakpoint is set back and a signal delivered."""
+        try:
+            status = ptrace.wait_for(thread)
+            if not os.WIFSTOPPED(status):
+                self._ended(thread, status)
+                return
+            number, event = os.WSTOPSIG(status), status >> 16
+            if event in (ptrace.EVENT_FORK, ptrace.EVENT_VFORK, ptrace.EVENT_CLONE):
+                self._known(ptrace.event_message(thread))  # it is attached to us as well
+            delivered = 0 if event else number
+            if delivered == signal.SIGTRAP and self._breakpoint(thread, self._known(thread)):
+                delivered = 0
+            for traced in self._processes.values():
+                traced.disarm_all()
+            ptrace.request(ptrace.DETACH, thread, 0, delivered)
+        except OSError:
+            return
 
-def _process_of(thread: int) -> int:
-    """The thread group of a thread (proc(5), status)."""
+
+def _status_number(thread: int, field_name: str) -> int:
+    """A number of proc(5)'s status; 0 when the thread is gone."""
     try:
         with open(f"/proc/{thread}/status", encoding="ascii", errors="replace") as file:
             for line in file:
-                if line.startswith("Tgid:"):
+                if line.startswith(field_name):
                     return int(line.split()[1])
     except OSError:
         pass
-    return thread
+    return 0

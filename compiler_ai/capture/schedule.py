@@ -1,0 +1,41 @@
+"""When a target is armed next: soon at first, ever more rarely later, so that captures spread over a run of any length."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+TICK_S = 0.002
+_FIRST_PAUSE_S, _GROWTH, _LONGEST_PAUSE_S = 0.001, 1.3, 0.5
+_PATIENCE = 8  # fruitless calls until those too make the pauses longer
+
+
+@dataclass
+class Schedule:
+    """`due_s` is on the monotonic clock. `spent_s` is the time that captures of the target held up the program; no more begin
+    when that is above `most_s`."""
+
+    most_s: float
+    due_s: float = 0.0
+    spent_s: float = 0.0
+    hits: int = 0
+    fruitless: int = 0
+
+    def is_due(self, now_s: float) -> bool:
+        return now_s >= self.due_s and self.spent_s < self.most_s
+
+    def captured(self, now_s: float, took_s: float, chance: random.Random, *, usable: bool) -> None:
+        self.spent_s += took_s
+        self.fruitless = 0 if usable else self.fruitless + 1
+        if usable or self.fruitless > _PATIENCE:
+            self.hits += 1
+        pause_s = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * _GROWTH**self.hits)
+        self._pause(now_s, max(pause_s, 2 * took_s if not usable else 0.0), chance)
+
+    def passed_over(self, now_s: float, chance: random.Random) -> None:
+        """A call of a kind that is not wanted now: try the next one."""
+        self._pause(now_s, 2 * TICK_S, chance)
+
+    def _pause(self, now_s: float, mean_s: float, chance: random.Random) -> None:
+        # Not at once: the thread that hit the breakpoint has still to leave the entry.
+        self.due_s = now_s + 2 * TICK_S + chance.expovariate(1.0) * mean_s
