@@ -45,6 +45,8 @@ class Settings:
     look_placements: int = 3
     look_pairs: int = 9
     call_ns: int = 4_000_000  # captures are timed together until their calls take this long
+    placement_ns: int = 300_000_000  # of calls in one placement, where calls are so long that few pairs are exact
+    least_pairs: int = 3
 
 
 @dataclass(frozen=True)
@@ -74,20 +76,20 @@ class Timer:
         self._sandbox = sandbox
         self._baseline = baseline_object
         self._function = function
+        self._call_ns = 0.0  # of one call on every image
         self._images = self._affordable(images)
         self._random = random.Random(seed)
 
     def _affordable(self, images: Sequence[CaptureImage]) -> list[CaptureImage]:
         """The first captures, as many as can be timed in a reasonable time; at least one. Raises TimingError."""
         chosen: list[CaptureImage] = []
-        total_ns = 0
         for image in images:
-            if chosen and total_ns > self.settings.call_ns:
+            if chosen and self._call_ns > self.settings.call_ns:
                 break
             try:
                 body = load(self._baseline, self._function, image.bases[0], image.resolver, trap_unresolved=True)
                 entry = replace(image.registers, rip=body.entry)
-                total_ns += self._sandbox.run([image.pages, body.pages], entry, image.return_address).cpu_ns
+                self._call_ns += self._sandbox.run([image.pages, body.pages], entry, image.return_address).cpu_ns
             except SandboxError as error:
                 raise TimingError(f"{self._function}: {error}") from error
             chosen.append(image)
@@ -129,7 +131,8 @@ class Timer:
 
     def _place(self, candidate_object: bytes, pairs: int, cold: bool) -> _Placement:
         """One random placement of both bodies, over all captures; each capture weighs what its baseline call takes."""
-        each = max(5, math.ceil(pairs / len(self._images)))
+        affordable = max(self.settings.least_pairs, int(self.settings.placement_ns / (2 * max(1.0, self._call_ns))))
+        each = min(affordable, max(5, math.ceil(pairs / len(self._images))))
         offsets = [_ALIGNMENT_BYTES * self._random.randrange(_OFFSETS) for _ in range(2)]
         swap = self._random.random() < 0.5
         baseline_ns = candidate_ns = expected_ns = 0.0

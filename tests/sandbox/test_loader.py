@@ -157,7 +157,7 @@ def test_a_missing_module_is_a_typed_error(tmp_path: Path) -> None:
         ModuleResolver(tmp_path / "none", 0)
 
 
-ENDS = """
+ENDS = """    .file "ends.c"
     .text
     .globl f
     .type f, @function
@@ -166,6 +166,7 @@ f:  lea table-4(%rip), %rax
     lea table(%rip), %rdx
     sub %rdx, %rcx
     sub %rax, %rdx
+    shl $8, %rcx
     lea (%rcx,%rdx), %rax
     ret
     .size f, .-f
@@ -187,7 +188,7 @@ def test_where_a_constant_ends_lies_with_the_constant(sandbox: Sandbox, tmp_path
     subprocess.run(["gcc", "-shared", "-o", str(library), str(tmp_path / "ends.o")], check=True)
     loaded = load(unit, "f", BASE, ModuleResolver(library, BASE + 0x1000_0000))
     registers = Registers({"rsp": STACK_POINTER}, rip=loaded.entry)
-    assert sandbox.run((stack(), loaded.pages), registers, RETURN_ADDRESS).registers["rax"] == 56 + 4
+    assert sandbox.run((stack(), loaded.pages), registers, RETURN_ADDRESS).registers["rax"] == 56 << 8 | 4
 
 
 def test_code_is_loaded_inside_of_the_user_address_space() -> None:
