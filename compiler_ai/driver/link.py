@@ -52,27 +52,26 @@ def linked_with_companions(real: str, arguments: Sequence[str], project: str) ->
     companions = _found(wanted, project)
     plain = {one: path for one, path in companions.items() if not one.member}
     packed = {one: path for one, path in companions.items() if one.member}
-    if packed:  # which members are taken shows in a link
-        linked = _run(real, [*_extended(words, plain, {}), "-t", "-t"])
-        taken = {one: path for one, path in packed.items() if _is_traced(one, linked.trace)}
-        if linked.status == 0 and taken:
-            linked = _run(real, _extended(words, plain, taken))
-    elif plain:
-        linked = _run(real, _extended(words, plain, {}))
-    else:
+    if not companions:
         return False
+    if packed:  # which members are taken shows in a link
+        traced = _run(real, [*_extended(words, plain, {}), "-t", "-t"])
+        packed = {one: path for one, path in packed.items() if _is_traced(one, traced.out)}
+    linked = _run(real, _extended(words, plain, packed))
     if linked.status != 0:
         log.write(project, f"ld: with companions the link fails, GCC's bodies are used: {_first_line(linked.said)}")
         return False
-    os.write(2, linked.said)
+    for descriptor, text in ((1, linked.out), (2, linked.said)):
+        with open(descriptor, "wb", closefd=False) as stream:
+            stream.write(text)
     return True
 
 
 class _Linked:
     """One run of the linker: its exit status, what it wrote to standard output and to standard error."""
 
-    def __init__(self, status: int, trace: bytes, said: bytes) -> None:
-        self.status, self.trace, self.said = status, trace, said
+    def __init__(self, status: int, out: bytes, said: bytes) -> None:
+        self.status, self.out, self.said = status, out, said
 
 
 def _found(wanted: Sequence[Wanted], project: str) -> dict[Wanted, str]:

@@ -283,6 +283,16 @@ def test_an_option_that_tells_objects_apart_means_no_companions(apart):
     assert "no companions are linked: the link has --wrap" in log(apart)
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_what_the_linker_prints_is_printed_once(apart, packed):
+    run("ar", "rcs", "libunit.a", "unit.o", cwd=apart)
+    words = ["main.o", "libunit.a" if packed else "unit.o", "-Wl,--print-map", "-o", "prog"]
+    said = run("aicc", *words, cwd=apart)
+    assert said.count("Linker script and memory map") == 1
+    assert "unit.aicc.o" in said
+    assert run("./prog", cwd=apart) == APART
+
+
 def test_link_time_optimisation_keeps_gccs_bodies(tmp_path):
     project(tmp_path, "-O2")
     for flags in ("-O2 -flto", "-O2 -flto -ffat-lto-objects"):
