@@ -370,6 +370,15 @@ def test_without_dispatch_a_rewrite_that_needs_more_is_not_used_and_the_log_says
     assert run("./prog", cwd=tmp_path) == SPLICED
 
 
+def test_the_large_code_model_has_no_dispatch(tmp_path):
+    flags = "-O2 -mcmodel=large -fno-pie"
+    project(tmp_path, flags, features=("sse3",), more="-msse3")
+    build(tmp_path, flags, "-faicc-isa=dispatch")
+    run("aicc", "unit.o", "main.o", "-no-pie", "-o", "prog", cwd=tmp_path)
+    assert run("./prog", cwd=tmp_path) == GCCS
+    assert "hot: no CPU check is made in this code model" in log(tmp_path)
+
+
 def test_a_grade_below_the_one_asked_for_is_not_used(tmp_path):
     project(tmp_path, "-O2")
     build(tmp_path, "-O2", "-faicc-verify=proved")
