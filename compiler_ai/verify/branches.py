@@ -1,12 +1,13 @@
-"""What a traced run compared before a branch that no run has taken the other way, and the values that would turn it.
+"""What a traced run compared before its branches, and the values that would turn them or make both sides equal.
 
 The idea of input-to-state correspondence (Aschermann et al., "REDQUEEN", NDSS 2019): a compared value often is a copy of
-something in the input, so the input's copies of it are worth replacing by what it was compared with.
+something in the input, so the input's copies of it are worth replacing by what it was compared with; where it is none, what
+was loaded just before is worth changing by as much as is lacking.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import capstone
@@ -14,8 +15,12 @@ from capstone import x86_const as x86
 
 from compiler_ai.sandbox.process import Trace
 from compiler_ai.sandbox.state import GENERAL
+from compiler_ai.verify.accesses import Decoder
 from compiler_ai.verify.mutate import Wish
 
+_COMPARISONS = ("cmp", "test")
+_LOADS_BACK = 12  # instructions before a comparison among which its inputs are loaded
+_LOADS = 3
 _LOOK_BACK = 4  # instructions between a comparison and its branch
 _NAMES = {
     **{name: (index, 8) for index, name in enumerate(GENERAL)},
@@ -29,21 +34,23 @@ _NAMES = {
 
 def wishes(
     trace: Trace,
-    branches: Mapping[int, tuple[int, int]],
-    open_blocks: frozenset[int],
-    code: Callable[[int], bytes],
+    sites: Iterable[int],
+    decoder: Decoder,
     memory: Callable[[int, int], bytes],
-    most: int = 24,
+    seen: dict[int, set[int]],
+    most: int = 40,
 ) -> Iterator[Wish]:
-    """Values to look for in the input, for branches of this run with a side in `open_blocks`; at most `most`.
+    """Values to look for in the input that would turn the conditional jumps at the addresses `sites`, or bring what they
+    compare to equality or next to it; at most `most`.
 
-    `branches` maps a conditional jump's address to the blocks it chooses between; `memory` gives the input's bytes.
+    `memory` gives the input's bytes. `seen` keeps, for each jump, by how much its operands differed so far (-1, 0 or 1, and 2
+    for anything else), so that nothing is wished for twice.
     """
-    wanted = {at for at, sides in branches.items() if open_blocks & set(sides)}
-    decoder = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
-    decoder.detail = True
+    wanted, made = set(sites), 0
+    capstone_decoder = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
+    capstone_decoder.detail = True
     view = memoryview(trace.data).cast("Q")
-    seen: set[Wish] = set()
+    found: dict[int, tuple[int, Any]] = {}
     for at in range(0, len(view), 18):
         if view[at] not in wanted:
             continue
@@ -51,34 +58,53 @@ def wishes(
             step = at - 18 * back
             if step < 0:
                 break
-            instruction = next(decoder.disasm(code(view[step]), view[step], 1), None)
-            if instruction is None or instruction.mnemonic not in ("cmp", "test", "sub", "and", "dec"):
+            instruction = next(capstone_decoder.disasm(decoder.code(view[step]), view[step], 1), None)
+            if instruction is not None and instruction.mnemonic in _COMPARISONS:
+                pair = _compared(instruction, view[step + 2 : step + 18], memory)
+                if pair is not None:
+                    seen.setdefault(view[at], set()).add(_difference(*pair))
+                    found[view[at]] = (step, pair)  # the last one in the run
+                break
+    for site, (step, (first, second, size)) in found.items():
+        for change in (0, 1, -1):
+            if change in seen[site] or made >= most:
                 continue
-            for wish in _of(instruction, view[step + 2 : step + 18], memory):
-                if wish not in seen:
-                    seen.add(wish)
-                    yield wish
-            break
-        if len(seen) >= most:
+            seen[site].add(change)
+            made += 1
+            near = tuple(_loads(view, step, decoder))
+            yield Wish(first, second + change, size, near)
+            yield Wish(second, first - change, size)
+
+
+def _difference(first: int, second: int, size: int) -> int:
+    signed = (first - second) & ((1 << 8 * size) - 1)
+    return {0: 0, 1: 1, (1 << 8 * size) - 1: -1}.get(signed, 2)
+
+
+def _loads(view: Any, step: int, decoder: Decoder) -> Iterator[tuple[int, int]]:
+    """The last few spans read at or before a step, nearest first."""
+    count = 0
+    for at in range(step, max(-18, step - 18 * _LOADS_BACK), -18):
+        for operand in decoder.decoded(view[at]).operands:
+            if operand.reads and operand.size_bytes <= 8:
+                start = decoder.address(operand, view[at + 2 : at + 18])
+                yield start, start + operand.size_bytes
+                count += 1
+        if count >= _LOADS:
             return
 
 
-def _of(instruction: Any, general: Any, memory: Callable[[int, int], bytes]) -> Iterator[Wish]:
-    operands = [_value(instruction, operand, general, memory) for operand in instruction.operands]
+def _compared(instruction: Any, general: Any, memory: Callable[[int, int], bytes]) -> tuple[int, int, int] | None:
+    """What an instruction compares, and their size in bytes; the value with 0 where it is one value's sign or zeroness."""
+    values = [_value(instruction, operand, general, memory) for operand in instruction.operands]
     size = max((operand.size for operand in instruction.operands), default=8)
-    values = [value for value in operands if value is not None]
-    if len(values) != len(instruction.operands) or not values:
-        return
-    if instruction.mnemonic != "cmp" or len(values) == 1:
-        flag = values[-1] if len(values) == 2 and values[0] != values[-1] else 1
-        yield Wish(values[0], 0, size)
-        yield Wish(values[0], values[0] | flag, size)
-        yield Wish(values[0], values[0] & ~flag, size)
-        return
-    first, second = values
-    for change in (0, 1, -1):
-        yield Wish(first, second + change, size)
-        yield Wish(second, first + change, size)
+    first = values[0] if values else None
+    second = values[1] if len(values) == 2 else 0
+    if first is None or second is None or size > 8:
+        return None
+    if instruction.mnemonic == "cmp":
+        return first, second, size
+    return first & second if instruction.mnemonic == "test" else first, 0, size
 
 
 def _value(instruction: Any, operand: Any, general: Any, memory: Callable[[int, int], bytes]) -> int | None:

@@ -19,10 +19,11 @@ class UnknownTargetError(Exception):
 @dataclass(frozen=True)
 class Blocks:
     """`starts` are the blocks' addresses; `branches` maps a conditional jump to the two blocks that it chooses between;
-    `indirect` are the jumps through tables; `constants` the immediate operands of all instructions."""
+    `selects` are the conditional moves and sets; `indirect` the jumps through tables; `constants` the immediate operands."""
 
     starts: frozenset[int]
     branches: dict[int, tuple[int, int]]
+    selects: frozenset[int]
     indirect: frozenset[int]
     constants: tuple[int, ...]
 
@@ -36,6 +37,7 @@ def blocks(own: OwnCode) -> Blocks:
     decoder.detail = True
     leaders: set[int] = set()
     branches: dict[int, tuple[int, int]] = {}
+    selects: set[int] = set()
     indirect: set[int] = set()
     constants: set[int] = set()
     waiting = [own.entry, *sorted(own.table_targets)]
@@ -54,6 +56,8 @@ def blocks(own: OwnCode) -> Blocks:
             following = at + instruction.size
             plain = instruction.mnemonic.rpartition(" ")[2]
             jump = instruction.group(x86.X86_GRP_JUMP)
+            if plain.startswith(("set", "cmov")):
+                selects.add(at)
             for operand in instruction.operands:
                 if operand.type != x86.X86_OP_IMM:
                     continue
@@ -75,4 +79,4 @@ def blocks(own: OwnCode) -> Blocks:
             if plain in _ENDS:
                 break
             at = following
-    return Blocks(frozenset(leaders), branches, frozenset(indirect), tuple(sorted(constants)))
+    return Blocks(frozenset(leaders), branches, frozenset(selects), frozenset(indirect), tuple(sorted(constants)))

@@ -10,9 +10,11 @@ from dataclasses import dataclass, replace
 from compiler_ai.sandbox.pages import PAGE_BYTES, PageSet, Prot, Region, page_ceil
 from compiler_ai.verify.prototype import Prototype, Type
 from compiler_ai.verify.state import EntryState, integer_parameters, passed
-from compiler_ai.verify.values import FLOATS, LENGTHS, WILD, contents, float_bytes, mutated_number, text
+from compiler_ai.verify.values import FLOATS, LENGTHS, contents, float_bytes, integer, mutated_number, text
 
-_ARENA = 0x2AAA_0000_0000  # in no mapping of a process without address space randomisation
+_ARENA = 0x2AAA_0000_0000  # from here on there is no mapping of a process without address space randomisation
+_ARENAS = 1 << 12  # steps among which a call's buffers begin, so that all bits of their addresses vary
+_EXTREME = 4  # every so many calls has one integer of an extreme value, the others being ordinary
 _ARENA_STEP = 1 << 24
 _BUFFER_PAGES = 16
 _SCALES = 5
@@ -43,6 +45,7 @@ class _Call:
     constants: Sequence[int]
     buffers: list[tuple[int, int]]
     regions: list[Region]
+    arena: int
 
     @property
     def is_replica(self) -> bool:
@@ -65,13 +68,15 @@ def generated(
     while wanted or any(kind.kind == "float" for _, kind in prototype.parameters):
         shape = random.Random(f"{seed} {number}")
         lengths = LENGTHS if number % 4 == 0 else LENGTHS[:20] if number % 4 < 3 else LENGTHS[:10]
-        length, at_end = shape.choice(lengths), shape.random() < 0.8
+        length, at_end, arena = shape.choice(lengths), shape.random() < 0.8, shape.randrange(_ARENAS)
         group = []
         for scale in range(_SCALES):
             chance = random.Random(f"{seed} {number} values")
             base = bases[(number // _REPLICA if number % _REPLICA == 3 else number) % len(bases)]
             group.append(
-                _generate(_Call(base, chance, number, length, scale, at_end, constants, [], []), prototype, parameters)
+                _generate(
+                    _Call(base, chance, number, length, scale, at_end, constants, [], [], arena), prototype, parameters
+                )
             )
         yield group
         number += 1
@@ -80,12 +85,13 @@ def generated(
 def _generate(call: _Call, prototype: Prototype, parameters: Sequence[tuple[str, Type]]) -> EntryState:
     registers = call.base.state.registers
     general = dict(registers.general)
-    wild = call.chance.random() < 0.2
+    integers = [name for name, kind in parameters if kind.kind == "integer"]
+    extreme = integers[call.number // _EXTREME % len(integers)] if integers and call.number % _EXTREME == 2 else ""
     for name, kind in parameters:
         if call.is_replica:
             general[name] = registers[name] if kind.kind == "integer" else _replica(call, kind, registers[name])
         elif kind.kind == "integer":
-            general[name] = passed(_integer(call, wild), kind)
+            general[name] = passed(integer(call.chance) if name == extreme else _integer(call), kind)
         else:
             general[name] = _pointer(call, kind, registers[name])
     floats = [kind for _, kind in prototype.parameters if kind.kind == "float"]
@@ -102,10 +108,10 @@ def _generate(call: _Call, prototype: Prototype, parameters: Sequence[tuple[str,
     )
 
 
-def _integer(call: _Call, wild: bool) -> int:
+def _integer(call: _Call) -> int:
     chance, length = call.chance, call.length
-    if wild and chance.random() < 0.5:
-        return chance.choice((*WILD, chance.getrandbits(64), chance.getrandbits(33)))
+    if chance.random() < 0.05:
+        return integer(chance)
     style = chance.random()
     if style < 0.62:
         return length
@@ -129,7 +135,7 @@ def _pointer(call: _Call, kind: Type, captured: int) -> int:
     if call.buffers and chance.random() < 0.08:
         return chance.choice(call.buffers)[0] + call.length * element  # an end pointer
     size = _buffer_bytes(call.length, element, call.scale)
-    if kind.target_kind == "integer" and element == 1 and kind.target_signed and chance.random() < 0.7:
+    if kind.target_kind == "integer" and element == 1 and chance.random() < (0.7 if kind.target_signed else 0.2):
         data = text(call.length, chance, call.constants) + b"\0"
         size = len(data) if call.scale == 0 else max(size, len(data))
         data = data.ljust(size, chance.choice((b"\0", b"x")))
@@ -166,7 +172,7 @@ def _like_captured(call: _Call, captured: int, size: int, kind: Type) -> bytes:
 
 def _buffer(call: _Call, data: bytes, kind: Type) -> int:
     """A buffer that ends (or starts) at an unmapped page, aligned as its elements are; its pages' other bytes are random."""
-    start = _ARENA + len(call.buffers) * _ARENA_STEP
+    start = _ARENA + (call.arena + len(call.buffers)) * _ARENA_STEP
     total = page_ceil(len(data)) + PAGE_BYTES
     alignment = 8 if kind.target_kind in ("aggregate", "pointer", "unknown") else min(kind.target_bytes, 8)
     alignment = 1 if kind.target_kind == "void" else max(1, alignment)

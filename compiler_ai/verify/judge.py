@@ -13,7 +13,7 @@ from compiler_ai.verify.equivalence import is_dead
 from compiler_ai.verify.footprint import overreach
 from compiler_ai.verify.machine import Body, Context
 from compiler_ai.verify.prepare import Preparation
-from compiler_ai.verify.search import directed_states
+from compiler_ai.verify.search import boundary_states, directed_states
 from compiler_ai.verify.testcase import Test, Traced, inside, trace_body
 from compiler_ai.verify.unwinding import UnwindTable, read_table, wrong_rule
 
@@ -55,6 +55,7 @@ class Judgement:
             for test in self._tests:
                 self._compare(test)
             self._reach(found)
+            self._reach_boundaries(found)
             self._compare_traces()
             self._compare_rest()
             self._compare_first_calls()
@@ -138,6 +139,16 @@ class Judgement:
             self._lacking.append(
                 f"{len(self._uncovered)} of {len(self._starts)} blocks were reached by no test: {_places(self._uncovered)}"
             )
+
+    def _reach_boundaries(self, found: Blocks) -> None:
+        """Tests on which the candidate's own comparisons come out equal or nearly so."""
+        prepared = self._prepared
+        states = boundary_states(self._machine, self._body, prepared.seeds, prepared.prototype, found)
+        for _, state in zip(range(self._settings.boundary // 2), states, strict=False):
+            test, _ = prepared.test(state, set())
+            if test is not None:
+                self._compare(test)
+                self._tests.append(test)
 
     def _compare_traces(self) -> None:
         for test in self._tests:

@@ -25,11 +25,12 @@ class Seed:
 
 @dataclass(frozen=True)
 class Wish:
-    """A comparison that always came out one way: the value that was compared, and one that would turn it."""
+    """A compared value, one that it should be instead, and the spans that were loaded just before."""
 
     seen: int
     wanted: int
     size_bytes: int
+    near: tuple[tuple[int, int], ...] = ()
 
 
 def mutations(seed: Seed, prototype: Prototype | None, constants: Sequence[int], name: str) -> Iterator[EntryState]:
@@ -76,19 +77,42 @@ def mutations(seed: Seed, prototype: Prototype | None, constants: Sequence[int],
         yield _changed(seed, f"mutation {number}", general, patches)
 
 
-def granted(seed: Seed, prototype: Prototype | None, wish: Wish) -> Iterator[EntryState]:
-    """The seed with every place that may be where the compared value came from set to the wanted one, a state a place."""
-    mask = (1 << 8 * wish.size_bytes) - 1
-    for name, kind in integer_parameters(prototype) if prototype is not None else []:
-        if kind.kind == "integer" and (seed.state.registers[name] ^ wish.seen) & mask & _mask(kind.size_bytes) == 0:
-            general = {**seed.state.registers.general, name: passed(wish.wanted, kind)}
-            yield _changed(seed, f"{name} to {wish.wanted:#x}", general, {})
-    for start, end in seed.reads:
-        size = end - start
-        own = _mask(size)
-        if size <= 8 and (int.from_bytes(seed.value((start, end)), "little") ^ wish.seen) & own & mask == 0:
-            data = (wish.wanted & own).to_bytes(size, "little")
-            yield _changed(seed, f"{start:#x} to {wish.wanted:#x}", dict(seed.state.registers.general), {start: data})
+def granted(seed: Seed, prototype: Prototype | None, wish: Wish, most: int = 6) -> Iterator[EntryState]:
+    """The seed with every place that may be where the compared value came from set to the wanted one, a state a place: places
+    with that very value first, then what was loaded just before, changed by the difference. At most `most` states."""
+    mask, made = _mask(wish.size_bytes), 0
+    registers = seed.state.registers
+    parameters = integer_parameters(prototype) if prototype is not None else []
+    for name, kind in parameters:
+        size = min(8, kind.size_bytes)
+        if (registers[name] ^ wish.seen) & mask & _mask(size) == 0:
+            value = passed(wish.wanted, kind) if kind.kind == "integer" else wish.wanted & _mask(8)
+            made += 1
+            yield _changed(seed, f"{name} to {value:#x}", {**registers.general, name: value}, {})
+    spans = [span for span in seed.reads if span[1] - span[0] <= 8]
+    same = [s for s in spans if (int.from_bytes(seed.value(s), "little") ^ wish.seen) & _mask(s[1] - s[0]) & mask == 0]
+    readable = set(spans)
+    for span in same[: most // 2]:
+        made += 1
+        yield _patched(seed, span, wish.wanted)
+    difference = wish.wanted - wish.seen
+    for span in wish.near:
+        if span in readable and made < most:
+            made += 1
+            yield _patched(seed, span, int.from_bytes(seed.value(span), "little") + difference)
+    for name, kind in parameters:
+        if kind.kind == "integer" and made < most:
+            made += 1
+            value = passed(registers[name] + difference, kind)
+            yield _changed(seed, f"{name} to {value:#x}", {**registers.general, name: value}, {})
+
+
+def _patched(seed: Seed, span: tuple[int, int], value: int) -> EntryState:
+    size = span[1] - span[0]
+    data = (value & _mask(size)).to_bytes(size, "little")
+    return _changed(
+        seed, f"{span[0]:#x} to {value & _mask(size):#x}", dict(seed.state.registers.general), {span[0]: data}
+    )
 
 
 def _mask(size: int) -> int:

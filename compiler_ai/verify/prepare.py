@@ -25,7 +25,7 @@ from compiler_ai.verify.generate import Base, generated
 from compiler_ai.verify.machine import Body, Context, Machine
 from compiler_ai.verify.mutate import Seed, mutations
 from compiler_ai.verify.prototype import Prototype
-from compiler_ai.verify.search import directed_states
+from compiler_ai.verify.search import boundary_states, directed_states
 from compiler_ai.verify.settings import Settings
 from compiler_ai.verify.state import EntryState, varied
 from compiler_ai.verify.testcase import Test, trace_body
@@ -63,6 +63,7 @@ class Preparation:
         self.constants: tuple[int, ...] = ()
         self.callees = Callees({}, {})
         self._uncovered: set[int] = set()
+        self._at_boundaries: list[Test] = []
         for path in self._chosen(captures):
             try:
                 self._add_capture(path)
@@ -71,6 +72,7 @@ class Preparation:
         if self.tests:
             self._fill_up()
             self._reach_blocks()
+            self._reach_boundaries()
             self._trace()
 
     def _chosen(self, captures: Sequence[Path]) -> list[Path]:
@@ -143,17 +145,28 @@ class Preparation:
                 if group is None or wanted.get(group[0].origin, 1) <= 0:
                     sources.remove(source)
                     continue
-                for state in group:
-                    tried += 1
-                    test, outcome = self.test(state, self._uncovered)
-                    if test is not None:
-                        self.tests.append(test)
-                        wanted[state.origin] -= 1
-                        if "elsewhere" in state.name and replicas < _MOST_REPLICAS:
-                            replicas += 1
-                            self._plant(test.fills[0][0])
-                    if test is not None or outcome.kind is not OutcomeKind.FAULT:
-                        break
+                test = self._smallest(group)
+                tried += 1
+                if test is not None:
+                    self.tests.append(test)
+                    wanted[test.state.origin] -= 1
+                    if "elsewhere" in test.state.name and replicas < _MOST_REPLICAS:
+                        replicas += 1
+                        self._plant(test.fills[0][0])
+
+    def _smallest(self, group: list[EntryState]) -> Test | None:
+        """The test on the first state of a group on which the baseline does not fault, if it is one."""
+        test, outcome = self.test(group[0], self._uncovered)
+        if test is not None or outcome.kind is not OutcomeKind.FAULT or len(group) == 1:
+            return test
+        largest, _ = self.test(group[-1], self._uncovered)
+        if largest is None:
+            return None  # more room does not help
+        for state in group[1:-1]:
+            test, outcome = self.test(state, self._uncovered)
+            if test is not None or outcome.kind is not OutcomeKind.FAULT:
+                return test
+        return largest
 
     def _generated(self) -> Iterator[list[EntryState]]:
         if self.prototype is not None:
@@ -212,6 +225,20 @@ class Preparation:
             test, _ = self.test(state, self._uncovered, only_new=True)
             if test is not None:
                 self.tests.append(test)
+
+    def _reach_boundaries(self) -> None:
+        """Adds tests on which comparisons come out equal or nearly so."""
+        context = self.machine.contexts[0]
+        try:
+            found = blocks(self.own(self.body, context))
+        except UnknownTargetError:
+            return
+        states = boundary_states(self.machine, self.body, self.seeds, self.prototype, found)
+        for _, state in zip(range(self.settings.boundary), states, strict=False):
+            test, _ = self.test(state, self._uncovered)
+            if test is not None:
+                self.tests.append(test)
+                self._at_boundaries.append(test)
 
     def _plant(self, state: EntryState) -> None:
         """Keeps a state as one to vary. Its reads are those of the first part of its run."""
@@ -292,6 +319,7 @@ class Preparation:
             origin: _spread([test for test in small if test.state.origin == origin], self.settings.traces)
             for origin in ("generated", "mutated", "captured")
         }
+        by_origin["boundary"] = _spread(self._at_boundaries, self.settings.traces)
         left = self.settings.traces
         queues = [queue for queue in by_origin.values() if queue]
         steps, calling = 0, False
@@ -301,6 +329,8 @@ class Preparation:
                     queues.remove(queue)
                     continue
                 test = queue.pop(0)
+                if test.traced is not None:
+                    continue
                 traced = trace_body(self.machine, test.fills[0][0], self.body, self.callees, self.settings.trace_steps)
                 steps += traced.steps
                 if traced.complete:

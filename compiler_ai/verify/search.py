@@ -1,8 +1,9 @@
-"""States that may reach blocks that no test has reached: what branches compared, turned; then variations of all seeds."""
+"""States worth trying for what branches compare: those that may turn a branch towards blocks that no test has reached, and
+those that bring the two sides of a comparison together."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from compiler_ai.verify.branches import wishes
 from compiler_ai.verify.coverage import Blocks
@@ -40,9 +41,10 @@ def directed_states(
             branches = {
                 at + shift: (taken + shift, following + shift) for at, (taken, following) in blocks.branches.items()
             }
+            open_blocks = {loaded.entry + offset for offset in uncovered}
+            sites = [at for at, sides in branches.items() if open_blocks & set(sides)]
             trace = machine.trace(seed.state, loaded, _LOOK_STEPS)
-            open_blocks = frozenset(loaded.entry + offset for offset in uncovered)
-            for wish in wishes(trace, branches, open_blocks, body.decoder(context).code, seed.memory):
+            for wish in wishes(trace, sites, body.decoder(context), seed.memory, {}):
                 yield from granted(seed, prototype, wish)
         for index, seed in enumerate(list(seeds)):
             if index not in streams:
@@ -52,3 +54,23 @@ def directed_states(
                 yield state
         if looked == len(seeds) and not any(seed.reads or prototype for seed in seeds):
             return
+
+
+def boundary_states(
+    machine: Machine, body: Body, seeds: Sequence[Seed], prototype: Prototype | None, blocks: Blocks
+) -> Iterator[EntryState]:
+    """States that may bring what branches compare to equality or next to it, where a comparison with the wrong condition shows.
+
+    `blocks` are the body's in the first context.
+    """
+    first_entry = body.at(machine.contexts[0]).entry
+    seen: dict[int, set[int]] = {}
+    sites = [*blocks.branches, *sorted(blocks.selects)]
+    for seed in seeds:
+        context = machine.context(seed.state)
+        loaded = body.at(context)
+        if loaded.entry != first_entry:
+            continue  # what was seen is kept by address
+        trace = machine.trace(seed.state, loaded, _LOOK_STEPS)
+        for wish in wishes(trace, sites, body.decoder(context), seed.memory, seen):
+            yield from granted(seed, prototype, wish, most=4)

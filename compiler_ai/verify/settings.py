@@ -11,7 +11,8 @@ class Settings:
     stack aligned to 8 only (its unit calls it).
 
     `captures`, `mutated` and `generated` are how many tests of each kind are wanted; `attempts` bounds the states tried for
-    them, `directed` those tried for blocks that no test reached. A test is traced for at most `trace_steps` instructions;
+    them, `directed` those tried for blocks that no test reached, `boundary` those tried for comparisons that come out
+    equal. A test is traced for at most `trace_steps` instructions;
     `traced_steps` bounds the traces of one candidate together.
     The `*_limit_ns` are safety limits on CPU time, far above what tests take: a generated state on which the baseline runs
     into its limit is no test, and a candidate that runs into its own is not judged.
@@ -22,7 +23,8 @@ class Settings:
     generated: int = 130
     attempts: int = 500
     directed: int = 160
-    traces: int = 12
+    boundary: int = 120
+    traces: int = 16
     trace_steps: int = 1_500
     long_trace_steps: int = 20_000
     traced_steps: int = 60_000

@@ -21,6 +21,13 @@ FLOATS = (
     *(0.0, -0.0, 1.0, -1.0, 0.5, 1e-310, -5e-324, 1e300, -1e300, float("inf"), float("-inf"), _NAN),
     *(1e-3, 3.0, 123456.789),
 )
+# RFC 3629: the first and last code point of each length, around the surrogates and the end, and sequences that are invalid.
+_UTF8 = (
+    *(chr(point).encode("utf-8", "surrogatepass") for point in
+      (1, 0x7F, 0x80, 0x7FF, 0x800, 0xD7FF, 0xD800, 0xDFFF, 0xE000, 0xFFFF, 0x10000, 0x10FFFF, 0xE9, 0x20AC, 0x1F600)),
+    *(b"\xc0\x80", b"\xc1\xbf", b"\xe0\x80\x80", b"\xe0\x9f\xbf", b"\xf0\x80\x80\x80", b"\xf0\x8f\xbf\xbf"),
+    *(b"\xf4\x90\x80\x80", b"\xf7\xbf\xbf\xbf", b"\xf8\x88\x80\x80\x80", b"\x80", b"\xff", b"a", b" ", b"z"),
+)  # fmt: skip
 _TEXT = b"abcdefghijxyzABCXYZ  ,;:+-*/=_0123456789\t\n\"\\'%<>&"
 
 
@@ -33,7 +40,7 @@ def contents(kind: Type, size: int, chance: random.Random, constants: Sequence[i
         return bytes(size)
     width = kind.target_bytes
     if kind.target_kind == "integer" and width in (1, 2, 4, 8):
-        if width == 1 and style < 0.45:
+        if width == 1 and style < 0.5:
             return text(size, chance, constants)
         if style < 0.65:
             return numbers(width, size, chance, constants)
@@ -41,13 +48,40 @@ def contents(kind: Type, size: int, chance: random.Random, constants: Sequence[i
 
 
 def text(size: int, chance: random.Random, constants: Sequence[int]) -> bytes:
-    """Printable bytes without NUL, with the code's own constants among them, in runs of a few repetitions."""
-    own = bytes(value & 0xFF for value in constants if value & 0xFF > 0 and -129 < value < 256)
-    alphabet = chance.choice((_TEXT, own or _TEXT, _TEXT + own * 4, b"0123456789", b"ab"))
-    out = bytearray()
-    while len(out) < size:
-        out += bytes([chance.choice(alphabet)]) * chance.choice((1, 1, 1, 2, 5))
-    return bytes(out[:size])
+    """Bytes without NUL: words with the code's own constants among them, numerals, UTF-8 at the edges of its ranges, or
+    stretches of one class of bytes."""
+    style = chance.random()
+    if style < 0.25:
+        out = _numeral(chance, constants)
+    elif style < 0.5:
+        out = b"".join(chance.choice(_UTF8) for _ in range(size // 2 + 1))
+    elif style < 0.65:
+        out = b"".join(_stretch(chance) for _ in range(size // 4 + 1))
+    else:
+        own = bytes(value & 0xFF for value in constants if value & 0xFF and -129 < value < 256)
+        alphabet = chance.choice((_TEXT, own or _TEXT, _TEXT + own * 4, b"ab"))
+        out = b"".join(bytes([chance.choice(alphabet)]) * chance.choice((1, 1, 1, 2, 5)) for _ in range(size))
+    return out[:size].ljust(size, chance.choice((b" ", b"0", b"x", b"\x80")))
+
+
+def _numeral(chance: random.Random, constants: Sequence[int]) -> bytes:
+    digits = chance.choice((chance.randrange(1, 25), chance.choice([n for n in constants if 0 < n < 40] or [1])))
+    number = chance.choice(
+        (str(chance.getrandbits(80))[:digits], str(abs(chance.choice(constants or (7,)))), "0" * digits)
+    )
+    tail = chance.choice(("", "", " ", ".5", "e3", "x", "abc"))
+    return f"{chance.choice(('', '', ' ', chr(9)))}{chance.choice(('', '-', '+'))}{number}{tail}".encode()
+
+
+def _stretch(chance: random.Random) -> bytes:
+    low, high = chance.choice(((1, 31), (48, 57), (65, 90), (97, 122), (128, 255), (128, 255), (255, 255)))
+    return bytes(chance.randint(low, high) for _ in range(chance.choice((1, 3, 8, 10, 20))))
+
+
+def integer(chance: random.Random) -> int:
+    """An extreme integer: an edge of some type, a power of two or next to one, or anything."""
+    power = 1 << chance.randrange(65)
+    return chance.choice((chance.choice(WILD), power, power - 1, power + 1, -power, chance.getrandbits(64)))
 
 
 def numbers(width: int, size: int, chance: random.Random, constants: Sequence[int]) -> bytes:
@@ -122,6 +156,6 @@ def _to_single(value: float) -> float:
 
 
 __all__ = [
-    *("FLOATS", "LENGTHS", "PAGE_BYTES", "WILD", "contents", "float_bytes", "float_element_bytes", "mutated_number"),
+    *("FLOATS", "LENGTHS", "WILD", "contents", "float_bytes", "float_element_bytes", "integer", "mutated_number"),
     *("numbers", "one_nan", "text"),
 ]
