@@ -5,6 +5,7 @@ Sources: GNU ld manual, "Command-line Options" (-l and -L, -Bstatic); ar(5) for 
 
 from __future__ import annotations
 
+import mmap
 import os
 from dataclasses import dataclass, field
 
@@ -141,7 +142,7 @@ def _library(name: str, directories: Sequence[str], static: bool) -> str | None:
     return None
 
 
-def members(content: bytes, path: str) -> Iterator[tuple[str, bytes]]:
+def members(content: bytes | mmap.mmap, path: str) -> Iterator[tuple[str, bytes]]:
     """Name and content of each member of an archive; those of a thin one are read from where they lie. Stops at damage."""
     thin = content[:8] == b"!<thin>\n"
     names = b""

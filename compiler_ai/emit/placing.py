@@ -103,13 +103,13 @@ def output_of(arguments: Sequence[str]) -> str | None:
 
 
 def _for_companion(arguments: Sequence[str]) -> list[str]:
-    """The arguments without output, listings and dependency files."""
+    """The arguments without output, listings, dependency files, and debug information of assembly nobody has the source of."""
     kept: list[str] = []
     words = iter(arguments)
     for word in words:
         if word in ("-o", "--MD"):
             next(words, None)
-        elif not word.startswith("-a"):
+        elif not word.startswith(("-a", "-g", "--g")):
             kept.append(word)
     return kept
 

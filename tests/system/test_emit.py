@@ -153,6 +153,7 @@ def test_it_works_under_many_flags(tmp_path, flags, link_flags):
     build(tmp_path, flags, OBJECT)
     run("aicc", "unit.o", "main.o", *link_flags.split(), "-o", "prog", cwd=tmp_path)
     assert run("./prog", cwd=tmp_path) == APART
+    assert ".debug" not in run("readelf", "-SW", "unit.aicc.o", cwd=tmp_path)
 
 
 @pytest.mark.parametrize("more", ["", "-fno-semantic-interposition", "-fvisibility=protected"])
