@@ -133,12 +133,17 @@ class Sandbox:
         patches: Sequence[tuple[int, bytes]] = (),
         max_steps: int = 200_000,
         cpu_limit_ns: int = 60_000_000_000,
+        inside: tuple[int, int] = (0, 0),
     ) -> Trace:
-        """Like `run`, one instruction at a time; a run of more than ``max_steps`` ends as MAX_STEPS."""
+        """Like `run`, one instruction at a time; a run of more than ``max_steps`` ends as MAX_STEPS.
+
+        ``inside`` is the half-open address range of the body: when a call out of it returns, all call-clobbered registers
+        that cannot hold a result get other contents, as any callee may leave them (AMD64 ABI, 3.2.1).
+        """
         descriptor = os.memfd_create("aicc-trace")
         try:
             path = f"/proc/{os.getpid()}/fd/{descriptor}"
-            outcome = self._run(image, registers, return_address, patches, (), cpu_limit_ns, path, max_steps)
+            outcome = self._run(image, registers, return_address, patches, (), cpu_limit_ns, path, max_steps, inside)
             size = os.fstat(descriptor).st_size
             if not size:
                 return Trace(outcome, b"")
@@ -188,6 +193,7 @@ class Sandbox:
         limit_ns: int,
         trace_path: str,
         max_steps: int,
+        inside: tuple[int, int] = (0, 0),
     ) -> Outcome:
         marks = sorted(set(breakpoints))
         wall_limit_ns = 5_000_000_000 + 10 * limit_ns
@@ -202,6 +208,7 @@ class Sandbox:
                 wall_limit_ns,
                 trace_path,
                 max_steps,
+                inside,
             )
             reply = self._request(Operation.RUN, payload, wall_limit_ns / 1e9 + _REPLY_GRACE_S)
         return wire.unpack_outcome(reply, marks)

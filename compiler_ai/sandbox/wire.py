@@ -11,11 +11,11 @@ from compiler_ai.sandbox.errors import SandboxError
 from compiler_ai.sandbox.pages import PAGE_BYTES, PageSet
 from compiler_ai.sandbox.state import GENERAL, USER_REGS_FORMAT, Registers, XStateLayout, unpack_registers
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 HEADER = struct.Struct("<IIQ")
 _LOAD = struct.Struct("<IIQQ")
 _REGION = struct.Struct("<QQQIIQ")
-_RUN = struct.Struct("<IIIIQQQQQ")
+_RUN = struct.Struct("<IIIIQQQQQQQ")
 _PATCH = struct.Struct("<QQ")
 _OUTCOME = struct.Struct("<IiiIQQQIIII")
 _HELLO = struct.Struct("<IIQQ")
@@ -119,12 +119,13 @@ def pack_run(
     wall_limit_ns: int,
     trace_path: str = "",
     max_steps: int = 0,
+    inside: tuple[int, int] = (0, 0),
 ) -> bytes:
     """OP_RUN's payload. ``breakpoints`` are sorted and distinct."""
     path = trace_path.encode() + b"\0" if trace_path else b""
     head = _RUN.pack(
         len(sets), len(registers.xstate), len(breakpoints), len(patches), len(path),
-        max_steps, cpu_limit_ns, wall_limit_ns, return_address,
+        max_steps, cpu_limit_ns, wall_limit_ns, return_address, *inside,
     )  # fmt: skip
     parts = [head, registers.pack(), padded(struct.pack(f"<{len(sets)}I", *sets)), padded(registers.xstate)]
     parts.append(struct.pack(f"<{len(breakpoints)}Q", *breakpoints))

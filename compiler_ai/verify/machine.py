@@ -88,12 +88,15 @@ class Machine:
         )
 
     def trace(self, state: EntryState, body: LoadedObject, max_steps: int) -> Trace:
+        """A run instruction by instruction, in which callees outside of the unit leave nothing in scratch registers."""
+        regions = body.pages.regions
         return self.sandbox.trace(
             self._pages(state, body),
             replace(state.registers, rip=body.entry),
             state.image.return_address,
             patches=list(state.patches.items()),
             max_steps=max_steps,
+            inside=(min(region.address for region in regions), max(region.end for region in regions)),
         )
 
     def page(self, state: EntryState, address: int) -> bytes:

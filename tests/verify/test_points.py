@@ -43,6 +43,7 @@ WRONG = [
     ("report", "one call more", r"(call\tlog_number(@PLT)?)", r"\1\n\t\1"),
     ("report", "another argument", r"(call\tlog_number(@PLT)?)", r"notq\t%rsi\n\t\1"),
     ("report", "an argument's upper half", r"(call\tlog_number(@PLT)?)", r"movl\t%esi, %esi\n\t\1"),
+    ("report", "relies on what a callee leaves in a scratch register", r"\tcall\tlog_number(@PLT)?\n", r"\tmovq\t%rbx, %r11\n\g<0>\tmovq\t%r11, %rbx\n"),
     ("report", "the frame is larger than its unwind rules say", r"\.cfi_def_cfa_offset 32", ".cfi_def_cfa_offset 40"),
     ("report", "a saved register is elsewhere", r"\.cfi_offset 3, -\d+", ".cfi_offset 3, -64"),
     ("report", "a saved register is not mentioned", r"\t\.cfi_offset 3, -\d+\n", ""),

@@ -5,7 +5,7 @@
 
 #include "system.h"
 
-#define PROTOCOL_VERSION 1
+#define PROTOCOL_VERSION 2
 
 enum operation { OP_HELLO = 1, OP_LOAD = 2, OP_UNLOAD = 3, OP_RUN = 4, OP_TIME = 5 };
 enum reply_status { REPLY_OK = 0, REPLY_ERROR = 1 };
@@ -56,6 +56,7 @@ struct run_request {
     uint64_t cpu_limit_ns;
     uint64_t wall_limit_ns;
     uint64_t return_address;
+    uint64_t inside_low, inside_high; /* a trace overwrites scratch registers when a call out of here returns; 0, 0: never */
     struct user_regs_struct registers;
 };
 

@@ -188,10 +188,51 @@ static void run_to_the_end(struct run *run, struct outcome *outcome)
 }
 
 #define STEPS_AT_ONCE 512
+#define SCRATCH_GARBAGE 0xA5C35A3CA5C35A3CUL
+
+/* A call from [inside_low, inside_high) to anywhere else, until it returns. */
+struct excursion {
+    uint64_t return_to, stack;
+};
+
+/* What a callee may do by the ABI: other contents in all call-clobbered registers but those that can hold a result. */
+static const char *scratch_overwrite(struct run *run, struct user_regs_struct *registers)
+{
+    static char xstate[MAX_XSTATE_BYTES];
+    registers->rcx = registers->rsi = registers->rdi = SCRATCH_GARBAGE;
+    registers->r8 = registers->r9 = registers->r10 = registers->r11 = SCRATCH_GARBAGE;
+    if (child_set_registers(&run->child, registers) < 0)
+        return "cannot overwrite scratch registers";
+    long size = child_get_xstate(&run->child, xstate, sizeof xstate);
+    if (size < 576)
+        return "cannot read the extended registers";
+    memset(xstate + 160 + 2 * 16, 0xA5, 14 * 16); /* xmm2 to xmm15 (Intel SDM volume 1, 10.5.1) */
+    xstate[512] |= 2;
+    return child_set_xstate(&run->child, xstate, (size_t)size) < 0 ? "cannot overwrite vector registers" : NULL;
+}
+
+/* Notes a call that leaves, and overwrites scratch registers when it comes back. */
+static const char *excursion_follow(struct run *run, struct excursion *excursion, struct user_regs_struct *registers)
+{
+    const struct run_request *request = run->request;
+    int inside = registers->rip >= request->inside_low && registers->rip < request->inside_high;
+    if (!request->inside_high)
+        return NULL;
+    if (!inside && !excursion->return_to) {
+        excursion->stack = registers->rsp;
+        if (child_read(&run->child, registers->rsp, &excursion->return_to, 8) < 0)
+            excursion->return_to = 1; /* it will fault */
+    } else if (inside && excursion->return_to == registers->rip && registers->rsp == excursion->stack + 8) {
+        excursion->return_to = 0;
+        return scratch_overwrite(run, registers);
+    }
+    return NULL;
+}
 
 static const char *step_to_the_end(struct run *run, struct outcome *outcome)
 {
     static struct trace_step steps[STEPS_AT_ONCE];
+    struct excursion excursion = {0, 0};
     size_t held = 0;
     const char *problem = NULL;
     int64_t deadline_ns = clock_monotonic_ns() + (int64_t)run->request->wall_limit_ns;
@@ -209,6 +250,9 @@ static const char *step_to_the_end(struct run *run, struct outcome *outcome)
             outcome->kind = OUTCOME_MAX_STEPS;
             break;
         }
+        problem = excursion_follow(run, &excursion, r);
+        if (problem)
+            break;
         steps[held++] = (struct trace_step){
             r->rip, r->eflags & ~0x100UL, {r->rax, r->rcx, r->rdx, r->rbx, r->rsp, r->rbp, r->rsi, r->rdi, r->r8, r->r9,
                                            r->r10, r->r11, r->r12, r->r13, r->r14, r->r15}};
