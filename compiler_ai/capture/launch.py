@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,14 @@ from pathlib import Path
 
 from compiler_ai.capture import ptrace
 from compiler_ai.capture.errors import CaptureError, PtraceDeniedError
+
+# glibc's allocator (mallopt(3), environment variables): take memory from the kernel in large steps and keep it, so that calls
+# which allocate seldom make a system call and can be replayed. Nothing that is not touched is resident.
+_ALLOCATOR = (
+    ("MALLOC_TOP_PAD_", str(64 << 20)),
+    ("MALLOC_MMAP_THRESHOLD_", str(32 << 20)),  # the largest that is accepted
+    ("MALLOC_TRIM_THRESHOLD_", str(1 << 30)),
+)
 
 
 @dataclass(frozen=True)
@@ -76,10 +85,27 @@ def _become(
             signal.pthread_sigmask(signal.SIG_UNBLOCK, unblocked)
             if cwd is not None:
                 os.chdir(cwd)
-            os.execvpe(command[0], list(command), {**(environment or os.environ), "LD_BIND_NOW": "1"})
+            os.execvpe(command[0], list(command), _traced(environment or os.environ))
     except OSError as error:
         os.write(failed, (error.strerror or "error").encode())
     except ValueError as error:
         os.write(failed, str(error).encode())
     finally:
         os._exit(127)
+
+
+def _traced(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment of the traced command; with limited memory its allocator is left alone."""
+    unlimited = all(
+        resource.getrlimit(kind)[0] == resource.RLIM_INFINITY for kind in (resource.RLIMIT_AS, resource.RLIMIT_DATA)
+    )
+    allocator = dict(_ALLOCATOR) if unlimited and not _counts_untouched_memory() else {}
+    return {**allocator, **environment, "LD_BIND_NOW": "1"}
+
+
+def _counts_untouched_memory() -> bool:
+    """proc(5), overcommit_memory: 2 is strict accounting."""
+    try:
+        return Path("/proc/sys/vm/overcommit_memory").read_text(encoding="ascii").strip() == "2"
+    except OSError:
+        return True

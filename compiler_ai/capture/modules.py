@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -115,17 +116,21 @@ def _add_slots(elf: ELFFile, section: RelocationSection, slots: dict[str, int]) 
                 slots.setdefault(name, relocation["r_offset"])
 
 
-def file_bytes(mappings: list[Mapping], address: int, size: int) -> bytes:
-    """What the file that is mapped at `address` holds there; empty when there is none or it cannot be read."""
+def files_bytes(mappings: list[Mapping], addresses: Iterable[int], size: int) -> dict[int, bytes]:
+    """What the files that are mapped at `addresses` hold there; empty where there is none or it cannot be read."""
+    found = dict.fromkeys(addresses, b"")
     for mapping in mappings:
-        if mapping.start <= address < mapping.end and mapping.file.startswith("/"):
-            try:
-                with open(mapping.file, "rb") as file:
+        inside = [address for address in found if mapping.start <= address < mapping.end]
+        if not inside or not mapping.file.startswith("/"):
+            continue
+        try:
+            with open(mapping.file, "rb") as file:
+                for address in inside:
                     file.seek(mapping.offset + address - mapping.start)
-                    return file.read(min(size, mapping.end - address))
-            except OSError:
-                return b""
-    return b""
+                    found[address] = file.read(min(size, mapping.end - address))
+        except OSError:
+            continue
+    return found
 
 
 def same_file(path: str, other: str) -> bool:

@@ -7,7 +7,20 @@ from dataclasses import dataclass
 
 TICK_S = 0.002
 _FIRST_PAUSE_S, _GROWTH, _LONGEST_PAUSE_S = 0.001, 1.3, 0.5
+_FIRST_SITE_PAUSE_S, _LONGEST_SITE_PAUSE_S = 0.005, 1.0
 _PATIENCE = 8  # fruitless calls until those too make the pauses longer
+
+
+@dataclass
+class SiteSchedule:
+    """When a breakpoint at a call of a target is armed next: each place at once, then ever more rarely."""
+
+    due_s: float = 0.0
+    visits: int = 0
+
+    def visited(self, now_s: float) -> None:
+        self.visits += 1
+        self.due_s = now_s + min(_LONGEST_SITE_PAUSE_S, _FIRST_SITE_PAUSE_S * 2.0**self.visits)
 
 
 @dataclass
@@ -21,8 +34,12 @@ class Schedule:
     hits: int = 0
     fruitless: int = 0
 
+    @property
+    def is_over(self) -> bool:
+        return self.spent_s >= self.most_s
+
     def is_due(self, now_s: float) -> bool:
-        return now_s >= self.due_s and self.spent_s < self.most_s
+        return now_s >= self.due_s and not self.is_over
 
     def captured(self, now_s: float, took_s: float, chance: random.Random, *, usable: bool) -> None:
         self.spent_s += took_s
@@ -34,7 +51,7 @@ class Schedule:
 
     def passed_over(self, now_s: float, chance: random.Random) -> None:
         """A call of a kind that is not wanted now: try the next one."""
-        self._pause(now_s, 2 * TICK_S, chance)
+        self.due_s = now_s + TICK_S * (1 + chance.random())
 
     def _pause(self, now_s: float, mean_s: float, chance: random.Random) -> None:
         # Not at once: the thread that hit the breakpoint has still to leave the entry.

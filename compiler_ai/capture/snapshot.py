@@ -236,7 +236,10 @@ class _Snapshot:
                 return impure
 
     def _has_left(self, raw: bytes) -> bool:
-        """Whether the stack, still the same one, is back beyond the call's own frame."""
+        """Whether the stack, still the same one, is back beyond the call's own frame, or was so: what came afterwards overwrote the
+        return address."""
+        if self._memory.read(self._frame_end - 8, 8) != RETURN_ADDRESS.to_bytes(8, "little"):
+            return True
         stack = next((m for m in self._mappings if m.start < self._frame_end <= m.end), None)
         return stack is not None and self._frame_end < ptrace.stack_pointer(raw) < stack.end
 

@@ -11,16 +11,17 @@ import os
 import random
 import signal
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from compiler_ai.capture import launch, ptrace, snapshot
+from compiler_ai.capture import callsites, launch, ptrace, snapshot
 from compiler_ai.capture.errors import CaptureError, RemoteCallError
 from compiler_ai.capture.format import Capture, save
 from compiler_ai.capture.modules import ModuleFile, Target, read_module
 from compiler_ai.capture.processes import BREAKPOINT, TracedProcess
-from compiler_ai.capture.schedule import TICK_S, Schedule
+from compiler_ai.capture.schedule import TICK_S, Schedule, SiteSchedule
 from compiler_ai.capture.variety import Item, Kind, Selection, kind_of
 from compiler_ai.toolchains.x86_64 import X86_64
 
@@ -96,6 +97,8 @@ class _Tracer:
         self._files: dict[str, ModuleFile] = {}
         self._targets = self._present(targets)
         self._schedules = {target: Schedule(limits.function_s) for target in self._targets}
+        self._call_sites = self._find_call_sites()
+        self._site_schedules: dict[tuple[Target, int], SiteSchedule] = defaultdict(SiteSchedule)
         self._selections = {target: Selection(limits.per_function, self._chance) for target in self._targets}
         self._processes: dict[int, TracedProcess] = {}
         self._sharing: dict[int, int] = {}  # process -> the one whose memory it shares (vfork)
@@ -122,6 +125,15 @@ class _Tracer:
         if failure is not None and not present:
             raise failure
         return tuple(present)
+
+    def _find_call_sites(self) -> dict[Target, tuple[int, ...]]:
+        """Calls of a busy function from other places than the busiest would hardly ever be the next call at a sampled moment."""
+        found: dict[Target, tuple[int, ...]] = {}
+        for path in self._files:
+            targets = [target for target in self._targets if target.module == path]
+            sites = callsites.find(path, {target.value for target in targets})
+            found.update({target: sites[target.value] for target in targets if len(sites[target.value]) > 1})
+        return found
 
     def run(self, command: Sequence[str], cwd: Path | None, environment: Mapping[str, str] | None) -> CaptureSummary:
         previous = signal.pthread_sigmask(signal.SIG_BLOCK, _AWAITED)
@@ -186,8 +198,10 @@ class _Tracer:
         process = self._known(thread)
         if event == ptrace.EVENT_EXEC:
             self._executed(thread)
-        elif event == ptrace.EVENT_VFORK:
-            self._sharing[ptrace.event_message(thread)] = self._sharing.get(process, process)
+        elif event in (ptrace.EVENT_FORK, ptrace.EVENT_VFORK, ptrace.EVENT_CLONE):
+            child = ptrace.event_message(thread)
+            if os.path.exists(f"/proc/{child}"):  # else its own stops came first, and it has ended since
+                self._known(child)
         elif event == ptrace.EVENT_STOP:
             if number in _STOP_SIGNALS:
                 ptrace.request(ptrace.LISTEN, thread)
@@ -216,7 +230,7 @@ class _Tracer:
 
     def _follow(self, process: int, begin: Callable[[TracedProcess], None]) -> None:
         try:
-            traced = TracedProcess(process, self._files.values(), self._targets)
+            traced = TracedProcess(process, self._files.values(), self._targets, self._call_sites)
         except OSError:
             return  # it has ended already
         self._processes[process] = traced
@@ -265,9 +279,20 @@ class _Tracer:
                 traced.search()
             except OSError:
                 return True
-        if armed and not self._leaving and address in traced.places:
-            self._consider(thread, traced, address)
+        if armed and not self._leaving:
+            if address in traced.places:
+                self._consider(thread, traced, address)
+            elif address in traced.sites:
+                self._called_next(traced, address)
         return True
+
+    def _called_next(self, traced: TracedProcess, site: int) -> None:
+        """A thread is about to call a target from a certain place: this call is to be considered."""
+        entry = traced.sites[site]
+        target, _, bias = traced.places[entry]
+        self._site_schedules[target, site - bias].visited(time.monotonic())
+        if not self._schedules[target].is_over and entry not in traced.armed:
+            traced.arm(entry)
 
     def _consider(self, thread: int, traced: TracedProcess, address: int) -> None:
         """Capture the call that a thread is about to make, if it is of a kind that is wanted."""
@@ -358,6 +383,12 @@ class _Tracer:
             for address, (target, _, _) in traced.places.items():
                 if address not in traced.armed and self._schedules[target].is_due(now_s):
                     traced.arm(address)
+            for site, entry in traced.sites.items():
+                target, _, bias = traced.places[entry]
+                if site in traced.armed or self._schedules[target].is_over:
+                    continue
+                if now_s >= self._site_schedules[target, site - bias].due_s:
+                    traced.arm(site)
 
     def _let_go(self) -> None:
         """The command has ended but something it started has not, or tracing has failed: leave it alone, signals and all."""
