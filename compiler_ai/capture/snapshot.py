@@ -22,7 +22,7 @@ _EXITS = {60: "it ends its thread and never returns", 231: "it ends its process 
 _LEAVES = "it leaves by longjmp or another way than its return"
 _SYS_MPROTECT, _SYS_RSEQ, _SYS_CLONE = 10, 334, 56
 _RSEQ_UNREGISTER = 1
-_EXECUTE = 4
+_WRITE, _EXECUTE = 2, 4
 _STACK_GROWTH_BYTES = 8 << 20
 _CLOCK_AREAS = ("[vvar]", "[vvar_vclock]", "[vsyscall]")
 
@@ -252,7 +252,7 @@ class _Snapshot:
             raise AbandonedError(f"the call faults at {address:#x}")
         if mapping.file in _CLOCK_AREAS:
             return "it reads the clock"
-        if isinstance(mapping, ptrace.SharedMapping):
+        if isinstance(mapping, ptrace.SharedMapping) and mapping.prot & _WRITE:
             return "it uses memory that other processes share"
         if len(self._pages) >= self._limits.pages:
             raise AbandonedError(f"the call touches more than {self._limits.pages} pages")

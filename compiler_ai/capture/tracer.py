@@ -13,17 +13,18 @@ import signal
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from compiler_ai.capture import callsites, launch, ptrace, snapshot
+from compiler_ai.capture.archive import Archive, CaptureSummary, FunctionSummary, Limits
 from compiler_ai.capture.errors import CaptureError, RemoteCallError
-from compiler_ai.capture.format import Capture, save
 from compiler_ai.capture.modules import ModuleFile, Target, read_module
 from compiler_ai.capture.processes import BREAKPOINT, TracedProcess
 from compiler_ai.capture.schedule import TICK_S, Schedule, SiteSchedule
-from compiler_ai.capture.variety import Item, Kind, Selection, kind_of
+from compiler_ai.capture.variety import Kind, kind_of
 from compiler_ai.toolchains.x86_64 import X86_64
+
+__all__ = ["CaptureSummary", "FunctionSummary", "Limits", "record"]
 
 _OPTIONS = (
     ptrace.O_TRACEFORK | ptrace.O_TRACEVFORK | ptrace.O_TRACECLONE | ptrace.O_TRACEEXEC | ptrace.O_EXITKILL
@@ -32,41 +33,6 @@ _STOP_SIGNALS = frozenset({signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signa
 _AWAITED = frozenset({signal.SIGCHLD, signal.SIGINT})
 _LEFTOVER_GRACE_S = 5.0
 _KIND_ARGUMENTS = X86_64.integer_arguments[:4]
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How many captures of each function are kept, and bounds: in bytes for all files together and for one function's, in
-    seconds for the run and for the time that captures of one function may hold it up."""
-
-    per_function: int = 24
-    total_bytes: int = 64 << 20
-    time_s: float = 600.0
-    snapshot: snapshot.SnapshotLimits = field(default_factory=snapshot.SnapshotLimits)
-    function_bytes: int = 16 << 20
-    function_s: float = 10.0
-
-
-@dataclass
-class FunctionSummary:
-    """What came of one target: files kept, calls taken in all, impure ones, and why others were abandoned."""
-
-    files: list[Path] = field(default_factory=list)
-    taken: int = 0
-    impure: int = 0
-    reasons: dict[str, int] = field(default_factory=dict)
-
-    def note(self, reason: str) -> None:
-        self.reasons[reason] = self.reasons.get(reason, 0) + 1
-
-
-@dataclass
-class CaptureSummary:
-    """The command's exit status (negative: a signal) and what was captured of each target."""
-
-    status: int
-    functions: dict[Target, FunctionSummary]
-    bytes_written: int = 0
 
 
 def record(
@@ -99,7 +65,7 @@ class _Tracer:
         self._schedules = {target: Schedule(limits.function_s) for target in self._targets}
         self._call_sites = self._find_call_sites()
         self._site_schedules: dict[tuple[Target, int], SiteSchedule] = defaultdict(SiteSchedule)
-        self._selections = {target: Selection(limits.per_function, self._chance) for target in self._targets}
+        self._archive = Archive(self._targets, out_dir, limits, self._summary, self._chance)
         self._processes: dict[int, TracedProcess] = {}
         self._sharing: dict[int, int] = {}  # process -> the one whose memory it shares (vfork)
         self._threads: dict[int, int] = {}  # thread -> process
@@ -297,14 +263,14 @@ class _Tracer:
     def _consider(self, thread: int, traced: TracedProcess, address: int) -> None:
         """Capture the call that a thread is about to make, if it is of a kind that is wanted."""
         target = traced.places[address][0]
-        schedule, selection = self._schedules[target], self._selections[target]
+        schedule, selection = self._schedules[target], self._archive.selections[target]
         try:
             registers = ptrace.registers(thread)
             caller = int.from_bytes(traced.memory.read(registers["rsp"], 8), "little")
         except OSError:
             return
         kind = kind_of(registers, _KIND_ARGUMENTS, caller)
-        if not selection.wants(kind, self._room_bytes(target)):
+        if not selection.wants(kind, self._archive.room_bytes(target)):
             schedule.passed_over(time.monotonic(), self._chance)
             return
         begun_s = time.monotonic()
@@ -314,7 +280,7 @@ class _Tracer:
 
     def _capture(self, thread: int, traced: TracedProcess, address: int, kind: Kind) -> bool:
         target, module, bias = traced.places[address]
-        summary, selection = self._summary.functions[target], self._selections[target]
+        summary, selection = self._summary.functions[target], self._archive.selections[target]
         try:
             gadget = snapshot.find_gadget(traced.process, traced.memory)
             taken = snapshot.take(
@@ -335,7 +301,7 @@ class _Tracer:
             summary.note(taken.impure)
             selection.refuse(kind)
             return False
-        self._keep(target, kind, taken)
+        self._archive.keep(target, kind, taken)
         return True
 
     def _heed_late(self, thread: int, status: int) -> None:
@@ -344,35 +310,6 @@ class _Tracer:
             os.kill(self._threads.get(thread, thread), os.WSTOPSIG(status) & 0x7F)
         else:
             self._ended(thread, status)
-
-    def _room_bytes(self, target: Target) -> int:
-        """What one function's files may take: its part of the whole, or more while half of the whole is free."""
-        own = self._selections[target].size_bytes
-        free = self._limits.total_bytes - self._summary.bytes_written
-        share = self._limits.total_bytes // max(1, len(self._targets))
-        return min(self._limits.function_bytes, max(min(share, own + free), own + free - self._limits.total_bytes // 2))
-
-    def _keep(self, target: Target, kind: Kind, taken: Capture) -> None:
-        """Write a capture, and remove those that give way to it."""
-        summary, selection = self._summary.functions[target], self._selections[target]
-        path = self._out_dir(target) / f"{target.symbol}.{target.value:x}.{summary.taken:05d}.cap"
-        try:
-            size_bytes = save(taken, path)
-        except CaptureError as error:
-            summary.note(str(error))
-            return
-        leaving = selection.admit(kind, size_bytes, self._room_bytes(target))
-        freed = sum(item.size_bytes for item in leaving or ())
-        if leaving is None or self._summary.bytes_written - freed + size_bytes > self._limits.total_bytes:
-            path.unlink(missing_ok=True)
-            if leaving is not None:
-                summary.note("the captures take as much room as they may")
-            return
-        selection.keep(Item(kind, size_bytes, path.name), leaving)
-        for item in leaving:
-            path.with_name(item.name).unlink(missing_ok=True)
-        self._summary.bytes_written += size_bytes - freed
-        summary.files = [path.with_name(item.name) for item in selection.items]
 
     def _arm_due(self, now_s: float) -> None:
         for traced in list(self._processes.values()):

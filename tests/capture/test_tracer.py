@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import time
@@ -19,7 +20,7 @@ from compiler_ai.capture.ptrace import O_TRACECLONE, SEIZE, remote_call, request
 from compiler_ai.capture.tracer import record
 
 HERE = Path(__file__).parent
-LEAVING = ("jumps", "ends_thread", "ends_process", "shares", "allocates", "both")
+LEAVING = ("jumps", "ends_thread", "ends_process", "shares", "reads", "allocates", "both")
 PLUGIN = "static long state; {more} long entry(long n) {{ state = state * {key} + n; return state {end}; }}"
 
 
@@ -55,6 +56,28 @@ def test_a_function_that_ends_its_thread_is_marked(leaving):
     found = leaving.functions["ends_thread"]
     assert found["files"] == []
     assert found["impure"] == found["taken"] > 0
+
+
+def test_memory_that_is_shared_but_only_read_can_be_replayed(leaving):
+    assert captures(leaving, "reads")
+
+
+def test_limited_memory_is_not_taken_in_large_steps(tmp_path):
+    """The allocator's settings, which make calls pure, would fail here where the program alone does not."""
+    (tmp_path / "limited.c").write_text(
+        "#include <stdio.h>\n#include <stdlib.h>\n#include <unistd.h>\n"
+        "__attribute__((noinline)) char *work(long n) { char *p = malloc(n); if (p) p[0] = 1; return p; }"
+        "int main(void) { char *first = sbrk(0); int ok = 0; for (int i = 0; i < 1000; i++) ok += work(1000) != 0;"
+        'printf("%d %d\\n", ok, (char *)sbrk(0) - first < 16 << 20); }'
+    )
+    program = build(tmp_path / "limited.c", tmp_path)
+    limit = resource.getrlimit(resource.RLIMIT_DATA)
+    resource.setrlimit(resource.RLIMIT_DATA, (1 << 33, limit[1]))
+    try:
+        traced = trace([str(program)], [target(program, "work")], tmp_path / "out")
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, limit)
+    assert (traced.status, traced.stdout) == (0, b"1000 1\n") == plain([str(program)])
 
 
 def test_calls_that_allocate_can_be_replayed(leaving):

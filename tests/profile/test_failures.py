@@ -188,3 +188,27 @@ def running(command: str) -> bool:
         except OSError:
             continue
     return False
+
+
+def test_a_function_that_is_never_rewritten_is_named_and_not_captured(tmp_path):
+    (tmp_path / "hot.c").write_text(
+        "#include <setjmp.h>\nstatic jmp_buf env; volatile unsigned sink;"
+        "__attribute__((noinline)) void returns_twice(unsigned n)"
+        "{ if (!setjmp(env)) for (unsigned i = 0; i < n; i++) sink += i; }"
+        "__attribute__((noinline)) void plain(unsigned n) { for (unsigned i = 0; i < n; i++) sink += i * 3; }"
+        "int main(void) { for (unsigned i = 0; i < 3000; i++) { returns_twice(40000 + i); plain(40000 + i); } return 0; }"
+    )
+    root = Path(__file__).parents[2]
+    environment = {**os.environ, "PYTHONPATH": str(root), "PATH": f"{root / 'bin'}:{os.environ['PATH']}"}
+
+    def run(*words: str) -> str:
+        done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+        return done.stderr
+
+    run(sys.executable, "-m", "compiler_ai.tool.main", "init")
+    run("aicc", "-O2", "-c", "hot.c")
+    run("aicc", "-o", "hot", "hot.o")
+    said = run(*TOOL, "--", "./hot")
+    assert "returns_twice: never rewritten: it calls a function that returns twice" in said
+    kept = {path.name.partition(".")[0] for path in (tmp_path / ".aicc" / "captures").rglob("*.cap")}
+    assert kept == {"plain"}
