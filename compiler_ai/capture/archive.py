@@ -64,6 +64,13 @@ class Archive:
         self._out_dir = out_dir
         self._limits = limits
         self._summary = summary
+        self._first = {target: self._behind_earlier_runs(target) for target in targets}
+
+    def _behind_earlier_runs(self, target: Target) -> int:
+        """The first number for this run's files: captures of earlier runs stay."""
+        found = self._out_dir(target).glob(f"*.{target.value:x}.*.cap")
+        numbers = [path.name.split(".")[-2] for path in found if path.name.startswith(f"{target.symbol}.")]
+        return max((int(number) + 1 for number in numbers if number.isdecimal()), default=0)
 
     def room_bytes(self, target: Target) -> int:
         """What one function's files may take: its part of the whole, or more while half of the whole is free."""
@@ -76,7 +83,8 @@ class Archive:
     def keep(self, target: Target, kind: Kind, taken: Capture) -> None:
         """Write a capture, and remove those that give way to it; one that cannot be written is noted."""
         summary, selection = self._summary.functions[target], self.selections[target]
-        path = self._out_dir(target) / f"{target.symbol}.{target.value:x}.{summary.taken:05d}.cap"
+        number = self._first[target] + summary.taken
+        path = self._out_dir(target) / f"{target.symbol}.{target.value:x}.{number:05d}.cap"
         try:
             size_bytes = save(taken, path)
         except CaptureError as error:

@@ -25,7 +25,7 @@ from compiler_ai.profile.record import INTERRUPTED
 from compiler_ai.profile.record import record as record_profile
 from compiler_ai.program import snapshot
 from compiler_ai.tool.locate import project_directory
-from compiler_ai.tune.captured import directory_of, forget_all
+from compiler_ai.tune.captured import captures_of, directory_of, forget_all
 
 
 class ProfileArgumentError(AiccError):
@@ -131,23 +131,19 @@ def _save(profile: Profile, path: Path) -> None:
         raise ProfileError(f"{error}; the new profile is kept in {rescued}: make room and move it there") from error
 
 
-def _say(console: Console, line: str) -> None:
-    console.print(line, highlight=False, markup=False)
+def _say(console: Console, line: str, style: str | None = None) -> None:
+    """One line, however long."""
+    console.print(line, highlight=False, markup=False, soft_wrap=True, style=style)
 
 
 def show(console: Console, hot: hotness.HotSet) -> None:
-    console.print(hot.coverage, highlight=False, markup=False)
+    _say(console, hot.coverage)
     for function in hot.functions:
-        console.print(
-            f"  {function.share:6.1%}  {function.profiled.symbol}  ({function.profiled.source})",
-            highlight=False,
-            markup=False,
-        )
+        source = f"  ({function.profiled.source})" if function.profiled.source else ""
+        _say(console, f"  {function.share:6.1%}  {function.profiled.symbol}{source}")
     inlined = [item for item in hotness.inlined_into(hot.functions) if item.share >= hotness.Rules().least_share]
     for item in (*hot.left_out[:8], *inlined[:8]):
-        console.print(
-            f"  {item.share:6.1%}  {item.function}  left out: {item.reason}", highlight=False, markup=False, style="dim"
-        )
+        _say(console, f"  {item.share:6.1%}  {item.function}  left out: {item.reason}", "dim")
 
 
 def capture(
@@ -167,8 +163,8 @@ def capture(
         return status
     kept = sum(len(function.files) for function in summary.functions.values())
     _say(console, f"{kept} captured calls, {summary.bytes_written / 1e6:.1f} MB")
-    for target, function in summary.functions.items():
-        if not function.files:
+    for hot, (target, function) in zip(functions, summary.functions.items(), strict=True):
+        if not function.files and not captures_of(project, hot.profiled):
             reasons = ", ".join(function.reasons) or "it was not called at a sampled moment"
             _say(console, f"  no capture of {target.symbol}: {reasons}")
     return summary.status if summary.status >= 0 else 128 - summary.status

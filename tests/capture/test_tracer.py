@@ -117,6 +117,16 @@ def test_files_stay_within_their_bounds(tmp_path):
     assert all(path.suffix == ".cap" for path in out.iterdir())
 
 
+def test_captures_of_an_earlier_run_stay(tmp_path):
+    program = build(HERE / "kinds.c", tmp_path)
+    wanted, out = [target(program, "total")], tmp_path / "out"
+    trace([str(program)], wanted, out, per_function=3)
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    second = trace([str(program)], wanted, out, per_function=3)
+    assert {name: (out / name).read_bytes() for name in before} == before
+    assert len(list(out.iterdir())) == len(before) + len(second.functions["total"]["files"]) == 6
+
+
 def test_nothing_more_is_captured_when_the_program_was_held_up_long_enough(tmp_path):
     program = build(HERE / "kinds.c", tmp_path)
     traced = trace([str(program)], [target(program, "total")], tmp_path / "out", per_function=50, function_s=0.02)
