@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from compiler_ai.asm import listing as listing_model
 from compiler_ai.asm.normalise import body_key
-from compiler_ai.asm.splice import replace
+from compiler_ai.asm.splice import label_safe, replace
 from compiler_ai.driver.flags import is_instrumented
 from compiler_ai.emit.chosen import Chosen
 from compiler_ai.store.store import Store
@@ -67,11 +67,12 @@ def apply_entries(text: str, names: Iterable[str], project: str, options: Option
 
 def splice(unit: Listing, chosen: Chosen) -> str:
     """The listing with one rewrite in its baseline's place, or in front of it behind a CPU check. Raises SpliceError."""
-    if chosen.dispatched:
-        from compiler_ai.emit.dispatch import replace_dispatched
+    from compiler_ai.emit.dispatch import replace_dispatched, with_own_labels
 
+    if chosen.dispatched:
         return replace_dispatched(unit, chosen.function, chosen.candidate, chosen.rewrite.target)
-    return replace(unit, chosen.function, chosen.candidate, chosen.rewrite.baseline_size_bytes)
+    candidate = with_own_labels(chosen.candidate, f"s_{label_safe(chosen.function)}", only=".Laicc_")
+    return replace(unit, chosen.function, candidate, chosen.rewrite.baseline_size_bytes)
 
 
 def _chosen(

@@ -127,12 +127,15 @@ def dispatched(
     return Dispatched("".join(code), _terminated(candidate.extra) + _state(state, decided))
 
 
-def with_own_labels(candidate: Candidate, prefix: str) -> Candidate:
-    """The candidate with every local label that it defines renamed, for GCC's body keeps its own."""
+def with_own_labels(candidate: Candidate, prefix: str, only: str = ".L") -> Candidate:
+    """The candidate with every local label that it defines (and that begins with `only`) renamed.
+
+    GCC's body keeps its own, and two candidates of one unit may have come from different compilations with the same ones.
+    """
     defined = {
         label
         for line in (candidate.body + "\n" + candidate.extra).splitlines()
-        if (label := label_of(line)).startswith(".L")
+        if (label := label_of(line)).startswith(only)
     }
 
     def rename(match: re.Match[str]) -> str:

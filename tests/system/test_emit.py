@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -40,7 +41,7 @@ def run(*words: str | Path, cwd: Path, **environment: str) -> str:
     return done.stdout
 
 
-def project(path: Path, flags: str, features: tuple[str, ...] = (), more: str = "") -> Path:
+def project(path: Path, flags: str, features: tuple[str, ...] = (), more: str = "", alike: bool = False) -> Path:
     """A project whose store has a "rewrite" of every function of unit.c as `flags` compile it."""
     (path / ".aicc").mkdir()
     shutil.copy(HERE / "emit_unit.c", path / "unit.c")
@@ -54,6 +55,7 @@ def project(path: Path, flags: str, features: tuple[str, ...] = (), more: str = 
     for number, function in enumerate(target.functions):
         body = transplant(other, target, function.name, f"t{number}", X86_64.library_symbols)
         if isinstance(body, Candidate):
+            body = numbered_alike(body) if alike else body
             key = body_key(target, function.name, made.flags)
             timing = Timing(Interval(1.5, 1.4, 1.6), None)
             Store(path / ".aicc").add(
@@ -61,6 +63,17 @@ def project(path: Path, flags: str, features: tuple[str, ...] = (), more: str = 
             )
     (path / "unit.o").unlink()
     return path
+
+
+def numbered_alike(candidate: Candidate) -> Candidate:
+    """With labels that begin at .Laicc_s0_L0 in each function."""
+    names: dict[str, str] = {}
+
+    def rename(match: re.Match[str]) -> str:
+        return names.setdefault(match[0], f".Laicc_s0_L{len(names)}")
+
+    body, extra = (re.sub(r"\.Laicc_\w+", rename, text) for text in (candidate.body, candidate.extra))
+    return replace(candidate, body=body, extra=extra)
 
 
 def build(path: Path, flags: str, *own: str) -> None:
@@ -100,6 +113,14 @@ def test_splicing_stays_the_default(tmp_path):
     run("aicc", "unit.o", "main.o", "-o", "prog", cwd=tmp_path)
     assert run("./prog", cwd=tmp_path) == SPLICED
     assert not (tmp_path / "unit.aicc.o").exists()
+
+
+@pytest.mark.parametrize("own", [(), (OBJECT,), ("-faicc-isa=native",)])
+def test_rewrites_from_different_compilations_may_have_the_same_labels(tmp_path, own):
+    project(tmp_path, "-O2", alike=True)
+    build(tmp_path, "-O2", *own)
+    run("aicc", "unit.o", "main.o", "-o", "prog", cwd=tmp_path)
+    assert run("./prog", cwd=tmp_path) == (APART if OBJECT in own else SPLICED)
 
 
 def test_the_link_adds_the_companion_that_lies_beside_the_object(apart):
