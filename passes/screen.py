@@ -11,7 +11,7 @@ from compiler_ai.passmanager import PassError
 from compiler_ai.screen.gate import Screener, ScreenError
 from compiler_ai.store.trials import TrialCache
 from compiler_ai.tune.features import unit_features
-from compiler_ai.work import Context, FunctionWork
+from compiler_ai.work import Context, FunctionWork, give_up
 
 
 class Screen:
@@ -36,6 +36,7 @@ class Screen:
             raise PassError(str(error)) from error
         for done, state in enumerate(waiting):
             if context.out_of_time:
+                give_up(waiting[done:])
                 break
             context.progress(self.name, done, len(waiting), 0.0)
             started_s = time.monotonic()

@@ -11,6 +11,9 @@ import re
 LABEL = re.compile(r"^[ \t]*((?:[A-Za-z_.$][\w.$@]*|\"[^\"]+\"|\d+)):")
 SYMBOL = re.compile(r"[A-Za-z_.][\w.$]*")
 LOCAL_LABEL = re.compile(r"\.L[\w.$]*")
+_PREFIXES = frozenset(
+    {"rep", "repe", "repz", "repne", "repnz", "lock", "notrack", "bnd", "xacquire", "xrelease", "data16"}
+)
 _COMMENT = re.compile(r"(?:[ \t]+|^)#.*$")
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 _REGISTER = re.compile(r"%[a-z][\w]*(?:\(\d\))?")
@@ -53,6 +56,8 @@ def symbols_in(line: str) -> list[str]:
         text = text[match.end() :]
     text = text.lstrip()
     head, _, operands = text.partition("\t") if "\t" in text else text.partition(" ")
+    while head in _PREFIXES:
+        head, _, operands = operands.lstrip().partition("\t") if "\t" in operands else operands.lstrip().partition(" ")
     if not operands or head.startswith((".cfi", ".loc", ".file", ".ident", ".string", ".ascii", ".asciz")):
         return []
     if '"' in operands:

@@ -37,6 +37,8 @@ _LOCAL_ALIAS = re.compile(r"^\.L(.+)\$local$")
 _ALIGN_FILL = re.compile(r"^(\s*\.p2align\s+\d+),\s*0x0$")
 _PART = re.compile(r"(\.LC\d+)(\+\d+)")
 _COUNTED = re.compile(r"\.\d+$")
+_BRANCH = re.compile(r"^\s*(?:(?:bnd|notrack)\s+)?(?:callq?|j[a-z]+)\s+(?P<target>[A-Za-z_.][\w.$]*)(?:@PLT)?\s*$")
+_MOST_BROUGHT_LINES = 6000  # of local callees that a body brings along
 _SWITCHES = (".section", ".text", ".data", ".bss", ".previous", ".pushsection", ".popsection")
 
 
@@ -69,6 +71,18 @@ def transplant(
         return Rejection("propose", f"{source.origin}: {refused}")
 
 
+@dataclass(frozen=True)
+class _Part:
+    """One function of the other listing: its code, and the chunks of data between it, each with its section."""
+
+    code: list[str]
+    data: list[list[str]]
+
+    @property
+    def lines(self) -> list[str]:
+        return [*self.code, *(line for chunk in self.data for line in chunk)]
+
+
 @dataclass
 class _Transplant:
     source: Source
@@ -78,7 +92,10 @@ class _Transplant:
     library_symbols: frozenset[str]
     _names: dict[str, str] = field(default_factory=dict)
     _extra: list[str] = field(default_factory=list)
-    _brought: set[str] = field(default_factory=set)
+    _callees: list[Function] = field(default_factory=list)  # to bring along, in the order of their first call
+    _addressed: set[str] = field(
+        default_factory=set
+    )  # functions whose address is taken: they have the standard convention
 
     def run(self) -> Candidate | None:
         theirs, ours = self.source.listing.function(self.name), self.target.function(self.name)
@@ -88,22 +105,25 @@ class _Transplant:
             raise _Refused("the function is not there: inlined everywhere, or of another name")
         if theirs.has_inline_assembly:
             raise _Refused("it holds inline assembly")
-        code, data = self._separated(theirs)
-        if normalised_text("".join(code)) == normalised_text(ours.body):
+        main = self._separated(theirs)
+        if normalised_text("".join(main.code)) == normalised_text(ours.body):
             return None
-        if "__stack_chk_fail" in ours.body and "__stack_chk_fail" not in "".join(code):
+        if "__stack_chk_fail" in ours.body and "__stack_chk_fail" not in "".join(main.code):
             raise _Refused("it lacks the baseline's stack protector")
-        if _starts_with_landing_pad(ours) and not any("endbr64" in line for line in code[:8]):
+        if _starts_with_landing_pad(ours) and not any("endbr64" in line for line in main.code[:8]):
             raise _Refused("it lacks the baseline's endbr64")
-        own = {label for line in (*code, *(line for chunk in data for line in chunk)) if (label := label_of(line))}
-        for label in own:
-            self._names[label] = self._fresh(label)
-        for line in (*code, *(line for chunk in data for line in chunk)):
-            for symbol in symbols_in(line) if directive_of(line) not in _SWITCHES else ():
-                if symbol not in own:
-                    self._settle(symbol)
+        parts = [main]
+        self._settle_part(main)
+        for callee in self._callees:  # grows while callees call others
+            part = self._separated(callee)
+            self._settle_part(part)
+            parts.append(_Part([f"{callee.name}:\n", *part.code], part.data))
+            if sum(len(one.code) for one in parts[1:]) > _MOST_BROUGHT_LINES:
+                raise _Refused("it calls too much that would have to be brought along")
+        code = _joined([part.code for part in parts])
         body = "".join(self._renamed(line) for line in code)
-        extra = "".join(self._renamed(line) for chunk in data for line in chunk) + "".join(self._extra)
+        extra = "".join(self._renamed(line) for part in parts for chunk in part.data for line in chunk)
+        extra += "".join(self._extra)
         return Candidate(
             function=self.name,
             body=body,
@@ -113,8 +133,27 @@ class _Transplant:
             features=self.source.features,
         )
 
-    def _separated(self, function: Function) -> tuple[list[str], list[list[str]]]:
-        """The code lines, a `.cold` part behind the hot one, and the chunks of data inside of the body, each with its section."""
+    def _settle_part(self, part: _Part) -> None:
+        """Give the part's own labels fresh names, and see that whatever else it mentions means the same in GCC's listing."""
+        own = {label for line in part.lines if (label := label_of(line))}
+        for label in own:
+            self._names[label] = self._fresh(label)
+        branches = [(line, _BRANCH.match(line)) for line in part.lines]
+        self._point_to({symbol for line, branch in branches if branch is None for symbol in symbols_in(line)})
+        for line, _ in branches:
+            for symbol in symbols_in(line):
+                if symbol not in own:
+                    self._settle(symbol)
+
+    def _point_to(self, symbols: set[str]) -> None:
+        """Note what has its address taken; a copy that came along already would be another function than the one pointed to."""
+        for callee in self._callees:
+            if callee.name in symbols:
+                raise _Refused(f"it both calls {callee.name} and takes its address")
+        self._addressed |= symbols
+
+    def _separated(self, function: Function) -> _Part:
+        """The function's code, a `.cold` part behind the hot one, and the data inside of the body."""
         listing = function.listing
         code: list[str] = []
         data: list[list[str]] = []
@@ -141,7 +180,7 @@ class _Transplant:
                 data[-1].append(_ALIGN_FILL.sub(r"\1", without_comment(line)) + "\n")
             else:
                 raise _Refused("its data cannot be told from its code")
-        return code, data
+        return _Part(code, data)
 
     def _settle(self, symbol: str) -> None:
         """Make sure that `symbol` means the same in GCC's listing; bring it along or refuse otherwise."""
@@ -185,13 +224,22 @@ class _Transplant:
             raise _Refused(f"it needs {symbol}, which GCC's unit does not use")
 
     def _settle_function(self, symbol: str, callee: Function) -> None:
+        """A local function comes along as a subroutine of the body, unless its address matters: then it is GCC's own.
+
+        What is called only may have a convention of its compiler's making; what is pointed to has the ABI's.
+        """
         there = self.target.function(symbol)
-        if there is None:
-            raise _Refused(f"it calls {symbol}, which GCC's listing does not define")
-        if "." in symbol and not symbol.startswith("."):
-            raise _Refused(f"it calls the clone {symbol}, whose signature may differ")
-        if self.source.own_conventions and not callee.is_global:
-            raise _Refused(f"it calls the local function {symbol} with a convention that may be its compiler's own")
+        clone = "." in symbol.lstrip(".")
+        if symbol in self._addressed or callee.is_global:
+            if there is None or clone:
+                raise _Refused(f"it refers to {symbol}, which GCC's listing does not define")
+            return
+        if there is not None and not clone and not self.source.own_conventions:
+            return
+        if callee.has_inline_assembly:
+            raise _Refused(f"{symbol}, which it calls, holds inline assembly")
+        self._names[symbol] = self._fresh(f"fn_{symbol}")
+        self._callees.append(callee)
 
     def _settle_data(self, symbol: str, data: DataObject) -> None:
         there = self.target.data.get(symbol) if not symbol.startswith(".L") else None
@@ -220,6 +268,7 @@ class _Transplant:
         """Copy read-only data under a fresh name, with whatever it refers to."""
         self._names[symbol] = self._fresh(symbol)
         for line in data.lines:
+            self._point_to(set(symbols_in(line)))
             for wanted in symbols_in(line):
                 self._settle(wanted)
         self._extra.append(data.section.directive + "\n")
@@ -238,6 +287,17 @@ class _Transplant:
             if not old.startswith(".L") and old in text:
                 text = re.sub(rf"(?<![\w.$]){re.escape(old)}(?![\w.$])", new, text)
         return text + "\n"
+
+
+def _joined(functions: list[list[str]]) -> list[str]:
+    """The functions one behind the other; what aligns the next still belongs to the one before, so that all of it unwinds."""
+    code: list[str] = []
+    for lines in functions:
+        if code:
+            at = next((i for i in range(len(code) - 1, -1, -1) if directive_of(code[i]) == ".cfi_endproc"), len(code))
+            code.insert(at, "\t.p2align 4\n")
+        code += lines
+    return code
 
 
 def _alignment(data: DataObject) -> int:

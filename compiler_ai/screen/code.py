@@ -181,7 +181,7 @@ def _check_branch(
         if symbol.type == "STT_SECTION" and isinstance(symbol.section, int):
             target = relocation.addend + instruction.end - relocation.offset
             allowed = entries.get(symbol.section, frozenset())
-            if target not in allowed and (instruction.is_call or target not in boundaries.get(symbol.section, ())):
+            if target not in allowed and target not in boundaries.get(symbol.section, ()):
                 raise Refused(
                     CODE, f"'{full}' goes to offset {target:#x} of {symbol.name}, which is no function's entry"
                 )
@@ -193,7 +193,7 @@ def _check_branch(
             )
         return
     here = entries.get(part.section, frozenset())
-    if instruction.target not in here and (instruction.is_call or instruction.target not in inside):
+    if instruction.target not in here and instruction.target not in inside:  # a call may go to a subroutine of its own
         raise Refused(CODE, f"'{full}' does not end on an instruction of the function or at a function's entry")
 
 
