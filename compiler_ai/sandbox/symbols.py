@@ -118,7 +118,7 @@ class ModuleResolver:
             return self._address(self._local(reference), reference)
         if reference.kind is not SymbolKind.TLS and reference.name in self._bound:
             return self._bound[reference.name]
-        return self._address(self._globals.get(reference.name), reference)
+        return self._address(self._globals.get(reference.name) or self._hidden(reference.name), reference)
 
     def contents(self, address: int, size_bytes: int) -> bytes | None:
         at = address - self._bias
@@ -139,6 +139,11 @@ class ModuleResolver:
         if symbol.kind is SymbolKind.TLS:
             return symbol.value - self._tls_end if self._is_executable else None
         return symbol.value + self._bias
+
+    def _hidden(self, name: str) -> _Symbol | None:
+        """A hidden function or variable: the linker makes it local to the module, where no second one may have its name."""
+        found = [symbols[name] for _, symbols in self._groups if name in symbols and symbols[name].defined]
+        return found[0] if len(found) == 1 else None
 
     def _local(self, reference: Reference) -> _Symbol | None:
         unit = reference.unit

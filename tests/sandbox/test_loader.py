@@ -196,3 +196,14 @@ def test_code_is_loaded_inside_of_the_user_address_space() -> None:
     own = Mapping(0x7FFF_F7C0_0000, 0x7FFF_F7F0_0000, 5, "/lib/libown.so", 0)
     capture = SimpleNamespace(mappings=[own], pages={}, module=SimpleNamespace(path="/lib/libown.so"))
     assert all(base + SPAN_BYTES < 1 << 47 for base in load_bases(capture))
+
+
+def test_a_hidden_function_is_found_where_the_linker_made_it_local(tmp_path: Path) -> None:
+    (tmp_path / "own.c").write_text('__attribute__((visibility("hidden"))) int inner(int x) { return x + 1; }\n')
+    (tmp_path / "main.c").write_text("int inner(int); int main(void) { return inner(0); }\n")
+    subprocess.run(["gcc", "-O1", "own.c", "main.c", "-o", "program"], cwd=tmp_path, check=True)
+    resolver = ModuleResolver(tmp_path / "program", 0)
+    reference = Reference("inner", SymbolKind.UNKNOWN, False, 0, Unit("main.c", frozenset()))
+    assert resolver.resolve(reference) is not None
+    missing = Reference("absent", SymbolKind.UNKNOWN, False, 0, Unit("main.c", frozenset()))
+    assert resolver.resolve(missing) is None
