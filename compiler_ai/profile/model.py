@@ -130,8 +130,10 @@ def iso_date(since_epoch_s: float) -> str:
 
 
 def scaled(run: Run, functions: Sequence[ProfiledFunction], unmatched: Sequence[Unmatched]) -> Profile:
-    """A profile of one run whose costs add up to the run's weight."""
+    """A profile of one run whose costs add up to the run's weight. Raises ProfileError when they have no sum."""
     total = sum(function.cost for function in functions) + sum(item.cost for item in unmatched)
+    if not math.isfinite(total):
+        raise ProfileError(f"{' '.join(run.command)}: damaged: the costs add up to {total}")
     factor = run.weight / total if total else 0.0
     return Profile(
         (run,),

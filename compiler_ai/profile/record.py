@@ -20,7 +20,7 @@ from compiler_ai.profile.symbols import ModuleSymbols
 
 # perf script -F ip,dso,period --show-mmap-events: "55d0 r-xp /path" lines give where files are mapped.
 _MMAP = re.compile(r"PERF_RECORD_MMAP2? .*?\[0x([0-9a-f]+)\(0x([0-9a-f]+)\) @ (0x[0-9a-f]+|0) .*?\]: (\S+) (.+)$")
-_FORK = re.compile(r"PERF_RECORD_FORK\((\d+):\d+\):\((\d+):\d+\)")
+_FORK = re.compile(r"PERF_RECORD_FORK\((\d{1,10}):\d+\):\((\d{1,10}):\d+\)")
 
 
 INTERRUPTED = "interrupted by the user"
@@ -155,7 +155,7 @@ def _resolve(lines: Sequence[str]) -> Iterator[RawSample]:
     for line in lines:
         if "PERF_RECORD_MMAP" in line:
             match = _MMAP.search(line)
-            pid = re.search(r"PERF_RECORD_MMAP2? (-?\d+)/", line)
+            pid = re.search(r"PERF_RECORD_MMAP2? (-?\d{1,10})/", line)
             if match and pid:
                 start, size = int(match[1], 16), int(match[2], 16)
                 maps.setdefault(int(pid[1]), []).append((start, start + size, int(match[3], 16), match[5]))
@@ -165,7 +165,7 @@ def _resolve(lines: Sequence[str]) -> Iterator[RawSample]:
             if child != parent:
                 maps[child] = list(maps.get(parent, []))
             continue
-        sample = re.match(r"^\s*(?:.*?\s)?(\d+)\s+(\d+)\s+(\S+):\s+([0-9a-f]+)", line)
+        sample = re.match(r"^\s*(?:.*?\s)?(\d{1,10})\s+(\d{1,18})\s+(\S+):\s+([0-9a-f]{1,16})", line)
         if not sample:
             continue
         pid_number, period, ip = int(sample[1]), float(sample[2]), int(sample[4], 16)

@@ -186,10 +186,13 @@ def test_what_is_wrong_with_a_gmon_out_is_one_line(gprof_run, tmp_path):
     for message, content in wrong.items():
         path = tmp_path / "gmon.out"
         path.write_bytes(content)
-        named = [] if "beside" in message else ["--module", str(gprof_run / "program")]
-        status, _, said = reports(["--import", str(path), *named], tmp_path)
-        assert (status, len(said.splitlines())) == (1, 1), (message, said)
-        assert message in said
+        module = None if "beside" in message else gprof_run / "program"
+        with pytest.raises(ProfileError, match=message) as error:
+            import_file(path, module=module)
+        assert "\n" not in str(error.value)
+    status, _, said = reports(["--import", str(path)], tmp_path)
+    assert (status, len(said.splitlines())) == (1, 1), said
+    assert "no program beside it" in said
 
 
 def test_a_wrong_module_is_one_line(gprof_run, gcov_run, tmp_path):
@@ -231,9 +234,12 @@ def test_what_is_wrong_with_a_gcda_is_one_line(gcov_run, tmp_path):
     for message, content in wrong.items():
         path = tmp_path / "util.gcda"
         path.write_bytes(content)
-        status, _, said = reports(["--import", str(path), "--module", str(gcov_run / "program")], tmp_path)
-        assert (status, len(said.splitlines())) == (1, 1), (message, said)
-        assert message in said
+        with pytest.raises(ProfileError, match=message) as error:
+            import_file(path, module=gcov_run / "program")
+        assert "\n" not in str(error.value)
+    status, _, said = reports(["--import", str(path), "--module", str(gcov_run / "program")], tmp_path)
+    assert (status, len(said.splitlines())) == (1, 1), said
+    assert ".gcno must lie beside it" in said
     for cut in range(4, len(data)):
         path.write_bytes(data[:cut])
         with pytest.raises(ProfileError):
@@ -259,9 +265,9 @@ def test_what_is_wrong_with_a_gcda_is_one_line(gcov_run, tmp_path):
 def test_what_is_wrong_with_gcov_json_is_one_line(tmp_path, change, message):
     path = tmp_path / "a.gcov.json"
     path.write_text(json.dumps({"format_version": "1", "files": [], "data_file": "a.gcda", **change}))
-    status, _, said = reports(["--import", str(path)], tmp_path)
-    assert (status, len(said.splitlines())) == (1, 1), said
-    assert message in said
+    with pytest.raises(ProfileError, match=message) as error:
+        import_file(path)
+    assert "\n" not in str(error.value)
 
 
 def test_hostile_and_cut_json_is_one_line(gcov_run, tmp_path):
