@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 
 from compiler_ai.asm.ipa_ra import ipa_ra_registers
+from compiler_ai.asm.stack_alignment import may_be_misaligned
 from compiler_ai.errors import AiccError
 from compiler_ai.measure.timing import Timer
 from compiler_ai.sandbox.assemble import assemble
@@ -53,7 +54,8 @@ class Judges:
             called = is_called_in_unit(work)
             if called and prototype is None:
                 raise JudgeError("its C type is unknown, and callers in the unit may rely on more than the ABI")
-            settings = Settings(preserved=preserved, local=called, seed=context.seed + 1)
+            misaligned = called and may_be_misaligned(work.listing, work.baseline.function)
+            settings = Settings(preserved=preserved, local=misaligned, seed=context.seed + 1)
             self._verifier = Verifier(
                 self._sandbox, self._object, work.baseline.function, work.captures, prototype, settings
             )
@@ -68,7 +70,7 @@ class Judges:
 
 
 def is_called_in_unit(work: FunctionWork) -> bool:
-    """Whether the unit itself calls the function: GCC then knows how little stack alignment it needs (-fipa-stack-alignment)."""
+    """Whether the unit itself calls the function: GCC may then rely on more than the ABI promises."""
     name = re.escape(work.baseline.function)
     return re.search(rf"^\s*(call|jmp)\s+{name}\b", work.baseline.listing_text, re.MULTILINE) is not None
 
