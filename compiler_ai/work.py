@@ -103,6 +103,7 @@ class Context:
     deadline: float = float("inf")
     seed: int = 0
     progress: Callable[[str, int, int, float], None] = lambda _stage, _done, _total, _best: None
+    shared: Path | None = None  # a directory for what the functions of one run have in common
     plugin_arguments: dict[str, dict[str, str]] = field(default_factory=dict)
 
     @property

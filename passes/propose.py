@@ -11,7 +11,7 @@ from compiler_ai.proposers.base import ProposalContext, Proposer
 from compiler_ai.store.trials import TrialCache, digest
 from compiler_ai.work import CandidateState, Context, FunctionWork
 
-_SHARE_OF_BUDGET = 0.4  # of a function's time; the rest is for judging what was proposed
+_SHARE_OF_BUDGET = 0.5  # of a function's time; the rest is for judging what was proposed
 
 
 class Propose:
@@ -34,6 +34,7 @@ class Propose:
                 host_features=features(context.toolchain),
                 budget_s=min(120.0, max(5.0, context.remaining_s * _SHARE_OF_BUDGET)),
                 seed=context.seed,
+                shared=context.shared,
             )
             try:
                 for offered in proposer.propose(work.baseline, proposal):

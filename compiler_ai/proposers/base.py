@@ -24,7 +24,7 @@ class ProposalContext:
     ``isa`` is -faicc-isa: with ``same`` no candidate needs more than the unit's own -m flags; with ``native`` and
     ``dispatch`` it may need what `host_features` (GCC's -m names) has, which it then names in `Candidate.features`.
     ``tune`` is for -mtune. ``profile`` is the unit's .gcda, when there is one. ``temporary`` is an existing directory
-    for scratch files, or None for the system's. ``budget_s`` bounds the wall time of one `propose`.
+    for scratch files, or None for the system's; ``shared`` one that all functions of a run share, or None. ``budget_s`` bounds the wall time of one `propose`.
     """
 
     toolchain: Toolchain
@@ -35,6 +35,7 @@ class ProposalContext:
     budget_s: float = 120.0
     compile_timeout_s: float = 60.0
     temporary: Path | None = None
+    shared: Path | None = None
     seed: int = 0
 
 

@@ -11,7 +11,7 @@ import os
 import re
 import sys
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import compiler_ai
@@ -20,6 +20,7 @@ from compiler_ai.proposers import compilers, isa, options, process
 from compiler_ai.proposers.base import ProposalContext
 from compiler_ai.proposers.configurations import Configuration
 from compiler_ai.proposers.llvm_worker import Job
+from compiler_ai.proposers.shared import Recompiled, SharedListings
 
 # Without these a body relies on what *its* unit knows of other bodies: registers they leave alone, stack alignment they
 # do not need, their being one function with another. A `.cold` part would have to be folded back; it is not made.
@@ -32,13 +33,8 @@ class RecompileError(Exception):
     """The unit cannot be compiled under a configuration; the message is one line, the compiler's own where there is one."""
 
 
-@dataclass(frozen=True)
-class Recompiled:
-    """A listing of the unit, and the ISA extensions (GCC's -m names) it may use beyond the unit's own."""
-
-    text: str
-    features: tuple[str, ...]
-    description: str
+class TimeoutRecompileError(RecompileError):
+    """The compiler did not end in the time it was given."""
 
 
 class Recompiler:
@@ -86,14 +82,31 @@ class Recompiler:
         """
         key = (configuration, exported if configuration.compiler != "gcc" else "", fuses, keep_statics)
         if key not in self._listings:
-            try:
-                self._listings[key] = self._compile(configuration, exported, fuses, keep_statics)
-            except RecompileError as error:
-                self._listings[key] = error
+            self._listings[key] = self._shared_or_compiled(*key)
         known = self._listings[key]
         if isinstance(known, RecompileError):
             raise known
         return known
+
+    def _shared_or_compiled(
+        self, configuration: Configuration, exported: str, fuses: bool, keep_statics: bool
+    ) -> Recompiled | RecompileError:
+        """What another worker of this run has compiled already, else compiled now and kept for the others."""
+        shared = SharedListings(self._context.shared) if self._context.shared else None
+        features = tuple(sorted(self._context.host_features))
+        key = (self._command, self._cfi, self._context.tune, features, configuration, exported, fuses, keep_statics)
+        known = shared.get(key) if shared else None
+        if known is not None:
+            return RecompileError(known) if isinstance(known, str) else known
+        try:
+            made: Recompiled | RecompileError = self._compile(configuration, exported, fuses, keep_statics)
+        except TimeoutRecompileError as error:
+            return error  # another worker may have more time
+        except RecompileError as error:
+            made = error
+        if shared:
+            shared.put(key, str(made) if isinstance(made, RecompileError) else made)
+        return made
 
     def unoptimised(self) -> str:
         """GCC's -O0 listing, which names every function-local static variable of the functions it can emit. Raises RecompileError."""
@@ -366,6 +379,8 @@ class Recompiler:
             completed = process.run(words, self._command.directory, {**self._environment, **environment}, limits)
         except OSError as error:
             raise RecompileError(f"{words[0]} cannot be run: {error}") from error
+        if completed.status is None:
+            raise TimeoutRecompileError(f"{Path(words[0]).name}: {completed.first_error}")
         if completed.status != 0:
             raise RecompileError(f"{Path(words[0]).name}: {completed.first_error}")
         return completed

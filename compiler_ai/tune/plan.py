@@ -31,6 +31,7 @@ class Task:
     option_flags: tuple[str, ...]
     project: Path
     seed: int
+    shared: Path | None = None  # a directory for what the tasks of one run have in common
 
 
 @dataclass

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -84,7 +85,11 @@ def load_profile(settings: Settings) -> Profile:
 
 def run_tasks(settings: Settings, plan: Plan, console: Console) -> list[FunctionResult]:
     """Run the plan's tasks in workers; an interrupt ends them, keeps what they found and is passed on."""
-    tasks = plan.tasks
+    with tempfile.TemporaryDirectory(prefix="aicc-tune-") as shared:
+        return _run_tasks(settings, [replace(task, shared=Path(shared)) for task in plan.tasks], console)
+
+
+def _run_tasks(settings: Settings, tasks: list[Task], console: Console) -> list[FunctionResult]:
     total_s = settings.budget_s or DEFAULT_FUNCTION_BUDGET_S * max(1, len(tasks)) / settings.jobs
     deadline_s = time.monotonic() + total_s
     started = 0
@@ -127,7 +132,7 @@ def work_on(
     work = FunctionWork(
         task.hot, task.baseline, listing_model.parse(task.baseline.listing_text), task.flags, task.captures
     )
-    context = Context(parsed, X86_64, task.project, time.monotonic() + budget_s, task.seed, progress)
+    context = Context(parsed, X86_64, task.project, time.monotonic() + budget_s, task.seed, progress, task.shared)
     try:
         with Judges() as judges:
             tuning(parsed, judges, extend).run_function(work, context)
