@@ -21,6 +21,7 @@ from compiler_ai.verify.mutate import Wish
 _COMPARISONS = ("cmp", "test")
 _LOADS_BACK = 12  # instructions before a comparison among which its inputs are loaded
 _LOADS = 3
+_MOST_TRIES = 4
 _LOOK_BACK = 4  # instructions between a comparison and its branch
 _NAMES = {
     **{name: (index, 8) for index, name in enumerate(GENERAL)},
@@ -38,13 +39,14 @@ def wishes(
     decoder: Decoder,
     memory: Callable[[int, int], bytes],
     seen: dict[int, set[int]],
+    tried: dict[tuple[int, int], int],
     most: int = 40,
 ) -> Iterator[Wish]:
     """Values to look for in the input that would turn the conditional jumps at the addresses `sites`, or bring what they
     compare to equality or next to it; at most `most`.
 
     `memory` gives the input's bytes. `seen` keeps, for each jump, by how much its operands differed so far (-1, 0 or 1, and 2
-    for anything else), so that nothing is wished for twice.
+    for anything else), and `tried` how often what was never seen was wished for: a few seeds' turn is enough.
     """
     wanted, made = set(sites), 0
     capstone_decoder = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
@@ -67,9 +69,9 @@ def wishes(
                 break
     for site, (step, (first, second, size)) in found.items():
         for change in (0, 1, -1):
-            if change in seen[site] or made >= most:
+            if change in seen[site] or made >= most or tried.get((site, change), 0) >= _MOST_TRIES:
                 continue
-            seen[site].add(change)
+            tried[site, change] = tried.get((site, change), 0) + 1
             made += 1
             near = tuple(_loads(view, step, decoder))
             yield Wish(first, second + change, size, near)

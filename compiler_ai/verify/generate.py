@@ -113,11 +113,11 @@ def _integer(call: _Call) -> int:
     if chance.random() < 0.05:
         return integer(chance)
     style = chance.random()
-    if style < 0.62:
-        return length
     if style < 0.72:
+        return length
+    if style < 0.8:
         return chance.choice((length - 1, length + 1, length // 2, 2 * length))
-    if style < 0.86 and call.constants:
+    if style < 0.9 and call.constants:
         return chance.choice(call.constants) + chance.choice((-1, 0, 0, 1))
     return chance.choice(LENGTHS)
 
@@ -136,7 +136,7 @@ def _pointer(call: _Call, kind: Type, captured: int) -> int:
         return chance.choice(call.buffers)[0] + call.length * element  # an end pointer
     size = _buffer_bytes(call.length, element, call.scale)
     if kind.target_kind == "integer" and element == 1 and chance.random() < (0.7 if kind.target_signed else 0.2):
-        data = text(call.length, chance, call.constants) + b"\0"
+        data = text(chance.choice((call.length, chance.randrange(26))), chance, call.constants) + b"\0"
         size = len(data) if call.scale == 0 else max(size, len(data))
         data = data.ljust(size, chance.choice((b"\0", b"x")))
     elif kind.target_kind in _OPAQUE:

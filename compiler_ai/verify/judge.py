@@ -18,7 +18,6 @@ from compiler_ai.verify.testcase import Test, Traced, inside, trace_body
 from compiler_ai.verify.unwinding import UnwindTable, read_table, wrong_rule
 
 _MOST_CALLEES = 4
-_CALL_TESTS = 60
 
 
 class Refuted(Exception):
@@ -240,9 +239,8 @@ class Judgement:
         """What callees outside of the unit can see when they are first called: arguments and memory, on many tests."""
         prepared, callees = self._prepared, self._prepared.callees
         calls = {call.target: call for test in self._tests if test.traced is not None for call in test.traced.calls}
-        chosen = self._tests[:: max(1, len(self._tests) // _CALL_TESTS)]
         for target in sorted(calls)[:_MOST_CALLEES]:
-            for test in chosen:
+            for test in self._tests:
                 body = self._body.at(self._machine.context(test.state))
                 theirs, mine = prepared.first_call(test, target), prepared.until(test, body, target)
                 reached = [end.kind is OutcomeKind.FAULT and end.rip == target for end in (theirs, mine)]

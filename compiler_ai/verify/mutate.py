@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from compiler_ai.verify.prototype import Prototype, Type
 from compiler_ai.verify.state import EntryState, integer_parameters, passed
-from compiler_ai.verify.values import LENGTHS, WILD, float_element_bytes, mutated_number, one_nan
+from compiler_ai.verify.values import LENGTHS, float_element_bytes, integer, mutated_number, one_nan
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ def _mutate_argument(
             chance.choice(LENGTHS),
             chance.choice(LENGTHS),
             chance.randrange(value + 1) if value < 1 << 40 else 0,
-            chance.choice(WILD),
+            integer(chance),
             (chance.choice(constants) if constants else 0) + chance.choice((-1, 0, 1)),
         )
     )

@@ -31,7 +31,7 @@ from compiler_ai.verify.state import EntryState, varied
 from compiler_ai.verify.testcase import Test, trace_body
 
 _FILLS = 2
-_MOST_SEEDS = 16
+_MOST_SEEDS = 24
 _MOST_REPLICAS = 4
 _TRAP = b"\x0f\x0b"  # ud2
 _CALLING = 3  # times as many traces where a function calls out of its unit: arguments show only there

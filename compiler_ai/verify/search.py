@@ -44,7 +44,7 @@ def directed_states(
             open_blocks = {loaded.entry + offset for offset in uncovered}
             sites = [at for at, sides in branches.items() if open_blocks & set(sides)]
             trace = machine.trace(seed.state, loaded, _LOOK_STEPS)
-            for wish in wishes(trace, sites, body.decoder(context), seed.memory, {}):
+            for wish in wishes(trace, sites, body.decoder(context), seed.memory, {}, {}):
                 yield from granted(seed, prototype, wish)
         for index, seed in enumerate(list(seeds)):
             if index not in streams:
@@ -65,12 +65,15 @@ def boundary_states(
     """
     first_entry = body.at(machine.contexts[0]).entry
     seen: dict[int, set[int]] = {}
+    tried: dict[tuple[int, int], int] = {}
     sites = [*blocks.branches, *sorted(blocks.selects)]
-    for seed in seeds:
+    # The latest were kept for reaching what is hardest to reach; on buffers of its own, all that a seed reads can vary.
+    latest_first = list(reversed(seeds))
+    for seed in sorted(latest_first, key=lambda seed: not seed.state.extra):
         context = machine.context(seed.state)
         loaded = body.at(context)
         if loaded.entry != first_entry:
             continue  # what was seen is kept by address
         trace = machine.trace(seed.state, loaded, _LOOK_STEPS)
-        for wish in wishes(trace, sites, body.decoder(context), seed.memory, seen):
+        for wish in wishes(trace, sites, body.decoder(context), seed.memory, seen, tried):
             yield from granted(seed, prototype, wish, most=4)

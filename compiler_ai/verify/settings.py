@@ -20,8 +20,8 @@ class Settings:
 
     captures: int = 10
     mutated: int = 70
-    generated: int = 130
-    attempts: int = 500
+    generated: int = 200
+    attempts: int = 600
     directed: int = 160
     boundary: int = 120
     traces: int = 16

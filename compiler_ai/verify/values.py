@@ -21,12 +21,12 @@ FLOATS = (
     *(0.0, -0.0, 1.0, -1.0, 0.5, 1e-310, -5e-324, 1e300, -1e300, float("inf"), float("-inf"), _NAN),
     *(1e-3, 3.0, 123456.789),
 )
-# RFC 3629: the first and last code point of each length, around the surrogates and the end, and sequences that are invalid.
-_UTF8 = (
-    *(chr(point).encode("utf-8", "surrogatepass") for point in
-      (1, 0x7F, 0x80, 0x7FF, 0x800, 0xD7FF, 0xD800, 0xDFFF, 0xE000, 0xFFFF, 0x10000, 0x10FFFF, 0xE9, 0x20AC, 0x1F600)),
+# RFC 3629: the first and last code points of each length and around the surrogates; then sequences that are invalid.
+_POINTS = (1, 0x7F, 0x80, 0x7FF, 0x800, 0xD7FF, 0xE000, 0xFFFF, 0x10000, 0x10FFFF, 0xE9, 0x20AC, 0x1F600, 0x61, 0x20)
+_UTF8 = tuple(chr(point).encode() for point in _POINTS)
+_NOT_UTF8 = (
     *(b"\xc0\x80", b"\xc1\xbf", b"\xe0\x80\x80", b"\xe0\x9f\xbf", b"\xf0\x80\x80\x80", b"\xf0\x8f\xbf\xbf"),
-    *(b"\xf4\x90\x80\x80", b"\xf7\xbf\xbf\xbf", b"\xf8\x88\x80\x80\x80", b"\x80", b"\xff", b"a", b" ", b"z"),
+    *(b"\xed\xa0\x80", b"\xed\xbf\xbf", b"\xf4\x90\x80\x80", b"\xf7\xbf\xbf\xbf", b"\xf8\x88\x80\x80\x80", b"\x80", b"\xff"),
 )  # fmt: skip
 _TEXT = b"abcdefghijxyzABCXYZ  ,;:+-*/=_0123456789\t\n\"\\'%<>&"
 
@@ -40,9 +40,9 @@ def contents(kind: Type, size: int, chance: random.Random, constants: Sequence[i
         return bytes(size)
     width = kind.target_bytes
     if kind.target_kind == "integer" and width in (1, 2, 4, 8):
-        if width == 1 and style < 0.5:
+        if width == 1 and style < 0.52:
             return text(size, chance, constants)
-        if style < 0.65:
+        if style < 0.8:
             return numbers(width, size, chance, constants)
     return chance.randbytes(size)
 
@@ -53,15 +53,28 @@ def text(size: int, chance: random.Random, constants: Sequence[int]) -> bytes:
     style = chance.random()
     if style < 0.25:
         out = _numeral(chance, constants)
-    elif style < 0.5:
-        out = b"".join(chance.choice(_UTF8) for _ in range(size // 2 + 1))
-    elif style < 0.65:
+    elif style < 0.55:
+        out = _utf8(size, chance)
+    elif style < 0.68:
         out = b"".join(_stretch(chance) for _ in range(size // 4 + 1))
     else:
         own = bytes(value & 0xFF for value in constants if value & 0xFF and -129 < value < 256)
         alphabet = chance.choice((_TEXT, own or _TEXT, _TEXT + own * 4, b"ab"))
         out = b"".join(bytes([chance.choice(alphabet)]) * chance.choice((1, 1, 1, 2, 5)) for _ in range(size))
     return out[:size].ljust(size, chance.choice((b" ", b"0", b"x", b"\x80")))
+
+
+def _utf8(size: int, chance: random.Random) -> bytes:
+    """`size` bytes of UTF-8, in every other case with one sequence in it that is not."""
+    parts, room = [], size
+    if chance.random() < 0.5:
+        parts.append(chance.choice([part for part in _NOT_UTF8 if len(part) <= room] or [b""]))
+        room -= len(parts[0])
+    while room:
+        parts.append(chance.choice([part for part in _UTF8 if len(part) <= room]))
+        room -= len(parts[-1])
+    chance.shuffle(parts)
+    return b"".join(parts)
 
 
 def _numeral(chance: random.Random, constants: Sequence[int]) -> bytes:
@@ -81,7 +94,8 @@ def _stretch(chance: random.Random) -> bytes:
 def integer(chance: random.Random) -> int:
     """An extreme integer: an edge of some type, a power of two or next to one, or anything."""
     power = 1 << chance.randrange(65)
-    return chance.choice((chance.choice(WILD), power, power - 1, power + 1, -power, chance.getrandbits(64)))
+    near = (power - 1, power - 1, power - 1, power, power + 1, -power)
+    return chance.choice((*near, chance.choice(WILD), chance.choice(WILD), chance.getrandbits(64)))
 
 
 def numbers(width: int, size: int, chance: random.Random, constants: Sequence[int]) -> bytes:
@@ -95,8 +109,9 @@ def numbers(width: int, size: int, chance: random.Random, constants: Sequence[in
         pool = [chance.choice((*WILD, 0, 1, 2)) for _ in range(64)]
     elif style < 0.75:
         pool = sorted(pool)
-    elif style < 0.85:
-        pool = [chance.randrange(3) for _ in range(64)]
+    elif style < 0.9:
+        most = chance.choice((3, 10))
+        pool = [chance.randrange(most) for _ in range(64)]
     block = b"".join((value & mask).to_bytes(width, "little") for value in pool)
     return (block * (size // len(block) + 1))[:size]
 

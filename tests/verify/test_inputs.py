@@ -1,0 +1,125 @@
+"""What inputs the verifier makes from C types: only such as a caller can pass, and those that wrong bodies stumble over."""
+
+from __future__ import annotations
+
+import random
+from itertools import islice
+
+import pytest
+
+from compiler_ai.sandbox.image import CaptureImage
+from compiler_ai.sandbox.pages import PAGE_BYTES, PageSet
+from compiler_ai.sandbox.state import Registers
+from compiler_ai.sandbox.symbols import NoResolver
+from compiler_ai.verify.generate import Base, generated
+from compiler_ai.verify.mutate import Seed, Wish, granted
+from compiler_ai.verify.prototype import Prototype, Type
+from compiler_ai.verify.state import EntryState, passed
+from compiler_ai.verify.values import text
+
+BOOL = Type("integer", 1, boolean=True)
+CHAR, UNSIGNED_CHAR = Type("integer", 1, True), Type("integer", 1)
+SHORT, INT, SIZE = Type("integer", 2, True), Type("integer", 4, True), Type("integer", 8)
+BYTES = Type("pointer", 8, target_bytes=1, target_kind="integer")
+STRING = Type("pointer", 8, target_bytes=1, target_kind="integer", target_signed=True)
+WORDS = Type("pointer", 8, target_bytes=4, target_kind="integer")
+
+
+def entry(**general: int) -> EntryState:
+    image = CaptureImage(PageSet(()), Registers(), 0, (0, 0), NoResolver())  # type: ignore[arg-type]
+    return EntryState("a call", "captured", image, Registers({"rsp": 0x7FFF0000, **general}))
+
+
+def states(*kinds: Type, count: int = 400) -> list[EntryState]:
+    """The first state of each of `count` groups."""
+    prototype = Prototype(Type("void"), tuple((f"p{n}", kind) for n, kind in enumerate(kinds)))
+    base = Base(entry(rdi=0x10000, rsi=1), lambda _address, size: bytes(size))
+    return [group[0] for group in islice(generated([base], prototype, (65, 25), 1), count)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "expected"),
+    [
+        (BOOL, 6, 0),
+        (BOOL, 7, 1),
+        (UNSIGNED_CHAR, -1, 0xFF),
+        (CHAR, 0xFF, 0xFFFFFFFF),
+        (CHAR, 0x17F, 0x7F),
+        (SHORT, 0x8000, 0xFFFF8000),
+        (INT, -1, 0xFFFFFFFF),
+        (SIZE, -1, (1 << 64) - 1),
+    ],
+)
+def test_arguments_are_in_range_and_extended_as_callers_do(kind: Type, value: int, expected: int) -> None:
+    assert passed(value, kind) == expected
+
+
+@pytest.mark.parametrize("kind", [BOOL, CHAR, UNSIGNED_CHAR, SHORT])
+def test_generated_arguments_are_such_as_a_caller_passes(kind: Type) -> None:
+    for state in states(BYTES, kind):
+        value = state.registers["rsi"]
+        assert passed(value, kind) == value
+
+
+def test_every_length_below_ten_and_every_extreme_power_comes_up() -> None:
+    values = {state.registers["rsi"] for state in states(BYTES, SIZE, count=2000)}
+    assert set(range(10)) <= values
+    assert {1 << 31, 1 << 32, 1 << 63, (1 << 64) - 1} <= values
+    assert sum((1 << power) - 1 in values for power in range(65)) > 50
+
+
+def test_every_distance_of_overlapping_buffers_up_to_twenty_elements_comes_up() -> None:
+    distances = {state.registers["rsi"] - state.registers["rdi"] for state in states(WORDS, WORDS, INT)}
+    assert {4 * n for n in range(-20, 21)} <= distances
+
+
+def test_buffers_end_at_an_unmapped_page_or_start_at_one() -> None:
+    edges = set()
+    for state in states(WORDS, SIZE):
+        region = state.extra[0].regions[0]
+        start, size = state.registers["rdi"], 4 * max(1, min(state.size, 1 << 14))
+        edges.add("end" if start + size == region.end else "start" if start == region.address else "inside")
+    assert {"end", "start"} <= edges
+
+
+def test_all_bits_of_buffer_addresses_vary() -> None:
+    """A body that looks at an address's sign bit instead of a value's is not to pass."""
+    addresses = [state.registers["rdi"] for state in states(BYTES, SIZE)]
+    assert len({address >> 31 & 1 for address in addresses}) == 2
+
+
+def test_strings_end_where_their_buffer_ends() -> None:
+    ending = 0
+    for state in states(STRING):
+        region = state.extra[0].regions[0]
+        data = region.data[state.registers["rdi"] - region.address :]
+        ending += len(data) == data.find(b"\0") + 1
+    assert ending > 100
+
+
+def test_texts_hold_numerals_and_utf8_at_its_edges() -> None:
+    chance = random.Random(1)
+    texts = [text(24, chance, (19, 65)) for _ in range(3000)]
+    assert any(len(t.strip(b" 0x\x80")) > 12 and t.lstrip(b" \t+-")[:12].isdigit() and b"-" in t for t in texts)
+    for sequence in ("\U00010000", "\ue000", "\u0800", "\x80"):
+        assert any(sequence.encode() in t for t in texts)
+    assert any(b"\xed\xbf\xbf" in t for t in texts)
+    assert not any(b"\0" in t for t in texts)
+
+
+def test_a_compared_value_is_replaced_where_it_came_from() -> None:
+    memory = {0x1000: (70).to_bytes(4, "little"), 0x1004: bytes([9])}
+    seed = Seed(entry(rdi=0x1000, rsi=70), [(0x1000, 0x1004), (0x1004, 0x1005)], lambda at, _size: memory[at])
+    prototype = Prototype(Type("void"), (("words", WORDS), ("n", INT)))
+    made = list(granted(seed, prototype, Wish(70, 90, 4, ((0x1004, 0x1005),))))
+    assert any(state.registers["rsi"] == 90 for state in made)
+    assert any(state.patches == {0x1000: (90).to_bytes(4, "little")} for state in made)
+    assert any(state.patches == {0x1004: bytes([29])} for state in made)  # what was loaded last, changed by as much
+
+
+def test_generated_inputs_are_the_same_every_time() -> None:
+    def described(state: EntryState) -> object:
+        return state.name, state.registers, [region for pages in state.extra for region in pages.regions]
+
+    assert [described(s) for s in states(BYTES, STRING, SIZE)] == [described(s) for s in states(BYTES, STRING, SIZE)]
+    assert PAGE_BYTES == 4096
