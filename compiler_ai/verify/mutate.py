@@ -79,7 +79,7 @@ def mutations(seed: Seed, prototype: Prototype | None, constants: Sequence[int],
 
 def granted(seed: Seed, prototype: Prototype | None, wish: Wish, most: int = 6) -> Iterator[EntryState]:
     """The seed with every place that may be where the compared value came from set to the wanted one, a state a place: places
-    with that very value first, then what was loaded just before, changed by the difference. At most `most` states."""
+    with that very value (or, in an argument, that value further left) first, then what was loaded just before, changed by the difference. At most `most` states."""
     mask, made = _mask(wish.size_bytes), 0
     registers = seed.state.registers
     parameters = integer_parameters(prototype) if prototype is not None else []
@@ -89,6 +89,11 @@ def granted(seed: Seed, prototype: Prototype | None, wish: Wish, most: int = 6) 
             value = passed(wish.wanted, kind) if kind.kind == "integer" else wish.wanted & _mask(8)
             made += 1
             yield _changed(seed, f"{name} to {value:#x}", {**registers.general, name: value}, {})
+        for shift in range(1, 64) if kind.kind == "integer" and wish.seen and made < most // 2 else ():
+            if (registers[name] & _mask(size)) >> shift == wish.seen:
+                value = passed(wish.wanted << shift | registers[name] & ((1 << shift) - 1), kind)
+                made += 1
+                yield _changed(seed, f"{name} to {value:#x}", {**registers.general, name: value}, {})
     spans = [span for span in seed.reads if span[1] - span[0] <= 8]
     same = [s for s in spans if (int.from_bytes(seed.value(s), "little") ^ wish.seen) & _mask(s[1] - s[0]) & mask == 0]
     readable = set(spans)

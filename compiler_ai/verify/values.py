@@ -24,6 +24,7 @@ FLOATS = (
 # RFC 3629: the first and last code points of each length and around the surrogates; then sequences that are invalid.
 _POINTS = (1, 0x7F, 0x80, 0x7FF, 0x800, 0xD7FF, 0xE000, 0xFFFF, 0x10000, 0x10FFFF, 0xE9, 0x20AC, 0x1F600, 0x61, 0x20)
 _UTF8 = tuple(chr(point).encode() for point in _POINTS)
+_UTF8_CONSTANTS = frozenset({-128, -64, -32, -16, 0x80, 0xC0, 0xE0, 0xF0, 0x1F, 0x3F, 0x800, 0x10FFFF})
 _NOT_UTF8 = (
     *(b"\xc0\x80", b"\xc1\xbf", b"\xe0\x80\x80", b"\xe0\x9f\xbf", b"\xf0\x80\x80\x80", b"\xf0\x8f\xbf\xbf"),
     *(b"\xed\xa0\x80", b"\xed\xbf\xbf", b"\xf4\x90\x80\x80", b"\xf7\xbf\xbf\xbf", b"\xf8\x88\x80\x80\x80", b"\x80", b"\xff"),
@@ -51,7 +52,9 @@ def text(size: int, chance: random.Random, constants: Sequence[int]) -> bytes:
     """Bytes without NUL: words with the code's own constants among them, numerals, UTF-8 at the edges of its ranges, or
     stretches of one class of bytes."""
     style = chance.random()
-    if style < 0.25:
+    if len(_UTF8_CONSTANTS & set(constants)) >= 3 and chance.random() < 0.7:
+        out = _utf8(size, chance)  # by its constants, the code takes UTF-8 apart
+    elif style < 0.25:
         out = _numeral(chance, constants)
     elif style < 0.55:
         out = _utf8(size, chance)

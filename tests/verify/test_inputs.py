@@ -117,6 +117,13 @@ def test_a_compared_value_is_replaced_where_it_came_from() -> None:
     assert any(state.patches == {0x1004: bytes([29])} for state in made)  # what was loaded last, changed by as much
 
 
+def test_a_compared_part_of_an_argument_is_replaced_in_the_argument() -> None:
+    """A loop that shifts its argument by 7 compares what is left of it."""
+    seed = Seed(entry(rdi=0x4D23), [], lambda _at, size: bytes(size))
+    made = list(granted(seed, Prototype(Type("void"), (("value", SIZE),)), Wish(0x4D23 >> 7, 127, 8)))
+    assert any(state.registers["rdi"] >> 7 == 127 for state in made)
+
+
 def test_generated_inputs_are_the_same_every_time() -> None:
     def described(state: EntryState) -> object:
         return state.name, state.registers, [region for pages in state.extra for region in pages.regions]
