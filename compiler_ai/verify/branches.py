@@ -21,6 +21,9 @@ from compiler_ai.verify.mutate import Wish
 _COMPARISONS = ("cmp", "test")
 _LOADS_BACK = 12  # instructions before a comparison among which its inputs are loaded
 _LOADS = 3
+_JUMPS = 6
+_TABLE_LOOK_BACK = 8
+_LARGEST_TABLE = 64
 _MOST_TRIES = 4
 _LOOK_BACK = 4  # instructions between a comparison and its branch
 _NAMES = {
@@ -76,6 +79,29 @@ def wishes(
             near = tuple(_loads(view, step, decoder))
             yield Wish(first, second + change, size, near)
             yield Wish(second, first - change, size)
+
+
+def table_wishes(
+    trace: Trace, sites: Iterable[int], decoder: Decoder, memory: Callable[[int, int], bytes]
+) -> Iterator[Wish]:
+    """For jumps through tables at the addresses `sites`: every index that their bounds check lets through, in place of the one
+    that the run had, at the first and last few of them."""
+    wanted = set(sites)
+    capstone_decoder = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
+    capstone_decoder.detail = True
+    view = memoryview(trace.data).cast("Q")
+    jumps = [at for at in range(0, len(view), 18) if view[at] in wanted]
+    for at in sorted({*jumps[:_JUMPS], *jumps[-_JUMPS:]}, reverse=True):
+        for step in range(at - 18, max(-18, at - 18 * _TABLE_LOOK_BACK), -18):
+            instruction = next(capstone_decoder.disasm(decoder.code(view[step]), view[step], 1), None)
+            if instruction is None or instruction.mnemonic != "cmp":
+                continue
+            pair = _compared(instruction, view[step + 2 : step + 18], memory)
+            if pair is not None and pair[1] <= _LARGEST_TABLE:
+                near = tuple(_loads(view, step, decoder))[:1]
+                for index in range(pair[1] + 1):
+                    yield Wish(pair[0], index, pair[2], near)
+            break
 
 
 def _difference(first: int, second: int, size: int) -> int:

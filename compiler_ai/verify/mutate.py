@@ -112,6 +112,15 @@ def granted(seed: Seed, prototype: Prototype | None, wish: Wish, most: int = 6) 
             yield _changed(seed, f"{name} to {value:#x}", {**registers.general, name: value}, {})
 
 
+def exact(seed: Seed, wish: Wish) -> Iterator[EntryState]:
+    """The seed with what was loaded just before a comparison set to the wanted value, if it was the compared one."""
+    readable = set(seed.reads)
+    for span in wish.near:
+        size = span[1] - span[0]
+        if span in readable and int.from_bytes(seed.value(span), "little") == wish.seen & _mask(size):
+            yield _patched(seed, span, wish.wanted)
+
+
 def _patched(seed: Seed, span: tuple[int, int], value: int) -> EntryState:
     size = span[1] - span[0]
     data = (value & _mask(size)).to_bytes(size, "little")

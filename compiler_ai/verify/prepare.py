@@ -33,6 +33,7 @@ from compiler_ai.verify.testcase import Test, trace_body
 _FILLS = 2
 _MOST_SEEDS = 24
 _MOST_REPLICAS = 4
+_TABLES = 4  # times as many boundary states where there are jump tables, whose every index is tried
 _TRAP = b"\x0f\x0b"  # ud2
 _CALLING = 3  # times as many traces where a function calls out of its unit: arguments show only there
 _SMALL = 33  # the length of a test worth tracing
@@ -234,7 +235,8 @@ class Preparation:
         except UnknownTargetError:
             return
         states = boundary_states(self.machine, self.body, self.seeds, self.prototype, found)
-        for _, state in zip(range(self.settings.boundary), states, strict=False):
+        most = self.settings.boundary * (_TABLES if found.indirect else 1)
+        for _, state in zip(range(most), states, strict=False):
             test, _ = self.test(state, self._uncovered)
             if test is not None:
                 self.tests.append(test)

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from compiler_ai.verify.branches import wishes
+from compiler_ai.verify.branches import table_wishes, wishes
 from compiler_ai.verify.coverage import Blocks
 from compiler_ai.verify.machine import Body, Machine
-from compiler_ai.verify.mutate import Seed, granted, mutations
+from compiler_ai.verify.mutate import Seed, exact, granted, mutations
 from compiler_ai.verify.prototype import Prototype
 from compiler_ai.verify.state import EntryState
 
@@ -46,6 +46,9 @@ def directed_states(
             trace = machine.trace(seed.state, loaded, _LOOK_STEPS)
             for wish in wishes(trace, sites, body.decoder(context), seed.memory, {}, {}):
                 yield from granted(seed, prototype, wish)
+            jumps = [at + shift for at in blocks.indirect]
+            for wish in table_wishes(trace, jumps, body.decoder(context), seed.memory):
+                yield from exact(seed, wish)
         for index, seed in enumerate(list(seeds)):
             if index not in streams:
                 streams[index] = mutations(seed, prototype, constants, f"directed {seed.state.name}")
@@ -77,3 +80,5 @@ def boundary_states(
         trace = machine.trace(seed.state, loaded, _LOOK_STEPS)
         for wish in wishes(trace, sites, body.decoder(context), seed.memory, seen, tried):
             yield from granted(seed, prototype, wish, most=4)
+        for wish in table_wishes(trace, blocks.indirect, body.decoder(context), seed.memory):
+            yield from exact(seed, wish)

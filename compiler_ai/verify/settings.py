@@ -22,7 +22,7 @@ class Settings:
     mutated: int = 70
     generated: int = 200
     attempts: int = 600
-    directed: int = 160
+    directed: int = 400
     boundary: int = 120
     traces: int = 16
     trace_steps: int = 1_500

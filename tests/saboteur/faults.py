@@ -8,7 +8,9 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from compiler_ai.verify.prototype import Prototype
 
 Lines = list[str]
 _IMMEDIATE = re.compile(r"\$(-?(?:0x[0-9a-f]+|\d+))")
@@ -37,12 +39,34 @@ _EXTENSIONS = {
 
 @dataclass(frozen=True)
 class Fault:
-    """`applies(lines, site)` says whether there is something to damage at `site`; `apply` returns new lines."""
+    """`applies(lines, site)` says whether there is something to damage at `site`; `apply` returns new lines; `matters` whether
+    it is a fault in a function of that C type."""
 
     kind: str
     applies: Callable[[Lines, int], bool]
     apply: Callable[[Lines, int, random.Random], Lines]
     only_proof: bool = False
+    matters: Callable[[Prototype], bool] = lambda _: True
+
+
+def _integer_result(least_bytes: int) -> Callable[[Prototype], bool]:
+    """Whether the function returns a number of at least that size in rax."""
+    return lambda type_: type_.returns.kind in ("integer", "pointer") and type_.returns.size_bytes >= least_bytes
+
+
+def _parameters(*kinds: str) -> Callable[[Prototype], bool]:
+    """Whether the first parameters are of these kinds: "pointer", "number" (64 bits), "int" (32 bits) or "" for any."""
+
+    def fits(type_: Prototype) -> bool:
+        found = [kind for _, kind in type_.parameters if kind.kind in ("integer", "pointer")]
+        return len(found) >= len(kinds) and all(
+            wanted in ("", kind.kind)
+            or (wanted == "number" and kind.kind == "integer" and kind.size_bytes == 8)
+            or (wanted == "int" and kind.kind == "integer" and kind.size_bytes == 4)
+            for wanted, kind in zip(kinds, found, strict=False)
+        )
+
+    return fits
 
 
 def _rewritten(kind: str, rewrite: Callable[[str, random.Random], str]) -> Fault:
@@ -154,6 +178,17 @@ def _always_taken(line: str, _: random.Random) -> str:
     return re.sub(r"^(\s+)j(?!mp)\w+(\s+\.L\S+)", r"\1jmp\2", line)
 
 
+def _asymmetric(fault: Fault) -> Fault:
+    """Not at a comparison that is only asked for equality, which does not depend on the operands' order."""
+
+    def applies(lines: Lines, site: int) -> bool:
+        following = lines[site + 1].split()[:1] if site + 1 < len(lines) else []
+        equality = following in (["je"], ["jne"], ["sete"], ["setne"], ["cmove"], ["cmovne"])
+        return fault.applies(lines, site) and not (lines[site].split()[0].startswith("cmp") and equality)
+
+    return replace(fault, applies=applies)
+
+
 REWRITTEN = (
     _rewritten("constant_plus_1", _constant(lambda n: n + 1)),
     _rewritten("constant_minus_1", _constant(lambda n: n - 1)),
@@ -175,7 +210,7 @@ REWRITTEN = (
     _rewritten("opcode_replaced", _opcode),
     _rewritten("extension_replaced", _extension),
     _rewritten("operand_narrowed", _narrow),
-    _rewritten("operands_swapped", _swap_operands),
+    _asymmetric(_rewritten("operands_swapped", _swap_operands)),
     _rewritten("compare_becomes_test", _cmp_to_test),
 )
 
@@ -228,14 +263,20 @@ def _is_first(lines: Lines, site: int) -> bool:
     ) and (_word(lines, site) != "endbr64")
 
 
-def _before(kind: str, where: Callable[[Lines, int], bool], text: str, only_proof: bool = False) -> Fault:
+def _before(
+    kind: str,
+    where: Callable[[Lines, int], bool],
+    text: str,
+    only_proof: bool = False,
+    matters: Callable[[Prototype], bool] = lambda _: True,
+) -> Fault:
     """`text` put in front of an instruction; `@` in it becomes a number of its own for labels."""
 
     def apply(lines: Lines, site: int, _: random.Random) -> Lines:
         added = [line if line.endswith(":") else "\t" + line for line in text.replace("@", str(site)).split("\n")]
         return [*lines[:site], *added, *lines[site:]]
 
-    return Fault(kind, where, apply, only_proof)
+    return Fault(kind, where, apply, only_proof, matters)
 
 
 def _stores(lines: Lines, site: int) -> bool:
@@ -270,6 +311,43 @@ def _same_value(lines: Lines, site: int, _: random.Random) -> Lines:
     ]
 
 
+def _is_call(lines: Lines, site: int) -> bool:
+    return _word(lines, site) == "call"
+
+
+def _next_is(lines: Lines, site: int, directive: str) -> bool:
+    """Whether one of the directives right behind the instruction is `directive`."""
+    return any(directive in line for line in _behind(lines, site))
+
+
+def _behind(lines: Lines, site: int) -> Lines:
+    found = []
+    for line in lines[site + 1 :]:
+        if not line.lstrip().startswith(".cfi"):
+            break
+        found.append(line)
+    return found
+
+
+def _cfi(pattern: str, change: int) -> Callable[[Lines, int, random.Random], Lines]:
+    """The first number that `pattern` finds behind the instruction, changed."""
+
+    def apply(lines: Lines, site: int, _: random.Random) -> Lines:
+        for number in range(site + 1, site + 1 + len(_behind(lines, site))):
+            match = re.search(pattern, lines[number])
+            if match:
+                line = lines[number]
+                changed = f"{line[: match.start(1)]}{int(match[1]) + change}{line[match.end(1) :]}"
+                return [*lines[:number], changed, *lines[number + 1 :]]
+        return lines
+
+    return apply
+
+
+def _cfi_dropped(lines: Lines, site: int, _: random.Random) -> Lines:
+    return [*lines[: site + 1], *lines[site + 1 + len(_behind(lines, site)) :]]
+
+
 INSERTED = (
     Fault("instruction_dropped", _is_plain, _drop),
     Fault("instruction_twice", _is_repeatable, _twice),
@@ -280,9 +358,9 @@ INSERTED = (
     Fault("store_far_away", _stores, _store_beyond(1 << 20)),
     Fault("store_of_the_same_value", _stores, _same_value),
     Fault("store_dropped", _stores, _drop),
-    _before("result_off_by_one", _is_return, "incq %rax"),
-    _before("result_high_half", _is_return, "btcq $40, %rax"),
-    _before("vector_result_lost", _is_return, "pcmpeqd %xmm0, %xmm0"),
+    _before("result_off_by_one", _is_return, "incl %eax", matters=_integer_result(1)),
+    _before("result_high_half", _is_return, "btcq $40, %rax", matters=_integer_result(8)),
+    _before("vector_result_lost", _is_return, "pcmpeqd %xmm0, %xmm0", matters=lambda t: t.returns.kind == "float"),
     _before("callee_saved_rbx", _is_return, "incq %rbx"),
     _before("callee_saved_rbp", _is_return, "xorl %ebp, %ebp"),
     _before("callee_saved_r15", _is_return, "notq %r15"),
@@ -290,22 +368,44 @@ INSERTED = (
     _before("return_address", _is_return, "incq (%rsp)"),
     _before("callers_frame", _is_return, "movq $0, 16(%rsp)"),
     _before("stack_unbalanced", _is_return, "pushq %rax"),
+    _before("x87_stack", _is_return, "fldz"),
+    _before("rounding_mode", _is_return, "movl $0x7f80, -8(%rsp)\nldmxcsr -8(%rsp)"),
+    _before("x87_control", _is_return, "movw $0x27f, -8(%rsp)\nfldcw -8(%rsp)"),
     _before("endless_at_the_end", _is_return, ".Lendless@:\njmp .Lendless@"),
-    _before("arguments_exchanged", _is_first, "xchgq %rdi, %rsi"),
+    _before("arguments_exchanged", _is_first, "xchgq %rdi, %rsi", matters=_parameters("", "")),
     _before("early_return", _is_first, "xorl %eax, %eax\nret"),
     _before("endless_loop", _is_first, ".Lendless@:\njmp .Lendless@"),
     _before("crash_ud2", _is_first, "ud2"),
     _before("crash_null", _is_first, "movb $1, 0"),
     _before("crash_stack", _is_first, "subq $0x7fffffff, %rsp\npushq %rax"),
-    _before("invented_read", _is_first, "movb 65536(%rdi), %r11b"),
-    _before("length_zero", _is_first, "testl %esi, %esi\njne .Lzero@\nud2\n.Lzero@:"),
-    _before("length_negative", _is_first, "testl %esi, %esi\njns .Lnegative@\nud2\n.Lnegative@:"),
-    _before("high_garbage", _is_first, "movq %rsi, %r11\nshrq $32, %r11\nje .Lhigh@\nud2\n.Lhigh@:"),
-    _before("aliasing_equal", _is_first, "cmpq %rdi, %rsi\njne .Lalias@\nincq %rsi\n.Lalias@:"),
-    _before("aliasing_4_bytes", _is_first, "leaq 4(%rdi), %r11\ncmpq %r11, %rsi\njne .Lalias@\nincq %rsi\n.Lalias@:"),
-    _before("aliasing_12345_bytes", _is_first, "leaq 12345(%rdi), %r11\ncmpq %r11, %rsi\njne .Lalias@\nincq %rsi\n.Lalias@:", True),
-    _before("one_rare_value", _is_first, "movabsq $0x51ab07e0c0ffee11, %r11\ncmpq %r11, %rdi\njne .Lrare@\nincq %rdi\n.Lrare@:", True),
-    _before("one_rare_length", _is_first, "cmpl $0x2badcafe, %esi\njne .Lrare@\nincl %esi\n.Lrare@:", True),
+    _before("too_much_stack", _is_first, "leaq -65536(%rsp), %rsp\npushq $0\nleaq 65544(%rsp), %rsp"),
+    _before("invented_read", _is_first, "movb 65536(%rdi), %r11b", matters=_parameters("pointer")),
+    _before("read_across_the_page", _is_first, "movb 64(%rdi), %r11b", matters=_parameters("pointer")),
+    _before("same_value_store", _is_first, "movb (%rdi), %r11b\nmovb %r11b, (%rdi)", matters=_parameters("pointer")),
+    _before("alignment_assumed", _is_first, "movdqa (%rdi), %xmm15", matters=_parameters("pointer")),
+    _before("upper_half_of_an_int", _is_first, "movslq %esi, %r11\ncmpq %r11, %rsi\nje .Lupper@\nud2\n.Lupper@:", matters=_parameters("", "int")),
+    _before("length_zero", _is_first, "testq %rsi, %rsi\njne .Lzero@\nud2\n.Lzero@:", matters=_parameters("", "number")),
+    _before("length_seven", _is_first, "cmpl $7, %esi\njne .Lseven@\nud2\n.Lseven@:", matters=_parameters("", "int")),
+    _before("length_of_33", _is_first, "cmpq $33, %rsi\njb .Lmany@\nud2\n.Lmany@:", matters=_parameters("", "number")),
+    _before("negative_int", _is_first, "testl %esi, %esi\njns .Lnegative@\nud2\n.Lnegative@:", matters=_parameters("", "int")),
+    _before("aliasing_equal", _is_first, "cmpq %rdi, %rsi\njne .Lalias@\nud2\n.Lalias@:", matters=_parameters("pointer", "pointer")),
+    _before("aliasing_8_bytes", _is_first, "leaq 8(%rdi), %r11\ncmpq %r11, %rsi\njne .Lalias@\nud2\n.Lalias@:", matters=_parameters("pointer", "pointer")),
+    _before("aliasing_minus_16", _is_first, "leaq -16(%rdi), %r11\ncmpq %r11, %rsi\njne .Lalias@\nud2\n.Lalias@:", matters=_parameters("pointer", "pointer")),
+    _before("aliasing_12345_bytes", _is_first, "leaq 12345(%rdi), %r11\nxorl %r10d, %r10d\ncmpq %r11, %rsi\nsete %r10b\naddq %r10, %rsi", True, _parameters("pointer", "pointer")),
+    _before("one_rare_value", _is_first, "movabsq $0x51ab07e0c0ffee11, %r11\nxorl %r10d, %r10d\ncmpq %r11, %rdi\nsete %r10b\naddq %r10, %rdi", True, _parameters("number")),
+    _before("rare_contents", _is_first, "xorl %r10d, %r10d\ncmpl $0x2badcafe, (%rdi)\nsete %r10b\nsubq %r10, %rdi", True, _parameters("pointer")),
+    _before("more_than_2_to_the_31", _is_first, "movslq %esi, %rsi", True, _parameters("", "number")),
+    _before("one_rare_length", _is_first, "xorl %r10d, %r10d\ncmpl $0x2badcafe, %esi\nsete %r10b\naddl %r10d, %esi", True, _parameters("", "int")),
+    _before("rare_value_in_a_block", _is_first, "cmpl $0x2badcafe, %edi\njne .Lrare@\nincl %edi\n.Lrare@:", only_proof=True, matters=_parameters("number")),
+    _before("rare_distance_in_a_block", _is_first, "leaq 12345(%rdi), %r11\ncmpq %r11, %rsi\njne .Lalias@\nincq %rsi\n.Lalias@:", only_proof=True, matters=_parameters("pointer", "pointer")),
+    Fault("unwind_offset", lambda lines, site: _next_is(lines, site, ".cfi_def_cfa_offset"), _cfi(r"\.cfi_def_cfa_offset\s+(\d+)", 8)),
+    Fault("unwind_place", lambda lines, site: _next_is(lines, site, ".cfi_offset"), _cfi(r"\.cfi_offset\s+\w+, (-?\d+)", -8)),
+    Fault("unwind_forgotten", lambda lines, site: _next_is(lines, site, ".cfi_def_cfa_offset"), _cfi_dropped),
+    Fault("call_dropped", _is_call, _drop),
+    Fault("call_twice", _is_call, _twice),
+    _before("call_argument_first", _is_call, "xorl $1, %edi"),
+    _before("call_argument_second", _is_call, "xorl $1, %esi"),
+    _before("call_of_another", lambda lines, site: _word(lines, site) == "call" and "sink_put" in lines[site], "call sink_flush@PLT"),
 )  # fmt: skip
 
 

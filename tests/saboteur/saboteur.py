@@ -22,6 +22,7 @@ from compiler_ai.artifacts import Baseline, Candidate, Rejection
 from compiler_ai.asm import listing as listing_model
 from compiler_ai.asm.function import Function
 from compiler_ai.proposers.base import ProposalContext
+from compiler_ai.verify.prototype import Prototype
 
 _BOOKKEEPING = re.compile(r"\s*(\.loc\b|\.file\b|\.L(VL|FB|FE|FSB|BB|BE|FSE|COLDB|COLDE|HOTB|HOTE)\w*:|#)")
 _LOCAL = re.compile(r"\.L[\w.$]+")
@@ -49,14 +50,21 @@ def plain_body(function: Function) -> list[str]:
     return [_LOCAL.sub(lambda m: m[0].replace(".L", ".Lsaboteur_", 1) if m[0] in own else m[0], line) for line in lines]
 
 
-def mutants(listing: listing_model.Listing, function: str, seed: int, per_kind: int = 2) -> Iterator[Mutant]:
-    """At most `per_kind` distinct wrong bodies of each kind, always the same ones for a seed."""
+def mutants(
+    listing: listing_model.Listing, function: str, seed: int, per_kind: int = 2, prototype: Prototype | None = None
+) -> Iterator[Mutant]:
+    """At most `per_kind` distinct wrong bodies of each kind, always the same ones for a seed.
+
+    With the function's C type, kinds that are no fault in a function of that type are left out.
+    """
     found = listing.function(function)
     if found is None:
         return
     lines = plain_body(found)
     seen = {"\n".join(lines)}
     for fault in (*REWRITTEN, *INSERTED, *WHOLE):
+        if prototype is not None and not fault.matters(prototype):
+            continue
         generator = random.Random(f"{seed}/{function}/{fault.kind}")
         sites = [
             number for number, line in enumerate(lines) if _INSTRUCTION.match(line) and fault.applies(lines, number)
@@ -72,6 +80,23 @@ def mutants(listing: listing_model.Listing, function: str, seed: int, per_kind: 
             seen.add(body)
             made += 1
             yield Mutant(Candidate(function, body + "\n", "", "saboteur", f"{fault.kind} at {site}"), fault.kind, site)
+
+
+def change(listing: listing_model.Listing, function: str, mutant: Mutant) -> str:
+    """What a mutant's body does otherwise than the function's own, as "line number: old -> new" with single spaces."""
+    found = listing.function(function)
+    assert found is not None
+    before, after = plain_body(found), mutant.candidate.body.splitlines()
+    first = next(
+        (i for i, (a, b) in enumerate(zip(before, after, strict=False)) if a != b), min(len(before), len(after))
+    )
+    same = 0
+    while same < min(len(before), len(after)) - first and before[-1 - same] == after[-1 - same]:
+        same += 1
+    old, new = (
+        " | ".join(" ".join(line.split()) for line in lines[first : len(lines) - same]) for lines in (before, after)
+    )
+    return f"{mutant.site}: {old} -> {new}"
 
 
 @dataclass(frozen=True)
@@ -97,6 +122,7 @@ __all__ = [
     "Fault",
     "Mutant",
     "SaboteurProposer",
+    "change",
     "kinds",
     "mutants",
     "plain_body",
