@@ -11,12 +11,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Section:
-    """A section as a directive opens it; `directive` is that line's text, to switch back to it."""
+    """A section as a directive opens it; `directive` is the text of one line or two that switches back to it."""
 
     name: str
     flags: str
     directive: str
     group: str = ""
+    subsection: str = ""  # a number; what it holds lies behind all of the section's lower ones
 
     @property
     def executable(self) -> bool:
@@ -55,6 +56,7 @@ class DataObject:
 _DEFAULT_FLAGS = {
     ".text": "ax", ".data": "aw", ".bss": "aw", ".rodata": "a", ".tdata": "awT", ".tbss": "awT",
 }  # fmt: skip
+_EXACT_FLAGS = {".init": "ax", ".fini": "ax", ".rodata1": "a", ".data1": "aw"}
 
 
 def section_of(directive_line: str, words: Sequence[str]) -> Section:
@@ -65,9 +67,8 @@ def section_of(directive_line: str, words: Sequence[str]) -> Section:
     name = words[0].strip().strip('"')
     flags = words[1].strip().strip('"') if len(words) > 1 and words[1].strip().startswith('"') else ""
     if not flags and len(words) < 2:
-        flags = next(
-            (value for prefix, value in _DEFAULT_FLAGS.items() if name == prefix or name.startswith(prefix + ".")), ""
-        )
+        found = (value for prefix, value in _DEFAULT_FLAGS.items() if name == prefix or name.startswith(prefix + "."))
+        flags = _EXACT_FLAGS.get(name, "") or next(found, "")
     group = words[4 if "M" in flags else 3].strip() if "G" in flags and len(words) > (4 if "M" in flags else 3) else ""
     return Section(name, flags, directive_line.rstrip("\n"), group)
 

@@ -8,15 +8,25 @@ from __future__ import annotations
 
 import re
 
-LABEL = re.compile(r"^[ \t]*((?:[A-Za-z_.$][\w.$@]*|\"[^\"]+\"|\d+)):")
-SYMBOL = re.compile(r"[A-Za-z_.][\w.$]*")
+LABEL = re.compile(r"^[ \t]*((?:[^\W\d][\w.$@]*|[.$][\w.$@]*|\"[^\"]+\"|\d+)):")
+SYMBOL = re.compile(r"(?:[^\W\d]|\.)[\w.$]*")
 LOCAL_LABEL = re.compile(r"\.L[\w.$]*")
 _PREFIXES = frozenset(
     {"rep", "repe", "repz", "repne", "repnz", "lock", "notrack", "bnd", "xacquire", "xrelease", "data16"}
 )
 _COMMENT = re.compile(r"(?:[ \t]+|^)#.*$")
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"|\'\\?.')  # strings and character constants
 _REGISTER = re.compile(r"%[a-z][\w]*(?:\(\d\))?")
+
+
+def split_statements(line: str) -> list[str]:
+    """The statements of one line of hand-written assembly; comments are dropped."""
+    if ";" not in line and "#" not in line:
+        return [line]
+    masked = _QUOTED.sub(lambda match: "x" * len(match[0]), line).partition("#")[0]
+    ends = [position for position, character in enumerate(masked) if character == ";"]
+    return [line[a:b] for a, b in zip([0, *(end + 1 for end in ends)], [*ends, len(masked)], strict=True)]
 
 
 def label_of(line: str) -> str:
@@ -58,7 +68,7 @@ def symbols_in(line: str) -> list[str]:
     head, _, operands = text.partition("\t") if "\t" in text else text.partition(" ")
     while head in _PREFIXES:
         head, _, operands = operands.lstrip().partition("\t") if "\t" in operands else operands.lstrip().partition(" ")
-    if not operands or head.startswith((".cfi", ".loc", ".file", ".ident", ".string", ".ascii", ".asciz")):
+    if not operands or head.startswith((".cfi", ".loc", ".addrsig", ".file", ".ident", ".string", ".ascii", ".asciz")):
         return []
     if '"' in operands:
         operands = _STRING.sub(
