@@ -1,6 +1,7 @@
 # make demo: build, profile, tune and rebuild examples/kernels.   make test: the tests.   Both set up what is missing.
 VENV ?= .venv
 PYTHON ?= python3
+RESULTS ?= bench-results
 BIN := $(abspath $(VENV))/bin
 SOURCES := $(shell find compiler_ai passes toolchains bin -type f ! -name '*.pyc') setup.cfg pyproject.toml
 
@@ -37,7 +38,7 @@ lint: setup
 	cd $(VENV) && $(BIN)/mypy --config-file $(abspath setup.cfg) -p compiler_ai
 
 bench: setup
-	@PATH="$(BIN):$$PATH" DEMO_BUDGET=600s sh scripts/demo
+	@PATH="$(BIN):$$PATH" sh scripts/bench $(RESULTS)
 
 clean:
 	rm -rf build aicc.egg-info .mypy_cache .ruff_cache .pytest_cache

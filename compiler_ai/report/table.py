@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from compiler_ai.artifacts import FunctionResult, Interval
-from compiler_ai.measure.statistics import amdahl
+from compiler_ai.measure.statistics import amdahl, geometric_mean
 from compiler_ai.profile.model import Profile
 
 
@@ -31,6 +31,12 @@ def print_table(console: Console, results: Sequence[FunctionResult], profile: Pr
             Text(speedup(rewrite.timing.warm) if rewrite else "1.00x"),
         )
     console.print(table)
+    mean = geometric_mean([gain(result) for result in results]) if len(results) > 1 else None
+    if mean is not None:
+        console.print(
+            f"Geometric mean over the {len(results)} hot functions, those without a rewrite at 1.00x: {speedup(mean)}",
+            highlight=False,
+        )
     console.print(
         f"Expected of the whole program by Amdahl's law: {expected_gain(results, profile):.2f}x", highlight=False
     )
@@ -45,6 +51,11 @@ def expected_gain(results: Sequence[FunctionResult], profile: Profile) -> float:
         if result.rewrite is not None
     ]
     return amdahl(parts) if parts else 1.0
+
+
+def gain(result: FunctionResult) -> float:
+    """The function's speedup when warm; 1 where GCC's body stays."""
+    return result.rewrite.timing.warm.ratio if result.rewrite else 1.0
 
 
 def rejected_by(result: FunctionResult) -> str:

@@ -62,7 +62,9 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
         path = directory / f"program{seed}.c"
         options = ["--seed", str(seed), "--no-safe-math", "--quiet", "--concise", "--max-funcs", "6", "--no-argc"]
         options += ["--max-block-size", "3", "--float" if seed % 3 == 0 else "--no-float"]
-        subprocess.run(["csmith", *options, "--output", str(path)], check=True, capture_output=True, timeout=120)
+        subprocess.run(
+            ["csmith", *options, "--output", str(path)], cwd=directory, check=True, capture_output=True, timeout=120
+        )
         made.append(path)
     return made
 

@@ -1,0 +1,41 @@
+"""The table at the end of a tuning run."""
+
+from __future__ import annotations
+
+import io
+
+from rich.console import Console
+
+from compiler_ai.artifacts import Candidate, Evidence, FunctionResult, Grade, HotFunction, Interval, ProfiledFunction
+from compiler_ai.artifacts import Rewrite as StoredRewrite
+from compiler_ai.artifacts import Timing
+from compiler_ai.profile.model import Profile
+from compiler_ai.report.table import print_table
+
+
+def result(name: str, cost: float, ratio: float | None) -> FunctionResult:
+    profiled = ProfiledFunction(name, "/p/program", "p.c", 0x1000, 64, cost)
+    rewrite = None
+    if ratio is not None:
+        timing = Timing(Interval(ratio, ratio - 0.01, ratio + 0.01), None)
+        candidate = Candidate(name, "\tret\n", origin="gcc -O2")
+        rewrite = StoredRewrite("key", candidate, Evidence(Grade.TESTED), timing, "x86_64", "p.c", 64)
+    return FunctionResult(HotFunction(profiled, cost / 100.0), None, rewrite=rewrite)
+
+
+def printed(results: list[FunctionResult]) -> str:
+    console = Console(file=io.StringIO(), width=200)
+    print_table(console, results, Profile((), tuple(one.hot.profiled for one in results), ()))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_the_mean_counts_functions_that_stay() -> None:
+    said = printed([result("fast", 50.0, 4.0), result("same", 50.0, None)])
+    assert "Geometric mean over the 2 hot functions, those without a rewrite at 1.00x: 2.00x" in said
+    assert "4.00x [3.99, 4.01]" in said
+    assert said.index("fast") < said.index("same")
+
+
+def test_one_function_has_no_mean() -> None:
+    assert "Geometric mean" not in printed([result("fast", 100.0, 2.0)])
