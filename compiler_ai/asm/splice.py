@@ -36,12 +36,12 @@ def replace(listing: Listing, function_name: str, candidate: Candidate, baseline
     if function is None:
         raise SpliceError(f"the listing defines no function '{function_name}'")
     check_replaceable(function)
-    escaping = function.label_escapes
+    escaping = function.label_escapes - _defined_by(candidate)
     before = "".join(listing.lines[: function.entry + 1])
     size_line = listing.lines[function.size_line]
     behind = listing.lines[function.size_line + 1 + (function.endproc_line >= 0) :]
     begin, end = f".Laicc_begin_{label_safe(function_name)}", f".Laicc_end_{label_safe(function_name)}"
-    lines = [f"{begin}:\n", *_labels_at_start(function, escaping)]
+    lines = [f"{begin}:\n", *_labels_at_start(function, escaping, candidate)]
     lines += with_capped_alignment(candidate.body, section_alignment(listing, function)).splitlines(keepends=True)
     if lines and not lines[-1].endswith("\n"):
         lines[-1] += "\n"
@@ -51,7 +51,8 @@ def replace(listing: Listing, function_name: str, candidate: Candidate, baseline
     lines += [f"{end}:\n", size_line]
     if baseline_size_bytes:
         lines.append(f"\t.skip\t({baseline_size_bytes}-({end}-{begin}))&{FETCH_BLOCK_BYTES - 1}, {_INT3}\n")
-    behind = [line for line in behind if not _sizes_cold(line, function_name)]
+    if f"{function_name}.cold" not in _defined_by(candidate):
+        behind = [line for line in behind if not _sizes_cold(line, function_name)]
     extra = candidate.extra
     tail = ""
     if extra:
@@ -75,14 +76,22 @@ def check_replaceable(function: Function) -> None:
         raise SpliceError(f"{others[0]} is defined inside the body of {function.name}")
 
 
-def _labels_at_start(function: Function, escaping: frozenset[str]) -> list[str]:
+def _defined_by(candidate: Candidate) -> frozenset[str]:
+    """The labels and view numbers that a candidate defines itself: GCC's own body defines all of its own."""
+    lines = [*candidate.body.splitlines(), *candidate.extra.splitlines()]
+    labels = {label for line in lines if (label := label_of(line))}
+    return frozenset(labels.union(*(views_of(line) for line in lines)))
+
+
+def _labels_at_start(function: Function, escaping: frozenset[str], candidate: Candidate) -> list[str]:
     """GCC's .LFB label, view numbers (which no `.loc` sets any more), numbered files, and the first line entry."""
-    lines = [line for line in function.body_lines if directive_of(line) == ".file"]
+    own = {directive_of(line) for line in candidate.body.splitlines()}
+    lines = [line for line in function.body_lines if directive_of(line) == ".file" and ".file" not in own]
     lines += [f"{label}:\n" for label in _in_order(function, escaping) if label.startswith(".LFB")]
     views = dict.fromkeys(view for line in function.body_lines for view in views_of(line) if view in escaping)
     lines += [f"\t.set\t{view}, 0\n" for view in views]
     first = next((line for line in function.body_lines if directive_of(line) == ".loc"), None)
-    if first is not None:
+    if first is not None and ".loc" not in own:
         lines.append(re.sub(r" view \S+", "", first))
     return lines
 
