@@ -65,7 +65,7 @@ def difference(
         _returns(baseline, candidate, prototype, layout)
         or _preserved(baseline, candidate, preserved, layout)
         or _x87(baseline, candidate, prototype)
-        or _memory(baseline, candidate, entry["rsp"], initial)
+        or _memory(baseline, candidate, entry["rsp"], initial, _float_element_bytes(prototype))
     )
 
 
@@ -81,7 +81,7 @@ def _returns(baseline: Outcome, candidate: Outcome, prototype: Prototype | None,
         return ""
     if kind.kind == "float" and kind.size_bytes <= 8:
         mine, theirs = (layout.vector(o.xstate, 0)[: kind.size_bytes] for o in (candidate, baseline))
-        if mine != theirs and not _both_nan(mine, theirs):
+        if mine != theirs and not is_same_nan(mine, theirs):
             return f"it returns {_float(mine)} instead of {_float(theirs)}"
         return ""
     if kind.kind == "float":
@@ -138,7 +138,10 @@ def _x87(baseline: Outcome, candidate: Outcome, prototype: Prototype | None) -> 
     return ""
 
 
-def _memory(baseline: Outcome, candidate: Outcome, stack_pointer: int, initial: Callable[[int], bytes]) -> str:
+def _memory(
+    baseline: Outcome, candidate: Outcome, stack_pointer: int, initial: Callable[[int], bytes], element_bytes: int
+) -> str:
+    """`element_bytes` is the size of the floats that the function's type says it works on, 0 for none."""
     for page in sorted(set(baseline.changed) | set(candidate.changed)):
         theirs = baseline.changed.get(page)
         mine = candidate.changed.get(page)
@@ -148,6 +151,10 @@ def _memory(baseline: Outcome, candidate: Outcome, stack_pointer: int, initial: 
             continue
         for at in range(PAGE_BYTES):
             if mine[at] != theirs[at] and not is_dead(page + at, stack_pointer):
+                start = at - at % (element_bytes or 1)
+                end = start + element_bytes
+                if element_bytes and is_same_nan(mine[start:end], theirs[start:end]):
+                    continue
                 return f"byte {page + at:#x} is {mine[at]:#04x} instead of {theirs[at]:#04x}"
     extra = {p for p in candidate.written - baseline.written if not _is_dead_page(p, stack_pointer)}
     if extra:
@@ -164,9 +171,22 @@ def _is_dead_page(page: int, stack_pointer: int) -> bool:
     return is_dead(page, stack_pointer) or page == page_floor(stack_pointer)
 
 
-def _both_nan(a: bytes, b: bytes) -> bool:
-    x, y = _float(a), _float(b)
-    return math.isnan(x) and math.isnan(y)
+def _float_element_bytes(prototype: Prototype | None) -> int:
+    """The size of the floats that all pointers of the function's type point to; 0 when some point to anything else."""
+    kinds = [kind for _, kind in (prototype.parameters if prototype else ()) if kind.kind == "pointer"]
+    sizes = {kind.target_bytes if kind.target_kind == "float" else 0 for kind in kinds}
+    return sizes.pop() if len(sizes) == 1 and sizes <= {4, 8} else 0
+
+
+def is_same_nan(a: bytes, b: bytes) -> bool:
+    """Whether both are NaNs of the same kind (quiet or signalling): which operand's payload and sign survive is left open.
+
+    Source: IEEE 754-2019, 6.2.3; the quiet bit is the fraction's first (Intel SDM volume 1, 4.8.3.4).
+    """
+    if not (math.isnan(_float(a)) and math.isnan(_float(b))):
+        return False
+    at, bit = (2, 0x40) if len(a) == 4 else (6, 0x08)
+    return a[at] & bit == b[at] & bit
 
 
 def _float(data: bytes) -> float:

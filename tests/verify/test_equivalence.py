@@ -1,0 +1,29 @@
+"""When two values of memory are the same to a caller although their bytes differ."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+
+from compiler_ai.verify.equivalence import is_same_nan
+
+QUIET, NEGATIVE_QUIET = bytes.fromhex("010000000000f87f"), bytes.fromhex("000000000000f8ff")
+SIGNALLING = bytes.fromhex("010000000000f07f")
+
+
+def test_a_nan_may_be_any_nan_of_its_kind() -> None:
+    assert is_same_nan(QUIET, NEGATIVE_QUIET)
+    assert is_same_nan(bytes.fromhex("0100c07f"), bytes.fromhex("0000c0ff"))
+
+
+@pytest.mark.parametrize(
+    "other", [SIGNALLING, struct.pack("<d", 1.0), struct.pack("<d", float("inf")), struct.pack("<d", -0.0)]
+)
+def test_nothing_else_is_a_quiet_nan(other: bytes) -> None:
+    assert not is_same_nan(QUIET, other)
+    assert not is_same_nan(other, QUIET)
+
+
+def test_numbers_are_compared_by_their_bits() -> None:
+    assert not is_same_nan(struct.pack("<d", 0.0), struct.pack("<d", -0.0))
