@@ -15,6 +15,7 @@ from compiler_ai.errors import AiccError
 from compiler_ai.measure.timing import Timer
 from compiler_ai.sandbox.assemble import assemble
 from compiler_ai.sandbox.process import Sandbox
+from compiler_ai.tune.returns import returned_registers
 from compiler_ai.verify.engine import Settings, Verifier
 from compiler_ai.verify.prototype import Prototype, from_object
 from compiler_ai.work import Context, FunctionWork
@@ -46,11 +47,13 @@ class Judges:
     def verifier(self, work: FunctionWork, context: Context) -> Verifier:
         """Raises JudgeError, SandboxError."""
         if self._verifier is None:
-            preserved = ipa_ra_registers(work.listing, work.baseline.function, context.toolchain, ASSEMBLER)
+            prototype = prototype_of(work)
+            returned = _returned(work, context, prototype)
+            name = work.baseline.function
+            preserved = ipa_ra_registers(work.listing, name, context.toolchain, ASSEMBLER, returned)
             if preserved is None:
                 raise JudgeError("what its callers in the unit rely on cannot be told")
             self._object = assemble(work.baseline.listing_text, ASSEMBLER)
-            prototype = prototype_of(work)
             called = is_called_in_unit(work)
             if called and prototype is None:
                 raise JudgeError("its C type is unknown, and callers in the unit may rely on more than the ABI")
@@ -67,6 +70,11 @@ class Judges:
             images = [image for _, image in self.verifier(work, context).images]
             self._timer = Timer(self._sandbox, self._object, work.baseline.function, images[:4], seed=context.seed)
         return self._timer
+
+
+def _returned(work: FunctionWork, context: Context, prototype: Prototype | None) -> dict[str, frozenset[str]]:
+    names = (function.name for function in work.listing.functions)
+    return returned_registers(names, prototype.callees if prototype is not None else {}, context.toolchain)
 
 
 def is_called_in_unit(work: FunctionWork) -> bool:
