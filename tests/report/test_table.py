@@ -6,9 +6,17 @@ import io
 
 from rich.console import Console
 
-from compiler_ai.artifacts import Candidate, Evidence, FunctionResult, Grade, HotFunction, Interval, ProfiledFunction
+from compiler_ai.artifacts import (
+    Candidate,
+    Evidence,
+    FunctionResult,
+    Grade,
+    HotFunction,
+    Interval,
+    ProfiledFunction,
+    Timing,
+)
 from compiler_ai.artifacts import Rewrite as StoredRewrite
-from compiler_ai.artifacts import Timing
 from compiler_ai.profile.model import Profile
 from compiler_ai.report.table import print_table
 
