@@ -11,7 +11,7 @@ from compiler_ai.proposers.base import ProposalContext, Proposer
 from compiler_ai.store.trials import TrialCache, digest
 from compiler_ai.work import CandidateState, Context, FunctionWork
 
-_SHARE_OF_BUDGET = 0.5  # of a function's time; the rest is for judging what was proposed
+_SHARE_OF_BUDGET = 0.3  # of a function's time; the rest is for judging what was proposed
 
 
 class Propose:
