@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -46,6 +46,15 @@ class CandidateState:
 
     def trial(self) -> Trial:
         return Trial(self.candidate, self.digest, self.rejection, self.evidence, self.timing, self.seconds)
+
+
+def in_time(states: Sequence[CandidateState], context: Context) -> Iterator[tuple[int, CandidateState]]:
+    """(number, state) of each in turn while there is time; the rest is given up."""
+    for number, state in enumerate(states):
+        if context.out_of_time:
+            give_up(states[number:])
+            return
+        yield number, state
 
 
 def give_up(states: Iterable[CandidateState]) -> None:

@@ -7,7 +7,7 @@ import time
 from compiler_ai.artifacts import Rejection
 from compiler_ai.store.trials import TrialCache
 from compiler_ai.tune.judges import Judges
-from compiler_ai.work import CandidateState, Context, FunctionWork, give_up
+from compiler_ai.work import CandidateState, Context, FunctionWork, in_time
 
 KEPT = 6
 _WORTH_IT = 1.0
@@ -29,10 +29,7 @@ class Rank:
             return
         timer = self._judges.timer(work, context)
         looks: list[tuple[float, CandidateState]] = []
-        for done, state in enumerate(waiting):
-            if context.out_of_time:
-                give_up(waiting[done:])
-                break
+        for done, state in in_time(waiting, context):
             context.progress(self.name, done, len(waiting), max((ratio for ratio, _ in looks), default=0.0))
             started_s = time.monotonic()
             try:

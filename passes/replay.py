@@ -8,7 +8,7 @@ from compiler_ai.artifacts import Rejection
 from compiler_ai.passmanager import PassError
 from compiler_ai.store.trials import TrialCache
 from compiler_ai.tune.judges import Judges
-from compiler_ai.work import Context, FunctionWork, give_up
+from compiler_ai.work import Context, FunctionWork, in_time
 
 
 class Replay:
@@ -28,10 +28,7 @@ class Replay:
         verifier = self._judges.verifier(work, context)
         if verifier.unusable:
             raise PassError(verifier.unusable)
-        for done, state in enumerate(waiting):
-            if context.out_of_time:
-                give_up(waiting[done:])
-                break
+        for done, state in in_time(waiting, context):
             context.progress(self.name, done, len(waiting), 0.0)
             started_s = time.monotonic()
             try:

@@ -11,7 +11,7 @@ from compiler_ai.passmanager import PassError
 from compiler_ai.screen.gate import Screener, ScreenError
 from compiler_ai.store.trials import TrialCache
 from compiler_ai.tune.features import unit_features
-from compiler_ai.work import Context, FunctionWork, give_up
+from compiler_ai.work import Context, FunctionWork, in_time
 
 
 class Screen:
@@ -34,10 +34,7 @@ class Screen:
             screener = Screener(baseline.listing_text, baseline.function, context.toolchain, self._assembler, features)
         except ScreenError as error:
             raise PassError(str(error)) from error
-        for done, state in enumerate(waiting):
-            if context.out_of_time:
-                give_up(waiting[done:])
-                break
+        for done, state in in_time(waiting, context):
             context.progress(self.name, done, len(waiting), 0.0)
             started_s = time.monotonic()
             try:

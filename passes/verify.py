@@ -8,7 +8,7 @@ from compiler_ai.artifacts import Grade, Rejection
 from compiler_ai.passmanager import PassError
 from compiler_ai.store.trials import TrialCache
 from compiler_ai.tune.judges import Judges
-from compiler_ai.work import Context, FunctionWork, give_up
+from compiler_ai.work import Context, FunctionWork, in_time
 
 
 class Verify:
@@ -31,10 +31,7 @@ class Verify:
         reason = verifier.unusable
         if reason:
             raise PassError(reason)
-        for done, state in enumerate(undecided):
-            if context.out_of_time:
-                give_up(undecided[done:])
-                break
+        for done, state in in_time(undecided, context):
             context.progress(self.name, done, len(undecided), 0.0)
             started_s = time.monotonic()
             try:
