@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from compiler_ai.artifacts import Grade
 from compiler_ai.asm import listing as listing_model
 from compiler_ai.asm.normalise import body_key
 from compiler_ai.asm.splice import label_safe, replace
@@ -16,7 +17,7 @@ from compiler_ai.store.store import Store
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Iterable
 
     from compiler_ai.artifacts import Rewrite
     from compiler_ai.asm.listing import Listing
@@ -58,7 +59,7 @@ def apply_entries(text: str, names: Iterable[str], project: str, options: Option
         return result
     for one in chosen:
         try:
-            result.text = splice(listing_model.parse(result.text), one)
+            result.text = splice(listing_model.parse(result.text) if result.applied else unit, one)
             result.applied.append(one.function)
         except Exception as error:  # this function keeps GCC's body; the others still get theirs
             result.notes.append(f"{one.function}: not replaced: {type(error).__name__}: {error}")
@@ -89,7 +90,7 @@ def _chosen(
                 other = store.lookup(key, name)
                 if other is not None:
                     notes.append(f"{name}: {_refusal(other, options.values['isa'])}")
-            elif rewrite.evidence.grade.name.lower() not in _GRADES[options.values["verify"]]:
+            elif rewrite.evidence.grade < Grade[options.values["verify"].upper()]:
                 notes.append(f"{name}: the rewrite is only {rewrite.evidence.grade.name.lower()}")
             elif not rewrite.candidate.features or options.values["isa"] != "dispatch":
                 yield Chosen(rewrite, False)
@@ -120,11 +121,6 @@ def _lookup(store: Store, key: str, name: str, policy: str) -> Rewrite | None:
 _FAR = frozenset(
     {"-mcmodel=large", "-mcmodel=kernel"}
 )  # data may be out of a PC-relative load's reach; kernels keep off vector registers
-_GRADES: dict[str, Collection[str]] = {
-    "tested": ("tested", "bounded", "proved"),
-    "bounded": ("bounded", "proved"),
-    "proved": ("proved",),
-}
 
 
 def _refusal(rewrite: Rewrite, policy: str) -> str:

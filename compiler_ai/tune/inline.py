@@ -39,8 +39,8 @@ def main() -> int:
             raise AiccError("there is no .aicc directory here: run 'aicc-tool init'")
         if ours.mode == "tune":
             _tune(ours, Path(project))
-        result = apply_entries(text, _stored(project, text), project, ours, target_flags(os.environ))
-        _describe(ours, result)
+        else:
+            _describe(ours, apply_entries(text, _stored(project, text), project, ours, target_flags(os.environ)))
     except AiccError as error:
         sys.stderr.write(f"aicc: {error}\n")
         log.write(project or None, f"as: {error}")
@@ -94,8 +94,6 @@ def _stored(project: str, text: str) -> Sequence[str]:
 
 def _describe(ours: Options, result: Applied) -> None:
     """Remarks for what apply mode did; while tuning the passes have said more."""
-    if ours.mode == "tune":
-        return
     source = next(filter(None, _list("AICC_SHIM_SOURCES")), "<stdin>")
     for name in result.applied:
         _say(ours, f"{source}: optimized: {name}: rewritten from the store")
