@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def main(name: str, arguments: list[str]) -> int:
     project = os.environ.get("AICC_SHIM_PROJECT") or None
-    real = real_linker(name)
+    real = shim.real_program(name)
     try:
         if project and os.path.isdir(project + "/objects") and linked_with_companions(real, arguments, project):
             return 0
@@ -156,30 +156,6 @@ def _quoted(word: str) -> str:
 
 def _first_line(said: bytes) -> str:
     return next(iter(said.decode(errors="replace").splitlines()), "")
-
-
-def real_linker(name: str) -> str:
-    """The linker that the underlying compiler would run under this name without our `-B`."""
-    compiler = os.environ.get("AICC_SHIM_COMPILER", "gcc").split("\x1f")
-    words = [word for word in compiler[1:] if word.startswith("-")]
-    reader, writer = os.pipe()
-    process = os.posix_spawn(
-        compiler[0],
-        [compiler[0], *words, f"-print-prog-name={name}"],
-        shim.clean_environment(),
-        file_actions=[(os.POSIX_SPAWN_DUP2, writer, 1), (os.POSIX_SPAWN_CLOSE, reader)],
-    )
-    os.close(writer)
-    with open(reader, "rb") as pipe:
-        found = os.fsdecode(pipe.read().strip()) or name
-    os.waitpid(process, 0)
-    if "/" in found:
-        return found
-    for directory in os.environ.get("PATH", os.defpath).split(":"):
-        path = f"{directory or '.'}/{found}"
-        if os.access(path, os.X_OK) and not os.path.realpath(path).startswith(_PACKAGE):
-            return path
-    return "/usr/bin/" + found
 
 
 if __name__ == "__main__":

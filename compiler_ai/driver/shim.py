@@ -27,7 +27,7 @@ _OURS = ("AICC_SHIM_", "AICC_ACTIVE")
 
 def main(arguments: list[str]) -> int:
     project = os.environ.get("AICC_SHIM_PROJECT") or None
-    real = real_assembler()
+    real = real_program("as")
     source = input_of(arguments)
     if source is None:
         return become(real, arguments)
@@ -87,29 +87,28 @@ def is_compiler_output(text: bytes) -> bool:
     return b'\t.ident\t"' in text[-4096:] and (text.lstrip()[:6] == b".file\t" or b"\n\t.file\t" in text[:4096])
 
 
-def real_assembler() -> str:
-    """The assembler that the underlying compiler would run without our `-B`."""
+def real_program(name: str) -> str:
+    """The assembler or linker that the underlying compiler would run under this name without our `-B`."""
     compiler = os.environ.get("AICC_SHIM_COMPILER", "gcc").split("\x1f")
     reader, writer = os.pipe()
     arguments = [word for word in compiler[1:] if word.startswith("-")]
     process = os.posix_spawn(
         compiler[0],
-        [compiler[0], *arguments, "-print-prog-name=as"],
+        [compiler[0], *arguments, f"-print-prog-name={name}"],
         clean_environment(),
         file_actions=[(os.POSIX_SPAWN_DUP2, writer, 1), (os.POSIX_SPAWN_CLOSE, reader)],
     )
     os.close(writer)
     with open(reader, "rb") as pipe:
-        name = os.fsdecode(pipe.read().strip())
+        found = os.fsdecode(pipe.read().strip()) or name
     os.waitpid(process, 0)
-    name = name or "as"
-    if "/" in name:
-        return name
+    if "/" in found:
+        return found
     for directory in os.environ.get("PATH", os.defpath).split(":"):
-        path = f"{directory or '.'}/{name}"
-        if os.access(path, os.X_OK) and os.path.realpath(path) != os.path.realpath(_PACKAGE + "/libexec/as"):
+        path = f"{directory or '.'}/{found}"
+        if os.access(path, os.X_OK) and not os.path.realpath(path).startswith(os.path.realpath(_PACKAGE) + "/"):
             return path
-    return "/usr/bin/as"
+    return "/usr/bin/" + found
 
 
 def clean_environment() -> dict[str, str]:
@@ -154,7 +153,7 @@ def become(program: str, arguments: Sequence[str]) -> int:
     try:
         os.execv(program, [program, *arguments])
     except OSError as error:
-        sys.stderr.write(f"as: cannot run {program}: {error.strerror}\n")
+        sys.stderr.write(f"{os.path.basename(program)}: cannot run {program}: {error.strerror}\n")
     return 1
 
 
