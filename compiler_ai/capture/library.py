@@ -35,17 +35,19 @@ class LibraryFile:
     data: tuple[int, int]  # [start, end) of the pages with file contents in the writable segment
 
 
-def find(mappings: Sequence[Mapping]) -> tuple[str, int] | None:
-    """The path and load bias of the C library among a process's mappings, or None (a static program)."""
+def of(mappings: Sequence[Mapping], names: frozenset[str]) -> tuple[LibraryFile, int] | None:
+    """What the C library among a process's mappings says of the functions `names`, and its load bias; None for a static
+    program and for a library that cannot be read."""
     starts = [m for m in mappings if m.file.startswith("/") and _C_LIBRARY.search(m.file)]
     if not starts:
         return None
     first = min(starts, key=lambda mapping: mapping.start - mapping.offset)
-    return first.file, first.start - first.offset
+    known = _read(first.file, names)
+    return (known, first.start - first.offset) if known else None
 
 
 @cache
-def read(path: str, names: frozenset[str]) -> LibraryFile | None:
+def _read(path: str, names: frozenset[str]) -> LibraryFile | None:
     """What the library at `path` says of the functions `names`; None when it cannot be read."""
     try:
         with Path(path).open("rb") as file:

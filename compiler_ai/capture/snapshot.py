@@ -113,6 +113,7 @@ class _Snapshot:
         self._limits = limits
         self._memory = ptrace.Memory(copy)
         self._mappings: list[Mapping] = []
+        self._library: tuple[library.LibraryFile, int] | None = None  # with its load bias
         self._pages: dict[int, Page] = {}
         self._frame_end = 0  # the stack pointer behind the call's return
 
@@ -132,6 +133,7 @@ class _Snapshot:
         for address, original in self._armed.items():
             self._memory.write(address, original)
         self._mappings = ptrace.mappings(copy)
+        self._library = library.of(self._mappings, X86_64.library_symbols)
         symbols = self._bound_symbols()
         address, size, signature = ptrace.rseq_configuration(copy)
         if address:
@@ -169,11 +171,10 @@ class _Snapshot:
     def _bound_symbols(self) -> dict[str, int]:
         """The addresses that the module's GOT is bound to, and those of functions that a compiler may call on its own."""
         symbols: dict[str, int] = {}
-        found = library.find(self._mappings)
-        known = library.read(found[0], X86_64.library_symbols) if found else None
-        if found and known:
-            symbols = {name: found[1] + at for name, at in known.functions.items()}
-            symbols |= self._words({name: found[1] + slot for name, slot in known.slots.items()})
+        if self._library is not None:
+            known, bias = self._library
+            symbols = {name: bias + at for name, at in known.functions.items()}
+            symbols |= self._words({name: bias + slot for name, slot in known.slots.items()})
         return symbols | self._words({name: self._bias + slot for name, slot in self._module.slots.items()})
 
     def _words(self, slots: dict[str, int]) -> dict[str, int]:
@@ -189,12 +190,11 @@ class _Snapshot:
 
     def _library_pages(self) -> dict[int, Page]:
         """The C library's own variables: its memset and memcpy read them, whether or not this call came there."""
-        found = library.find(self._mappings)
-        known = library.read(found[0], X86_64.library_symbols) if found else None
-        if not found or not known:
+        if self._library is None:
             return {}
+        known, bias = self._library
         pages = {}
-        for address in range(found[1] + known.data[0], found[1] + known.data[1], PAGE_BYTES):
+        for address in range(bias + known.data[0], bias + known.data[1], PAGE_BYTES):
             mapping = next((m for m in self._mappings if m.start <= address < m.end and m.prot), None)
             if mapping is not None and address not in self._pages:
                 pages[address] = Page(mapping.prot, self._memory.read(address, PAGE_BYTES))
