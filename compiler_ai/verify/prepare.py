@@ -19,7 +19,7 @@ from compiler_ai.sandbox.process import Outcome, OutcomeKind, Sandbox, cpu_limit
 from compiler_ai.sandbox.symbols import Reference
 from compiler_ai.verify.calls import Callees
 from compiler_ai.verify.code import OwnCode, functions_of, own_code
-from compiler_ai.verify.coverage import UnknownTargetError, blocks
+from compiler_ai.verify.coverage import Blocks, UnknownTargetError, blocks
 from compiler_ai.verify.equivalence import breaks_abi, describe_end, difference, is_dead
 from compiler_ai.verify.generate import Base, generated
 from compiler_ai.verify.machine import Body, Context, Machine
@@ -63,6 +63,7 @@ class Preparation:
         self.notes: list[str] = []
         self.constants: tuple[int, ...] = ()
         self.callees = Callees({}, {})
+        self._blocks: Blocks | None = None  # the baseline's in the first context; None when they cannot be told
         self._uncovered: set[int] = set()
         self._at_boundaries: list[Test] = []
         for path in self._chosen(captures):
@@ -124,6 +125,7 @@ class Preparation:
             found = blocks(self.own(self.body, context))
         except UnknownTargetError:
             return
+        self._blocks = found
         self.constants = found.constants
         self._uncovered = {start - context.baseline.entry for start in found.starts}
 
@@ -210,15 +212,10 @@ class Preparation:
 
     def _reach_blocks(self) -> None:
         """Looks for states that reach what no test has reached."""
-        if not self._uncovered:
-            return
-        context = self.machine.contexts[0]
-        try:
-            found = blocks(self.own(self.body, context))
-        except UnknownTargetError:
+        if not self._uncovered or self._blocks is None:
             return
         states = directed_states(
-            self.machine, self.body, self.seeds, self.prototype, self.constants, found, self._uncovered
+            self.machine, self.body, self.seeds, self.prototype, self.constants, self._blocks, self._uncovered
         )
         for _, state in zip(range(self.settings.directed), states, strict=False):
             if not self._uncovered:
@@ -229,13 +226,10 @@ class Preparation:
 
     def _reach_boundaries(self) -> None:
         """Adds tests on which comparisons come out equal or nearly so."""
-        context = self.machine.contexts[0]
-        try:
-            found = blocks(self.own(self.body, context))
-        except UnknownTargetError:
+        if self._blocks is None:
             return
-        states = boundary_states(self.machine, self.body, self.seeds, self.prototype, found)
-        most = self.settings.boundary * (_TABLES if found.indirect else 1)
+        states = boundary_states(self.machine, self.body, self.seeds, self.prototype, self._blocks)
+        most = self.settings.boundary * (_TABLES if self._blocks.indirect else 1)
         for _, state in zip(range(most), states, strict=False):
             test, _ = self.test(state, self._uncovered)
             if test is not None:

@@ -171,9 +171,3 @@ def _floats(width: int, size: int, special: bool, chance: random.Random) -> byte
 
 def _to_single(value: float) -> float:
     return max(-3e38, min(3e38, value)) if math.isfinite(value) else value
-
-
-__all__ = [
-    *("FLOATS", "LENGTHS", "WILD", "contents", "float_bytes", "float_element_bytes", "integer", "mutated_number"),
-    *("numbers", "one_nan", "text"),
-]
