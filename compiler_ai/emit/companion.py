@@ -13,7 +13,7 @@ import os
 import re
 from dataclasses import dataclass, replace
 
-from compiler_ai.asm.splice import SpliceError, check_replaceable, ends_in_section, tail_position
+from compiler_ai.asm.splice import SpliceError, check_replaceable, ends_in_section, label_safe, tail_position
 from compiler_ai.asm.statements import directive_of, label_of, symbols_in
 from compiler_ai.emit import marks
 from compiler_ai.emit.dispatch import dispatched, with_own_labels
@@ -92,7 +92,7 @@ class _Piece:
         self._copied: dict[str, list[str]] = {}
         self.local_aliases = tuple(alias for alias in found.aliases if not unit.is_global(alias))
         self._check()
-        candidate = with_own_labels(chosen.candidate, f"o{len(found.name)}_{_safe(found.name)}")
+        candidate = with_own_labels(chosen.candidate, f"o{len(found.name)}_{label_safe(found.name)}")
         if chosen.dispatched:
             baseline = self._hide(found.name, ".aicc_baseline" + self._suffix)
             made = dispatched(candidate, found, baseline, chosen.rewrite.target)
@@ -278,7 +278,3 @@ def _rename(line: str, pattern: re.Pattern[str], names: dict[str, str]) -> str:
 
 def _aligns(line: str) -> bool:
     return directive_of(line) in (".p2align", ".align", ".balign")
-
-
-def _safe(name: str) -> str:
-    return re.sub(r"\W", "_", name)

@@ -5,7 +5,6 @@ Sources: GNU ld manual, "Command-line Options" (-l and -L, -Bstatic); ar(5) for 
 
 from __future__ import annotations
 
-import mmap
 import os
 from dataclasses import dataclass, field
 
@@ -82,11 +81,7 @@ def read(arguments: Sequence[str]) -> Inputs:
     """The marks of everything that the command line may link. Files that cannot be read are the linker's business."""
     inputs = Inputs()
     for position, path in _files(arguments):
-        try:
-            with open(path, "rb") as file:
-                content = file.read()
-        except OSError:
-            continue
+        content = _content(path)  # not mapped: a file that is cut meanwhile would end us with SIGBUS
         if content[:4] == b"\x7fELF":
             if marks.MAGIC in content:
                 _note(inputs, content, path, "", position)
@@ -142,7 +137,7 @@ def _library(name: str, directories: Sequence[str], static: bool) -> str | None:
     return None
 
 
-def members(content: bytes | mmap.mmap, path: str) -> Iterator[tuple[str, bytes]]:
+def members(content: bytes, path: str) -> Iterator[tuple[str, bytes]]:
     """Name and content of each member of an archive; those of a thin one are read from where they lie. Stops at damage."""
     thin = content[:8] == b"!<thin>\n"
     names = b""
@@ -165,12 +160,12 @@ def members(content: bytes | mmap.mmap, path: str) -> Iterator[tuple[str, bytes]
                 offset = int(field_[1:])
                 name = names[offset : names.find(b"\n", offset)].decode(errors="surrogateescape").removesuffix("/")
             if thin:
-                data = _outside(os.path.join(os.path.dirname(path), name))
+                data = _content(os.path.join(os.path.dirname(path), name))
             yield name, data
         position = start + (size + size % 2 if special or not thin else 0)
 
 
-def _outside(path: str) -> bytes:
+def _content(path: str) -> bytes:
     try:
         with open(path, "rb") as file:
             return file.read()
