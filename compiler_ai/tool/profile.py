@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -123,10 +122,10 @@ def _save(profile: Profile, path: Path) -> None:
     try:
         profile.save(path)
     except ProfileError as error:
-        rescued = Path(tempfile.gettempdir()) / f"aicc-profile-{os.getpid()}.json"
         try:
+            rescued = Path(tempfile.mkdtemp(prefix="aicc-profile-"), path.name)  # nobody else's link lies there
             profile.save(rescued)
-        except ProfileError:
+        except (ProfileError, OSError):
             raise error from None
         raise ProfileError(f"{error}; the new profile is kept in {rescued}: make room and move it there") from error
 
