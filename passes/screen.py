@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 
 from compiler_ai.artifacts import Rejection
+from compiler_ai.asm.normalise import uncovered
 from compiler_ai.asm.splice import replace
 from compiler_ai.passmanager import PassError
 from compiler_ai.screen.gate import Screener, ScreenError
@@ -41,6 +42,10 @@ class Screen:
                 state.spliced_text = replace(work.listing, baseline.function, state.candidate, baseline.size_bytes)
                 result = screener.screen(state.candidate, state.spliced_text)
                 state.object_bytes, state.rejection = result.object_bytes, result.rejection
+                missing = uncovered(work.listing, baseline.function, state.candidate)
+                if state.rejection is None and missing:
+                    reason = f"it refers to {missing[0]} and GCC's body does not, so the key says nothing of it"
+                    state.rejection = Rejection("screen.key", reason)
             except Exception as error:  # a candidate that we cannot judge is not used
                 state.rejection = Rejection("screen.failed", f"{type(error).__name__}: {error}")
             state.seconds += time.monotonic() - started_s

@@ -6,13 +6,17 @@ Understands what GCC and Clang write for ELF targets with AT&T syntax. Anything 
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from functools import cached_property
+from itertools import accumulate
 
 from compiler_ai.asm.data import DataObject, Section, is_readonly
 from compiler_ai.asm.function import Function, Part
 from compiler_ai.asm.scan import Scan
 from compiler_ai.asm.statements import LABEL, directive_of, label_of, symbols_in, without_comment
+
+_BSS = Section(".bss", "aw", "\t.bss")
+_LARGE_BSS = Section(".lbss", "awl", '\t.section\t.lbss,"awl",@nobits')  # of -mcmodel=medium
 
 
 class Listing:
@@ -81,7 +85,7 @@ class Listing:
                 continue
             found[label] = self._data_object(label, number, section)
         for name, (number, size_bytes) in self._scan.commons.items():
-            bss = Section(".bss", "aw", "\t.bss")
+            bss = _LARGE_BSS if directive_of(self.lines[number]) == ".largecomm" else _BSS
             local = name in self._scan.locals
             found[name] = DataObject(name, bss, "", (self.lines[number],), False, local, size_bytes)
         return found
@@ -146,6 +150,25 @@ class Listing:
         }
         return frozenset(used - self.defined)
 
+    def lines_with(self, text: str) -> list[int]:
+        """The numbers of the lines that contain a piece of text without line feeds, ascending."""
+        found: list[int] = []
+        at = self.text.find(text)
+        while at >= 0:
+            found.append(bisect_right(self._line_starts, at) - 1)
+            end = self.text.find("\n", at)
+            at = self.text.find(text, end) if end >= 0 else -1
+        return found
+
+    @cached_property
+    def _line_starts(self) -> list[int]:
+        return list(accumulate((len(line) for line in self.lines), initial=0))[:-1]
+
+    def defined_by_hand(self, symbol: str) -> bool:
+        """Whether inline or top-level assembly defines the symbol's label."""
+        number = self._scan.labels.get(symbol)
+        return number is not None and self._has_assembly(number, number)
+
     def _has_assembly(self, first: int, last: int) -> bool:
         at = bisect_left(self.assembly, first)
         return at < len(self.assembly) and self.assembly[at] <= last
@@ -155,6 +178,10 @@ class Listing:
 
     def label_section(self, label: str) -> Section | None:
         return self._scan.label_sections.get(label)
+
+    def attributes(self, name: str) -> frozenset[str]:
+        """Those of "weak", "hidden", "protected" and "internal" that the listing gives a symbol."""
+        return frozenset(self._scan.attributes.get(name, ()))
 
     def is_global(self, name: str) -> bool:
         return name in self._scan.globals

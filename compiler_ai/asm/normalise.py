@@ -1,8 +1,13 @@
 """The key of a baseline: a hash of everything that the evidence for a rewrite of it can rest on. On the compile path.
 
-Two listings give one function the same key only when its body, the bodies of the in-unit functions it refers to, the
-read-only data it refers to (all transitively), the kind and size of its unit's writable data, and the target flags agree.
+Two listings give one function the same key only when these agree: its body; the bodies of the in-unit functions and the
+content of the read-only and of the local data that it refers to, transitively (another compiler may know that a local
+variable keeps its first value); the types and statements of these functions in GCC's tree dump (asm.trees); kind, size and alignment of the other data; visibility and weakness of every symbol; the
+code of its in-unit callers, transitively (what they rely on beyond the ABI: asm.callers); the target flags, in order.
 Local label numbers, comments, white space, debug information, unwind directives and positions do not count.
+
+The key is the baseline's. A candidate that refers to more of the unit than its baseline does would rest on what the key
+does not see: `uncovered` names such symbols.
 """
 
 from __future__ import annotations
@@ -10,18 +15,30 @@ from __future__ import annotations
 import hashlib
 import re
 
+from compiler_ai.asm.callers import ancestors
 from compiler_ai.asm.data import DataObject
 from compiler_ai.asm.function import Function
-from compiler_ai.asm.statements import LOCAL_LABEL, SYMBOL, directive_of, label_of, symbols_in, without_comment
+from compiler_ai.asm.statements import (
+    LABEL,
+    LOCAL_LABEL,
+    SYMBOL,
+    directive_of,
+    label_of,
+    split_statements,
+    symbols_in,
+    without_comment,
+)
 from compiler_ai.errors import AiccError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from compiler_ai.artifacts import Candidate
     from compiler_ai.asm.listing import Listing
+    from compiler_ai.asm.trees import Trees
 
-_VERSION = "aicc-key-2"
+_VERSION = "aicc-key-3"
 _BOOKKEEPING_LABEL = re.compile(r"\.L(VL|VU|FB|FE|BB|BE|FSB|COLD|HOT|M|text|etext|tmp|func_)")
 _STRINGS = (".string", ".ascii", ".asciz")
 _SKIPPED = frozenset(
@@ -30,19 +47,40 @@ _SKIPPED = frozenset(
 
 
 class UnknownFunctionError(AiccError):
-    """The listing does not define the function."""
+    """The listing does not define the function, or it depends on something that cannot be read."""
 
 
-def body_key(listing: Listing, function_name: str, target_flags: Sequence[str]) -> str:
-    """Return the key (64 hex digits) of a function of `listing`. Raises UnknownFunctionError."""
+def body_key(listing: Listing, function_name: str, target_flags: Sequence[str], trees: Trees | None) -> str:
+    """Return the key (64 hex digits) of a function of `listing`, compiled together with `trees`.
+
+    Without trees two sources that differ in their types alone may share a key. Raises UnknownFunctionError.
+    """
     function = listing.function(function_name)
     if function is None:
         raise UnknownFunctionError(f"the listing defines no function '{function_name}'")
     digest = hashlib.sha256()
-    for line in _Normaliser(listing).closure(function, target_flags):
+    for line in _Normaliser(listing, trees).closure(function, target_flags):
         digest.update(line.encode(errors="surrogateescape"))
         digest.update(b"\n")
     return digest.hexdigest()
+
+
+def uncovered(listing: Listing, function_name: str, candidate: Candidate) -> list[str]:
+    """What of the unit the candidate refers to and the baseline's key does not depend on, in alphabetical order.
+
+    Local labels of the unit count too: their numbers are not part of the key. Raises UnknownFunctionError.
+    """
+    function = listing.function(function_name)
+    if function is None:
+        raise UnknownFunctionError(f"the listing defines no function '{function_name}'")
+    normaliser = _Normaliser(listing)
+    for _ in normaliser.closure(function, ()):
+        pass
+    known = {function_name, *function.aliases, *normaliser.seen}
+    lines = [*candidate.body.splitlines(), *candidate.extra.splitlines()]
+    own = {label for line in lines if (label := label_of(line))}
+    used = {symbol for line in lines if not _is_skipped(line) for symbol in symbols_in(line)} - own
+    return sorted(s for s in used if s in listing.defined and (s.startswith(".L") or s not in known))
 
 
 def normalised_body(listing: Listing, function_name: str) -> str:
@@ -61,21 +99,29 @@ def normalised_text(body: str) -> str:
 class _Normaliser:
     """Renames local labels in order of first appearance and follows what the text refers to."""
 
-    def __init__(self, listing: Listing | None) -> None:
+    def __init__(self, listing: Listing | None, trees: Trees | None = None) -> None:
         self._listing = listing
+        self._trees = trees
         self._names: dict[str, str] = {}
         self._names_of_code: set[str] = set()
         self._pending: list[str] = []
-        self._seen: set[str] = set()
+        self.seen: set[str] = set()
+        self._by_hand = False
 
     def closure(self, function: Function, target_flags: Sequence[str]) -> Iterable[str]:
         yield _VERSION
-        yield "flags " + " ".join(sorted(target_flags))
+        yield "flags " + " ".join(target_flags)
         yield f"function {function.name} global={function.is_global} flags={function.section.flags}"
-        self._seen.add(function.name)
+        if self._trees is not None and self._tree(function) is None:
+            raise UnknownFunctionError(f"GCC's tree dump does not have '{function.name}', so its types are unknown")
+        yield f"tree {self._tree(function)}"
+        self.seen.add(function.name)
         yield from self.body(function.body_lines)
         while self._pending:
             yield from self._dependency(self._pending.pop(0))
+        for caller in ancestors(function.listing, function.name):
+            yield f"caller {caller.name}"
+            yield from _Normaliser(None).body(caller.body_lines)
 
     def body(self, lines: Sequence[str]) -> list[str]:
         defined = {label for line in lines if (label := label_of(line))}
@@ -88,14 +134,12 @@ class _Normaliser:
                 self._rename(label)
         result = []
         for line in lines:
-            label = label_of(line)
-            if label:
+            match = LABEL.match(line)
+            if match:
+                label = match[1].strip('"')
                 if label in used:
                     result.append(self._rename(label) + ":")
-                rest = without_comment(line).partition(":")[2].strip()
-                if rest:
-                    result.append(self._text(rest, defined))
-                continue
+                line = line[match.end() :]
             if _is_skipped(line):
                 continue
             text = without_comment(line).strip()
@@ -105,9 +149,12 @@ class _Normaliser:
 
     def _dependency(self, symbol: str) -> Iterable[str]:
         listing = self._listing
-        if symbol in self._seen or listing is None:
+        if symbol in self.seen or listing is None:
             return
-        self._seen.add(symbol)
+        self.seen.add(symbol)
+        attributes = listing.attributes(symbol)
+        if attributes:
+            yield f"symbol {symbol} {' '.join(sorted(attributes))}"
         target = listing.aliases.get(symbol)
         if target is not None:
             yield f"alias {self._rename(symbol)} {self._text(target, set())}"
@@ -115,31 +162,46 @@ class _Normaliser:
                 self._want(part)
             return
         function = listing.function(symbol)
+        data = listing.data.get(symbol)
         if function is not None:
             yield f"function {symbol} global={function.is_global} flags={function.section.flags}"
+            yield f"tree {self._tree(function)}"
             yield from self.body(function.body_lines)
-            return
-        data = listing.data.get(symbol)
-        if data is not None:
+        elif data is not None:
             yield from self._data(symbol, data)
-            return
-        if symbol.startswith(".L") and symbol not in self._names_of_code:
+        elif listing.defined_by_hand(symbol):
+            yield from self._assembly(listing)
+        elif symbol not in self._names_of_code and (symbol.startswith(".L") or symbol in listing.defined):
             raise UnknownFunctionError(f"{symbol} cannot be resolved, so nothing can be keyed by it")
+
+    def _tree(self, function: Function) -> str | None:
+        """The digest of the function's types and statements; GCC dumps one of several names of a body."""
+        names = (function.name, *function.aliases)
+        return next((found for name in names if self._trees and (found := self._trees.digest(name))), None)
 
     def _data(self, symbol: str, data: DataObject) -> Iterable[str]:
         kind = "readonly" if data.readonly else "writable"
         yield f"data {self._rename(symbol)} {kind} {data.section.flags} {data.alignment.strip()} {data.size_bytes} local={data.local}"
-        if data.readonly:
+        is_common = bool(data.lines) and "comm" in directive_of(data.lines[0])  # its alignment is an operand
+        if data.readonly or data.local or is_common:
             for line in data.lines:
                 text = without_comment(line).strip()
                 if text and not text.startswith("#"):
                     yield self._text(text, set())
 
+    def _assembly(self, listing: Listing) -> Iterable[str]:
+        """Everything that is written by hand in the unit, once: what it defines can hardly be told apart."""
+        if not self._by_hand:
+            self._by_hand = True
+            for number in listing.assembly:
+                yield self._text(listing.lines[number].strip(), set())
+
     def _text(self, text: str, defined: set[str]) -> str:
         """A statement with single spaces and renamed labels; what it refers to outside of `defined` is noted."""
-        for symbol in symbols_in(text):
-            if symbol not in defined:
-                self._want(symbol)
+        for statement in split_statements(text) if ";" in text else (text,):
+            for symbol in symbols_in(statement):
+                if symbol not in defined:
+                    self._want(symbol)
         if text.startswith(_STRINGS):
             return text
         if '"' not in text:
@@ -147,7 +209,7 @@ class _Normaliser:
         return LOCAL_LABEL.sub(lambda match: self._rename(match[0]), text)
 
     def _want(self, symbol: str) -> None:
-        if symbol not in self._seen and symbol not in self._pending:
+        if symbol not in self.seen and symbol not in self._pending:
             self._pending.append(symbol)
 
     def _rename(self, label: str) -> str:

@@ -14,10 +14,11 @@ from compiler_ai.asm.statements import LABEL, directive_of, split_statements, wi
 
 _TYPE = re.compile(r'^[ \t]*\.type[ \t]+("[^"]+"|[^,\s]+)[ \t]*,[ \t]*[@%#"]?(\w+)')
 _SIZE = re.compile(r'^[ \t]*\.size[ \t]+("[^"]+"|[^,\s]+)[ \t]*,[ \t]*(.+)$')
-_COMMON = re.compile(r"^[ \t]*\.l?comm[ \t]+([^,\s]+)[ \t]*,[ \t]*(\d+)")
+_COMMON = re.compile(r"^[ \t]*\.(?:l|large)?comm[ \t]+([^,\s]+)[ \t]*,[ \t]*(\d+)")
 _SET = re.compile(
     r"^[ \t]*\.(?:set|equ|equiv)[ \t]+([^,\s]+)[ \t]*,[ \t]*([^\s]+)$|^[ \t]*([\w.$]+)[ \t]*=[ \t]*([^\s]+)$"
 )
+_VISIBILITY = frozenset({".hidden", ".protected", ".internal"})
 _OPENING = frozenset({".text", ".data", ".bss", ".section", ".pushsection"})
 _SECTIONS = _OPENING | {".popsection", ".previous", ".subsection"}
 _BLOCK_COMMENT = re.compile(r"/\*.*?(?:\*/|$)")
@@ -34,6 +35,7 @@ class Scan:
         self.sizes: dict[str, tuple[int, str]] = {}
         self.globals: set[str] = set()
         self.locals: set[str] = set()
+        self.attributes: dict[str, set[str]] = {}  # weak, hidden, protected, internal
         self.sets: dict[str, str] = {}
         self.commons: dict[str, tuple[int, int]] = {}
         self.assembly: list[int] = []  # lines of inline and top-level assembly
@@ -96,18 +98,26 @@ class Scan:
                 self.sizes.setdefault(match[1].strip('"'), (number, without_comment(match[2])))
         elif directive in (".globl", ".global", ".weak"):
             self.globals.update(_names(text))
+            if directive == ".weak":
+                self._attribute(text, "weak")
         elif directive == ".local":
             self.locals.update(_names(text))
+        elif directive in _VISIBILITY:
+            self._attribute(text, directive[1:])
         elif directive in (".set", ".equ", ".equiv"):
             if (match := _SET.match(without_comment(text))) and match[1]:
                 self.sets[match[1]] = match[2]
-        elif directive in (".comm", ".lcomm"):
+        elif directive in (".comm", ".lcomm", ".largecomm"):
             if match := _COMMON.match(text):
                 self.commons[match[1]] = (number, int(match[2]))
                 if directive == ".lcomm":
                     self.locals.add(match[1])
         elif directive == ".intel_syntax" and (not self.assembly or self.assembly[-1] != number):
             self.is_intel = True
+
+    def _attribute(self, text: str, attribute: str) -> None:
+        for name in _names(text):
+            self.attributes.setdefault(name, set()).add(attribute)
 
     def _switch(self, directive: str, text: str) -> None:
         """Follow a directive that changes the section (manual, 7.100, 7.101, 7.105, 7.117, 7.120)."""

@@ -46,8 +46,10 @@ def _from_store(text: bytes, arguments: Sequence[str], project: str, ours: Optio
     if names:
         from compiler_ai.driver.flags import target_flags
         from compiler_ai.driver.splicing import apply_entries
+        from compiler_ai.driver.treefile import read
 
-        result = apply_entries(text.decode(errors="surrogateescape"), names, project, ours, target_flags(os.environ))
+        flags, dump = target_flags(os.environ), read(os.environ)
+        result = apply_entries(text.decode(errors="surrogateescape"), names, project, ours, flags, dump)
         for note in result.notes:
             log.write(project, f"as: {note}")
     placed = False
@@ -90,6 +92,7 @@ def _run_passes(text: bytes, arguments: Sequence[str], project: str | None) -> b
     import sys
 
     import compiler_ai
+    from compiler_ai.driver import treefile
 
     root = os.path.dirname(os.path.dirname(os.path.abspath(compiler_ai.__file__)))
     path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
@@ -98,6 +101,7 @@ def _run_passes(text: bytes, arguments: Sequence[str], project: str | None) -> b
         input=text,
         stdout=subprocess.DEVNULL,
         env={**os.environ, "PYTHONPATH": path},
+        pass_fds=treefile.descriptors(os.environ),
         check=False,
     )
     if completed.returncode != 0:

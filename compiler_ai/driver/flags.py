@@ -6,11 +6,21 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-# Flags that decide which bodies fit a unit: its ISA, code model, position independence, hardening and unwind tables.
+# Flags that decide which bodies fit a unit: its ISA, code model, position independence, hardening and unwind tables, and
+# what of C the language leaves undefined (a candidate comes from the same source, compiled under the same rules).
 _FITTING = (
     "-m", "-fpic", "-fPIC", "-fpie", "-fPIE", "-fno-pic", "-fno-PIC", "-fno-pie", "-fno-PIE", "-fcf-protection",
     "-fstack-protector", "-fno-stack-protector", "-fstack-clash", "-fasynchronous-unwind", "-fno-asynchronous-unwind",
     "-funwind-tables", "-fno-unwind-tables", "-fexceptions", "-fplt", "-fno-plt", "-ffunction-sections",
+    "-fnon-call-exceptions", "-fsplit-stack", "-ffixed-", "-fcall-", "-ffreestanding", "-fhosted", "-fbuiltin", "-fno-builtin",
+    "-fwrapv", "-fno-wrapv", "-ftrapv", "-fno-trapv", "-fstrict-", "-fno-strict-", "-fdelete-null-", "-fno-delete-null-",
+    "-ffast-math", "-fno-fast-math", "-Ofast", "-funsafe-math", "-fno-unsafe-math", "-fassociative-math", "-fno-associative-math",
+    "-freciprocal-math", "-fno-reciprocal-math", "-ffinite-math", "-fno-finite-math", "-fsigned-zeros", "-fno-signed-zeros",
+    "-fmath-errno", "-fno-math-errno", "-ftrapping-math", "-fno-trapping-math", "-frounding-math", "-fno-rounding-math",
+    "-fsignaling-nans", "-fno-signaling-nans", "-ffp-contract", "-fexcess-precision", "-ffloat-store",
+    "-fallow-store-data-races", "-fno-allow-store-data-races", "-fsemantic-interposition", "-fno-semantic-interposition",
+    "-fshort-enums", "-fno-short-enums", "-fpack-struct", "-fsigned-char", "-funsigned-char", "-fno-signed-char",
+    "-fno-unsigned-char", "-fno-common", "-fcommon",
 )  # fmt: skip
 # Units compiled with these are instrumented: never rewritten (DESIGN, "What behaves the same means").
 _INSTRUMENTED = (
@@ -29,11 +39,12 @@ _IGNORED = ("-mtune", "-mdumpversion", "-multilib", "-mmultilib")
 def target_flags(environment: Mapping[str, str]) -> tuple[str, ...]:
     """The flags of this unit that a rewrite's evidence rests on, from the options that GCC's driver hands to its children.
 
+    In the order given, since of contrary ones the last holds; of equal ones only the last is kept.
     GCC manual, "Environment Variables Affecting GCC", and gcc.cc (set_collect_gcc_options).
     """
     words = _unquote(environment.get("COLLECT_GCC_OPTIONS", ""))
-    flags = {word for word in words if word.startswith(_FITTING + _INSTRUMENTED) and not word.startswith(_IGNORED)}
-    return tuple(sorted(flags))
+    flags = [word for word in words if word.startswith(_FITTING + _INSTRUMENTED) and not word.startswith(_IGNORED)]
+    return tuple(reversed(dict.fromkeys(reversed(flags))))
 
 
 def is_instrumented(flags: Iterable[str]) -> bool:

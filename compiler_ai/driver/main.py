@@ -12,7 +12,7 @@ import sys
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.dirname(_PACKAGE))
 
-from compiler_ai.driver import command, compiler, log, options, project  # noqa: E402
+from compiler_ai.driver import command, compiler, log, options, project, treefile  # noqa: E402
 
 GUARD = "AICC_ACTIVE"
 
@@ -71,7 +71,8 @@ def _prepare(
     environment["AICC_SHIM_OUTPUT"] = parsed.output if parsed.compiles_only else ""
     environment["AICC_SHIM_LINKS"] = "" if parsed.compiles_only else "1"
     links = companions and not parsed.compiles_only
-    return [f"-B{_PACKAGE}/libexec/", *([f"-B{_PACKAGE}/linkexec/"] if links else [])]
+    trees = treefile.offer(underlying, rest, environment) if parsed.sources else []
+    return [f"-B{_PACKAGE}/libexec/", *([f"-B{_PACKAGE}/linkexec/"] if links else []), *trees]
 
 
 def _may_have_companions(ours: options.Options, directory: str | None) -> bool:

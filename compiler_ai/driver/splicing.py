@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 
 from compiler_ai.artifacts import Grade
 from compiler_ai.asm import listing as listing_model
-from compiler_ai.asm.normalise import body_key
+from compiler_ai.asm.normalise import body_key, uncovered
 from compiler_ai.asm.splice import label_safe, replace
+from compiler_ai.asm.trees import Trees
 from compiler_ai.driver.flags import is_instrumented
 from compiler_ai.emit.chosen import Chosen
 from compiler_ai.store.store import Store
@@ -38,8 +39,10 @@ class Applied:
     pair: Pair | None = None
 
 
-def apply_entries(text: str, names: Iterable[str], project: str, options: Options, flags: tuple[str, ...]) -> Applied:
-    """Replace every function among `names` whose key has an entry that `options` allow.
+def apply_entries(
+    text: str, names: Iterable[str], project: str, options: Options, flags: tuple[str, ...], dump: str
+) -> Applied:
+    """Replace every function among `names` whose key has an entry that `options` allow; `dump` is the unit's tree dump.
 
     A function whose entry cannot be used keeps GCC's body; the reason is a note. Raises only what parsing raises.
     """
@@ -47,7 +50,7 @@ def apply_entries(text: str, names: Iterable[str], project: str, options: Option
     if is_instrumented(flags):
         return result
     unit = listing_model.parse(text)
-    chosen = list(_chosen(unit, names, Store(project), options, flags, result.notes))
+    chosen = list(_chosen(unit, names, Store(project), options, flags, Trees(dump), result.notes))
     if not chosen:
         return result
     if options.values["emit"] == "object":
@@ -77,14 +80,20 @@ def splice(unit: Listing, chosen: Chosen) -> str:
 
 
 def _chosen(
-    unit: Listing, names: Iterable[str], store: Store, options: Options, flags: tuple[str, ...], notes: list[str]
+    unit: Listing,
+    names: Iterable[str],
+    store: Store,
+    options: Options,
+    flags: tuple[str, ...],
+    trees: Trees,
+    notes: list[str],
 ) -> Iterable[Chosen]:
     """The store's rewrite for each function, as far as the options allow one. Keys are those of GCC's own listing."""
     for name in names:
         if unit.function(name) is None:
             continue
         try:
-            key = body_key(unit, name, flags)
+            key = body_key(unit, name, flags, trees)
             rewrite = _lookup(store, key, name, options.values["isa"])
             if rewrite is None:
                 other = store.lookup(key, name)
@@ -92,6 +101,8 @@ def _chosen(
                     notes.append(f"{name}: {_refusal(other, options.values['isa'])}")
             elif rewrite.evidence.grade < Grade[options.values["verify"].upper()]:
                 notes.append(f"{name}: the rewrite is only {rewrite.evidence.grade.name.lower()}")
+            elif missing := uncovered(unit, name, rewrite.candidate):
+                notes.append(f"{name}: the rewrite refers to {missing[0]}, which GCC's body does not")
             elif not rewrite.candidate.features or options.values["isa"] != "dispatch":
                 yield Chosen(rewrite, False)
             elif _FAR.isdisjoint(flags):

@@ -14,7 +14,7 @@ from pathlib import Path
 from compiler_ai import dumps, remarks
 from compiler_ai.artifacts import CompileCommand
 from compiler_ai.asm import listing as listing_model
-from compiler_ai.driver import log, options
+from compiler_ai.driver import log, options, treefile
 from compiler_ai.driver.duration import parse_duration_s
 from compiler_ai.driver.flags import target_flags
 from compiler_ai.driver.options import Options
@@ -40,7 +40,8 @@ def main() -> int:
         if ours.mode == "tune":
             _tune(ours, Path(project))
         else:
-            _describe(ours, apply_entries(text, _stored(project, text), project, ours, target_flags(os.environ)))
+            names, flags, dump = _stored(project, text), target_flags(os.environ), treefile.read(os.environ)
+            _describe(ours, apply_entries(text, names, project, ours, flags, dump))
     except AiccError as error:
         sys.stderr.write(f"aicc: {error}\n")
         log.write(project or None, f"as: {error}")

@@ -13,6 +13,7 @@ from compiler_ai.artifacts import Baseline, CompileCommand, HotFunction
 from compiler_ai.asm import listing as listing_model
 from compiler_ai.asm.listing import Listing
 from compiler_ai.asm.normalise import body_key
+from compiler_ai.asm.trees import Trees
 from compiler_ai.driver.flags import is_instrumented
 from compiler_ai.errors import AiccError
 from compiler_ai.sandbox.assemble import assemble
@@ -69,8 +70,8 @@ def make(
         if reason:
             plan.left_out.append((hot, reason))
             continue
-        key = body_key(parsed[command], symbol, unit.flags)
         try:
+            key = body_key(parsed[command], symbol, unit.flags, Trees(unit.dump))
             size_bytes = function_size_bytes(unit.listing_text, symbol)
         except AiccError as error:
             plan.left_out.append((hot, str(error)))

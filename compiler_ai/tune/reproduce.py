@@ -23,10 +23,11 @@ class ReproductionError(AiccError):
 
 @dataclass(frozen=True)
 class Reproduced:
-    """What the shim saw: GCC's listing and the flags that a rewrite's evidence rests on."""
+    """What the shim saw: GCC's listing and tree dump, and the flags that a rewrite's evidence rests on."""
 
     listing_text: str
     flags: tuple[str, ...]
+    dump: str
     unsafe: dict[str, str]  # function -> why it must be left alone (see treedump)
 
 
@@ -72,5 +73,5 @@ def listing_of(command: CompileCommand, timeout_s: float = 300.0) -> Reproduced:
             raise ReproductionError(
                 f"{command.source}: the compiler wrote no tree dump, so volatile accesses cannot be told"
             )
-        unsafe = unsafe_functions(tree.read_text(encoding="utf-8", errors="replace"))
-    return Reproduced(text, tuple(flag for flag in flags if flag), unsafe)
+        trees = tree.read_text(encoding="utf-8", errors="surrogateescape")
+    return Reproduced(text, tuple(flag for flag in flags if flag), trees, unsafe_functions(trees))

@@ -159,12 +159,24 @@ def debug_information(text: str) -> DebugInformation:
     with tempfile.TemporaryDirectory() as directory:
         unit, program = Path(directory, "unit.o"), Path(directory, "program")
         unit.write_bytes(asm_units.assembled(text))
-        words = ["ld", "-static", "--unresolved-symbols=ignore-all", "-e", "0", "-o", str(program), str(unit)]
+        words = [
+            "ld",
+            "-static",
+            "--unresolved-symbols=ignore-all",
+            "--defsym=__dso_handle=0",
+            "-e",
+            "0",
+            "-o",
+            str(program),
+            str(unit),
+        ]
         subprocess.run(words, check=True, capture_output=True)
         elf = ELFFile(io.BytesIO(program.read_bytes()))
         table = elf.get_section_by_name(".symtab")
         functions = sorted(
-            (s["st_value"], s.name, s["st_size"]) for s in table.iter_symbols() if s["st_info"]["type"] == "STT_FUNC"
+            (s["st_value"], s.name, s["st_size"])
+            for s in table.iter_symbols()
+            if s["st_info"]["type"] == "STT_FUNC" and s["st_size"]
         )
         lines: dict[str, dict[int, tuple[Any, ...]]] = {}
         unwind: dict[str, list[Any]] = {}
@@ -172,21 +184,26 @@ def debug_information(text: str) -> DebugInformation:
             return DebugInformation(lines, unwind)
         info = elf.get_dwarf_info()
 
-        def place(address: int) -> tuple[str, int]:
+        def place(address: int) -> tuple[str, int] | None:
+            """The function that holds the address, and its offset there; None between functions."""
             at = bisect.bisect_right(functions, (address, "\U0010ffff", 0)) - 1
-            return functions[at][1], address - functions[at][0]
+            start, name, size_bytes = functions[at] if at >= 0 else (0, "", 0)
+            return (name, address - start) if address < start + size_bytes else None
 
         for unit_info in info.iter_CUs():
             program_lines = info.line_program_for_CU(unit_info)
             for entry in program_lines.get_entries() if program_lines else ():
                 state = entry.state
-                if state is not None and not state.end_sequence and state.address >= functions[0][0]:
-                    name, offset = place(state.address)
+                if state is not None and not state.end_sequence and (found := place(state.address)):
+                    name, offset = found
                     row = state.file, state.line, state.column, state.is_stmt
                     lines.setdefault(name, {})[offset] = row  # of several at one address the last holds
         for entry in info.EH_CFI_entries() if info.has_EH_CFI() else ():
             if isinstance(entry, FDE):
-                name, _ = place(entry["initial_location"])
+                found = place(entry["initial_location"])
+                if not found:
+                    continue
+                name, _ = found
                 cie = [(i.opcode, tuple(i.args)) for i in entry.cie.instructions]
                 rules = [(i.opcode, tuple(i.args)) for i in entry.instructions if i.opcode]
                 unwind[name] = [entry["address_range"], cie, rules]

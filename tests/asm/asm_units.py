@@ -35,6 +35,12 @@ def compiled(source: Path | str, *flags: str, compiler: str = "gcc") -> str:
     return done.stdout.decode(errors="surrogateescape")
 
 
+def dumped(source: str, *flags: str) -> str:
+    """GCC's `optimized` tree dump of C text."""
+    words = ["gcc", "-w", "-S", *flags, "-o", "/dev/null", "-fdump-tree-optimized=stdout", "-x", "c", "-"]
+    return subprocess.run(words, input=source.encode(), capture_output=True, check=True).stdout.decode()
+
+
 def assembled(text: str, *flags: str) -> bytes:
     """The object that GNU as makes of a listing."""
     with tempfile.TemporaryDirectory() as directory:

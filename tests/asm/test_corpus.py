@@ -34,7 +34,7 @@ CLANG_FLAGS = (
     "-O2 -fno-addrsig", "-O3 -fPIC -fcf-protection", "-O2 -fno-asynchronous-unwind-tables", "-O2 -mcmodel=large",
     "-O2 -fbasic-block-sections=all", "-O1 -fverbose-asm", "-O2 -fsanitize=address", "-O3 -march=x86-64-v4 -g",
 )  # fmt: skip
-PROGRAMS = 52
+PROGRAMS = 20
 
 
 def cases() -> list[tuple[str, str]]:

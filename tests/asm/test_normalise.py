@@ -32,7 +32,7 @@ def listing(source: str, tmp_path: Path, flags: str = "-O2") -> str:
 
 
 def key(source: str, name: str, tmp_path: Path, flags: str = "-O2") -> str:
-    return body_key(parse(listing(source, tmp_path, flags)), name, [])
+    return body_key(parse(listing(source, tmp_path, flags)), name, [], None)
 
 
 @pytest.mark.parametrize("flags", ["-O1", "-O2", "-O3", "-O2 -fPIC"])
@@ -49,7 +49,7 @@ def test_a_constant_counts_however_it_is_written(tmp_path, flags):
 
 def test_a_constant_inside_of_another_counts():
     text = "\t.text\n\t.type\tf, @function\nf:\n\tmovsd\t.LC1(%rip), %xmm0\n\tret\n\t.size\tf, .-f\n\t.section\t.rodata\n.LC0:\n\t.long\t1\n\t.long\t{}\n\t.set\t.LC1,.LC0+4\n"
-    assert body_key(parse(text.format(2)), "f", []) != body_key(parse(text.format(3)), "f", [])
+    assert body_key(parse(text.format(2)), "f", [], None) != body_key(parse(text.format(3)), "f", [], None)
 
 
 def test_strings_that_look_like_labels_count(tmp_path):
@@ -66,7 +66,7 @@ def test_an_inlinable_callee_counts_and_debug_information_does_not(tmp_path):
 def test_a_label_that_cannot_be_resolved_gives_no_key():
     text = "\t.text\n\t.type\tf, @function\nf:\n\tleaq\t.LX9(%rip), %rax\n\tret\n\t.size\tf, .-f\n"
     with pytest.raises(Exception, match="LX9"):
-        body_key(parse(text), "f", [])
+        body_key(parse(text), "f", [], None)
 
 
 def test_functions_of_top_level_assembly_are_never_touched(tmp_path):

@@ -28,7 +28,7 @@ def proposals(function: str, directory: Path, source: Path = SOURCE) -> tuple[st
     subprocess.run(["gcc", *FLAGS, "-S", str(source), "-o", str(listing)], check=True)
     text = listing.read_text()
     command = CompileCommand(("gcc",), FLAGS, str(source), str(directory / "unit.o"), str(directory), X86_64.name)
-    baseline = Baseline(function, command, text, body_key(listing_model.parse(text), function, FLAGS))
+    baseline = Baseline(function, command, text, body_key(listing_model.parse(text), function, FLAGS, None))
     context = ProposalContext(X86_64, "same", host_features=features(X86_64), budget_s=600.0)
     found = list(SearchProposer().propose(baseline, context))
     candidates = [one for one in found if isinstance(one, Candidate)]

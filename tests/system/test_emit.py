@@ -16,6 +16,7 @@ from elftools.elf.elffile import ELFFile
 from compiler_ai.artifacts import Candidate, Evidence, Grade, Interval, Rewrite, Timing
 from compiler_ai.asm.listing import parse
 from compiler_ai.asm.normalise import body_key
+from compiler_ai.asm.trees import Trees
 from compiler_ai.driver import units
 from compiler_ai.proposers.transplant import Source, transplant
 from compiler_ai.store.store import Store
@@ -56,7 +57,7 @@ def project(path: Path, flags: str, features: tuple[str, ...] = (), more: str = 
         body = transplant(other, target, function.name, f"t{number}", X86_64.library_symbols)
         if isinstance(body, Candidate):
             body = numbered_alike(body) if alike else body
-            key = body_key(target, function.name, made.flags)
+            key = body_key(target, function.name, made.flags, Trees(made.dump))
             timing = Timing(Interval(1.5, 1.4, 1.6), None)
             Store(path / ".aicc").add(
                 Rewrite(key, body, Evidence(Grade.TESTED), timing, "x86_64", str(path / "unit.c"), 0)

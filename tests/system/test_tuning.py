@@ -96,6 +96,30 @@ def test_a_changed_baseline_keeps_gccs_body(tuned, tmp_path):
     assert (tmp_path / "mine.o").read_bytes() == (tmp_path / "gcc.o").read_bytes()
 
 
+def test_a_changed_type_keeps_gccs_body_though_the_code_is_the_same(tuned, tmp_path):
+    copy = tmp_path / "kernels"
+    shutil.copytree(tuned, copy)
+    for name in ("bytes.c", "kernels.h"):
+        text = (copy / name).read_text()
+        start = text.index("crc32_bitwise")
+        other = text[start:].replace("size_t length", "unsigned long long length", 1)
+        (copy / name).write_text(text[:start] + other)
+    run("aicc", "-O3", "-c", "bytes.c", "-o", str(tmp_path / "mine.o"), cwd=copy)
+    assert functions(tmp_path / "mine.o") == functions(tuned / "before" / "bytes.o")
+
+
+def test_changes_elsewhere_in_the_unit_keep_the_rewrite(tuned, tmp_path):
+    copy = tmp_path / "kernels"
+    shutil.copytree(tuned, copy)
+    text = (copy / "bytes.c").read_text()
+    more = "\nstatic int twice(int a) { return a * 2; }\nint more(int n) { int s = 0; while (n--) s += twice(n); return s; }\n"
+    (copy / "bytes.c").write_text(text.replace("\n\n", "\n" + more, 1))
+    run("aicc", "-O3", "-c", "bytes.c", "-o", str(tmp_path / "mine.o"), cwd=copy)
+    mine = functions(tmp_path / "mine.o")
+    assert mine["crc32_bitwise"] == functions(tuned / "bytes.o")["crc32_bitwise"]
+    assert "more" in mine
+
+
 def test_a_store_file_edited_by_hand_is_not_applied(tuned, tmp_path):
     copy = tmp_path / "kernels"
     shutil.copytree(tuned, copy)

@@ -29,7 +29,7 @@ def work(tmp_path: Path) -> FunctionWork:
     text = (tmp_path / "unit.s").read_text()
     command = CompileCommand(("gcc",), ("-O2",), str(source), str(tmp_path / "unit.o"), str(tmp_path), X86_64.name)
     listing = listing_model.parse(text)
-    baseline = Baseline("twice", command, text, body_key(listing, "twice", ("-O2",)), 4)
+    baseline = Baseline("twice", command, text, body_key(listing, "twice", ("-O2",), None), 4)
     hot = HotFunction(ProfiledFunction("twice", "/p/program", "unit.c", 0x1000, 4, 1.0), 1.0)
     candidates = [CandidateState(Candidate("twice", f"\tlea\t{n}(%rdi,%rdi), %eax\n\tret\n"), str(n)) for n in range(3)]
     return FunctionWork(hot, baseline, listing, ("-O2",), candidates=candidates)

@@ -1,0 +1,62 @@
+"""Which functions of a listing call which directly. On the compile path.
+
+GCC lets a caller rely on more than the ABI when it knows the callee's code: registers that the callee leaves alone
+(-fipa-ra) and the stack alignment that it needs. Calls that the dynamic linker may send elsewhere have no such knowledge.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+
+from compiler_ai.asm.statements import directive_of, label_of, without_comment
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from compiler_ai.asm.function import Function
+    from compiler_ai.asm.listing import Listing
+
+_OPERAND = re.compile(r"^\s*[\w.]+\s(?:.*[\s,])?([^\W\d][\w.$]*)$")  # the last operand is a bare symbol
+
+
+def direct_callers(listing: Listing, name: str) -> list[Function]:
+    """The functions with a call or jump to `name`, by this name or an alias, that stays inside of the unit; in order."""
+    function = listing.function(name)
+    if function is None:
+        return []
+    functions = listing.functions
+    entries = [one.entry for one in functions]
+    found: dict[str, Function] = {}
+    for symbol in (name, *function.aliases):
+        if symbol not in listing.text:
+            continue
+        for number in _mentions(listing, symbol):
+            at = bisect_right(entries, number) - 1
+            if at >= 0 and number < functions[at].size_line and functions[at].name != name:
+                found.setdefault(functions[at].name, functions[at])
+    return sorted(found.values(), key=lambda one: one.entry)
+
+
+def ancestors(listing: Listing, name: str) -> list[Function]:
+    """The direct callers, theirs and so on, in textual order, `name` itself left out."""
+    found: dict[str, Function] = {}
+    pending = [name]
+    while pending:
+        for caller in direct_callers(listing, pending.pop()):
+            if caller.name not in found and caller.name != name:
+                found[caller.name] = caller
+                pending.append(caller.name)
+    return sorted(found.values(), key=lambda one: one.entry)
+
+
+def _mentions(listing: Listing, symbol: str) -> list[int]:
+    """The lines of instructions whose last operand is the symbol alone."""
+    numbers = []
+    for number in listing.lines_with(symbol):
+        line = without_comment(listing.lines[number])
+        if directive_of(line) or label_of(line) or not listing.sections[number].executable:
+            continue
+        match = _OPERAND.match(line)
+        if match and match[1] == symbol:
+            numbers.append(number)
+    return numbers
