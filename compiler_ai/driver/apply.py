@@ -69,7 +69,7 @@ def _place(pair: Pair, arguments: Sequence[str], project: str) -> bool:
     from compiler_ai.driver import shim
     from compiler_ai.emit.placing import place
 
-    real = shim.real_program("as")
+    real = shim.real_assembler()
     source = shim.input_of(arguments)
     words = [word for word in arguments if word is not source]
     temporary = os.environ.get("AICC_SHIM_LINKS") == "1"

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 
+from compiler_ai.driver import response
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -75,7 +77,19 @@ _SOURCE_SUFFIXES = {
     ".c++": "c++", ".C": "c++", ".ii": "c++-cpp-output",
 }  # fmt: skip
 _NO_ASSEMBLY = frozenset(
-    {"-E", "-S", "-fsyntax-only", "-###", "--version", "-M", "-MM", "-dumpmachine", "-dumpversion"}
+    [
+        "-E",
+        "-S",
+        "-fsyntax-only",
+        "-###",
+        "--version",
+        "-M",
+        "-MM",
+        "-dumpmachine",
+        "-dumpversion",
+        "-dumpfullversion",
+        "-dumpspecs",
+    ]
 )
 
 
@@ -97,10 +111,11 @@ class Parsed:
 
 
 def parse(arguments: Sequence[str]) -> Parsed:
-    """Take `arguments` (without the program's name and without aicc's own options) apart. Never raises."""
+    """Take `arguments` (without the program's name and without aicc's own options) apart, response files
+    included. Never raises."""
     parsed = Parsed()
     language = ""
-    for argument, value in _pairs(arguments):
+    for argument, value in _pairs(response.expanded(arguments)):
         if argument in _NO_ASSEMBLY or argument.startswith(("-print-", "--help", "--target-help")):
             parsed.makes_assembly = False
         if argument == "-c":

@@ -1,6 +1,6 @@
-"""The linker that GCC finds through `-B`: adds the companions of the objects it is given, then runs the real `ld`.
+"""The linker that GCC finds (see shimming): adds the companions of the objects it is given, then runs the real `ld`.
 
-Run as a file under `python3 -I -S`, only in projects that have companions (-faicc-emit=object). An object names its companion
+Run as a file by linkexec/ld, only in projects that have companions (-faicc-emit=object). An object names its companion
 by digest; one that is not there any more, or belongs to another build, is left out. Of an archive's members only those
 that the linker really takes get theirs, so such a program is linked twice. When a link with companions fails, the link
 is done as it was asked for.
@@ -14,7 +14,7 @@ import sys
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.dirname(_PACKAGE))
 
-from compiler_ai.driver import log, shim  # noqa: E402
+from compiler_ai.driver import log, shim, starting  # noqa: E402
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -134,11 +134,12 @@ def _run(real: str, arguments: Sequence[str]) -> _Linked:
         os.set_inheritable(listed, True)
         arguments = [f"@/dev/fd/{listed}"]
     process = os.posix_spawn(
-        real,
+        shim.path_of(real),
         [real, *arguments],
         os.environ,
         file_actions=[(os.POSIX_SPAWN_DUP2, output, 1), (os.POSIX_SPAWN_DUP2, errors, 2)],
     )
+    starting.end_with(process)
     _, status = os.waitpid(process, 0)
     return _Linked(os.waitstatus_to_exitcode(status), _content(output), _content(errors))
 
@@ -159,4 +160,5 @@ def _first_line(said: bytes) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], sys.argv[2:]))
+    starting.restore(sys.argv[1])
+    sys.exit(main(sys.argv[2], sys.argv[3:]))

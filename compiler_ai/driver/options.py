@@ -6,6 +6,7 @@ Precedence, weakest first: AICC_<NAME>, AICC_FLAGS, the command line; a later op
 
 from __future__ import annotations
 
+from compiler_ai.driver import response
 from compiler_ai.errors import AiccError
 
 TYPE_CHECKING = False
@@ -92,20 +93,11 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> tuple[Opt
         if argument[:2] == "-f" and is_ours(argument):
             _apply(options, argument)
         elif argument[:1] == "@" and _mentions_ours(argument[1:]):
-            own, others = parse_into(options, _split_file(argument[1:]))
-            del own
-            rest += others
-        else:
-            rest.append(argument)
-    return options, rest
-
-
-def parse_into(options: Options, arguments: Sequence[str]) -> tuple[Options, list[str]]:
-    """Apply our options among `arguments` to `options`; return it and what is left."""
-    rest = []
-    for argument in arguments:
-        if is_ours(argument):
-            _apply(options, argument)
+            for word in response.expanded([argument]):
+                if is_ours(word):
+                    _apply(options, word)
+                else:
+                    rest.append(word)
         else:
             rest.append(argument)
     return options, rest
@@ -184,16 +176,5 @@ def _split_flags(text: str) -> list[str]:
 
 
 def _mentions_ours(path: str) -> bool:
-    try:
-        with open(path, "rb") as file:
-            content = file.read()
-    except OSError:
-        return False  # GCC then treats the argument as a file name, and so do we
-    return b"-aicc" in content or b"-faicc" in content
-
-
-def _split_file(path: str) -> list[str]:
-    import shlex
-
-    with open(path, encoding="utf-8", errors="surrogateescape") as file:
-        return shlex.split(file.read())
+    """Whether a response file, or one that it names, has an option of ours; then its words are passed on one by one."""
+    return any(map(is_ours, response.expanded(["@" + path])))

@@ -1,6 +1,6 @@
-"""The assembler that GCC finds through `-B`: splices stored rewrites into GCC's listing, then runs the real `as`.
+"""The assembler that GCC finds (see shimming): splices stored rewrites into GCC's listing, then runs the real `as`.
 
-Run as a file under `python3 -I -S`. In apply mode only the store's index is consulted; a listing none of whose functions
+Run by libexec/as through as_main.py. In apply mode only the store's index is consulted; a listing none of whose functions
 has an entry goes to the real assembler untouched. Any failure of ours, and any failure of the real assembler on a spliced
 listing, ends with the real assembler on GCC's own listing.
 """
@@ -10,10 +10,7 @@ from __future__ import annotations
 import os
 import sys
 
-_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-sys.path.insert(0, os.path.dirname(_PACKAGE))
-
-from compiler_ai.driver import log  # noqa: E402
+from compiler_ai.driver import assembler, log, starting
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,13 +18,11 @@ if TYPE_CHECKING:
 
 # Options of GNU as whose argument is the next word (as(1)).
 _SEPARATE = frozenset({"-o", "-I", "--defsym", "--MD", "-J", "--debug-prefix-map", "--listing-lhs-width", "-G"})
-# Set for the real assembler's own children nothing of ours.
-_OURS = ("AICC_SHIM_", "AICC_ACTIVE")
 
 
 def main(arguments: list[str]) -> int:
     project = os.environ.get("AICC_SHIM_PROJECT") or None
-    real = real_program("as")
+    real = real_assembler()
     source = input_of(arguments)
     if source is None:
         return become(real, arguments)
@@ -46,11 +41,13 @@ def main(arguments: list[str]) -> int:
     if text is None:
         return become(real, arguments)
     if spliced is not None:
-        without_input = [word for word in arguments if word is not source]
-        status, message = run_quietly(real, without_input, spliced.encode(errors="surrogateescape"))
+        from_input = ["-" if word is source else word for word in arguments]
+        status, said = run(real, from_input, spliced.encode(errors="surrogateescape"))
         if status == 0:
+            with open(2, "wb", closefd=False) as stream:
+                stream.write(said)
             return 0
-        log.write(project, f"as: the spliced listing does not assemble, GCC's own is used: {message}")
+        log.write(project, f"as: the spliced listing does not assemble, GCC's own is used: {_first_line(said)}")
     if source == "-":
         os.dup2(memory_file(text), 0)
     return become(real, arguments)
@@ -87,56 +84,50 @@ def is_compiler_output(text: bytes) -> bool:
     return b'\t.ident\t"' in text[-4096:] and (text.lstrip()[:6] == b".file\t" or b"\n\t.file\t" in text[:4096])
 
 
+def real_assembler() -> str:
+    """What the underlying compiler calls its assembler: a path, or a name on PATH, which messages begin with."""
+    known = os.environ.get("AICC_SHIM_AS")
+    return known if known else real_program("as")
+
+
 def real_program(name: str) -> str:
-    """The assembler or linker that the underlying compiler would run under this name without our `-B`."""
+    """What the underlying compiler would run under that name without us."""
     compiler = os.environ.get("AICC_SHIM_COMPILER", "gcc").split("\x1f")
-    reader, writer = os.pipe()
-    arguments = [word for word in compiler[1:] if word.startswith("-")]
-    process = os.posix_spawn(
-        compiler[0],
-        [compiler[0], *arguments, f"-print-prog-name={name}"],
-        clean_environment(),
-        file_actions=[(os.POSIX_SPAWN_DUP2, writer, 1), (os.POSIX_SPAWN_CLOSE, reader)],
-    )
-    os.close(writer)
-    with open(reader, "rb") as pipe:
-        found = os.fsdecode(pipe.read().strip()) or name
-    os.waitpid(process, 0)
-    if "/" in found:
-        return found
-    for directory in os.environ.get("PATH", os.defpath).split(":"):
-        path = f"{directory or '.'}/{found}"
-        if os.access(path, os.X_OK) and not os.path.realpath(path).startswith(os.path.realpath(_PACKAGE) + "/"):
-            return path
-    return "/usr/bin/" + found
+    return assembler.ask(compiler, name, assembler.without_shim(os.environ)) or name
 
 
-def clean_environment() -> dict[str, str]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
-    for name in ("COMPILER_PATH", "GCC_EXEC_PREFIX"):
-        environment.pop(name, None)  # set by GCC for its children, with our -B directory in front
-    return environment
-
-
-def run_quietly(program: str, arguments: Sequence[str], text: bytes) -> tuple[int, str]:
-    """Run the assembler on `text` as standard input; return its exit status and the first line it said."""
+def run(program: str, arguments: Sequence[str], text: bytes) -> tuple[int, bytes]:
+    """Run the assembler on `text` as standard input; return its exit status and what it wrote to standard error."""
     source, output = memory_file(text), os.memfd_create("stderr")
     process = os.posix_spawn(
-        program,
+        path_of(program),
         [program, *arguments],
         os.environ,
         file_actions=[(os.POSIX_SPAWN_DUP2, source, 0), (os.POSIX_SPAWN_DUP2, output, 2)],
     )
+    starting.end_with(process)
     _, status = os.waitpid(process, 0)
     os.close(source)
     os.lseek(output, 0, os.SEEK_SET)
-    said = [
-        line
-        for line in os.read(output, 65536).decode(errors="replace").splitlines()
-        if "Assembler messages" not in line
-    ]
-    os.close(output)
-    return os.waitstatus_to_exitcode(status), (said or [""])[0]
+    with open(output, "rb") as file:
+        said = file.read()
+    return os.waitstatus_to_exitcode(status), said
+
+
+def run_quietly(program: str, arguments: Sequence[str], text: bytes) -> tuple[int, str]:
+    """Like `run`, with the first line of what was said."""
+    status, said = run(program, arguments, text)
+    return status, _first_line(said)
+
+
+def _first_line(said: bytes) -> str:
+    lines = (line for line in said.decode(errors="replace").splitlines() if "Assembler messages" not in line)
+    return next(lines, "")
+
+
+def path_of(program: str) -> str:
+    """Where `program` is, past our own shims."""
+    return assembler.on_path(program, assembler.without_shim(os.environ)) or program
 
 
 def memory_file(content: bytes) -> int:
@@ -151,11 +142,7 @@ def memory_file(content: bytes) -> int:
 
 def become(program: str, arguments: Sequence[str]) -> int:
     try:
-        os.execv(program, [program, *arguments])
+        os.execv(path_of(program), [program, *arguments])
     except OSError as error:
         sys.stderr.write(f"{os.path.basename(program)}: cannot run {program}: {error.strerror}\n")
     return 1
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

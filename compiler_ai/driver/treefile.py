@@ -12,17 +12,21 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping, Sequence
 
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _VARIABLE = "AICC_SHIM_TREES"
 _FIRST_DESCRIPTOR = 97  # make, ninja and shells hand on lower ones
 
 
-def offer(compiler: Sequence[str], arguments: Sequence[str], environment: MutableMapping[str, str]) -> list[str]:
+def offer(
+    command: Sequence[str], compiler: Sequence[str], arguments: Sequence[str], environment: MutableMapping[str, str]
+) -> list[str]:
     """The arguments that make this compile write its dump; none when it cannot, and then no rewrite applies.
 
-    Only GCC knows the option; a user's own dumps keep their places; link-time optimisation compiles elsewhere.
+    `command` is what will be executed, `compiler` what is behind launchers in it. A compile must not fail for our option, so it is
+    given to GCC's own executable only, which nothing stands before that may run it elsewhere or without our descriptor.
     Raises OSError.
     """
-    if not _is_gcc(compiler) or any(word.startswith(("-fdump-", "-flto")) for word in arguments):
+    if not _inherits(command, compiler, arguments, environment) or not is_gcc(compiler[0]):
         return []
     import fcntl
 
@@ -34,6 +38,9 @@ def offer(compiler: Sequence[str], arguments: Sequence[str], environment: Mutabl
         os.close(descriptor)
         return []
     environment[_VARIABLE] = str(descriptor)
+    if command[0] != compiler[0]:
+        environment["CCACHE_PREFIX"] = _PACKAGE + "/prefixexec/with-trees"  # ccache caches nothing when it sees -fdump-
+        return []
     return [f"-fdump-tree-optimized={path}"]
 
 
@@ -54,7 +61,23 @@ def read(environment: Mapping[str, str]) -> str:
     return b"".join(chunks).decode(errors="surrogateescape")
 
 
-def _is_gcc(compiler: Sequence[str]) -> bool:
-    """Whether the compiler, behind launchers such as ccache, is GCC by its file's name (`cc` is often a link)."""
-    names = [os.path.basename(os.path.realpath(word)) if "/" in word else word for word in compiler if word[:1] != "-"]
-    return bool(names) and any(part in names[-1] for part in ("gcc", "g++"))
+def _inherits(
+    command: Sequence[str], compiler: Sequence[str], arguments: Sequence[str], environment: Mapping[str, str]
+) -> bool:
+    """Whether the compiler proper gets our descriptor, and its dump is nobody else's."""
+    if command[0] != compiler[0] and (
+        os.path.basename(os.path.realpath(command[0])) != "ccache" or environment.get("CCACHE_PREFIX")
+    ):
+        return False  # distcc and the like compile on other machines
+    # The user's own dumps; a program in between; objects that hold the options they were compiled with.
+    return not any(word.startswith(("-fdump-", "-wrapper", "-flto")) for word in arguments)
+
+
+def is_gcc(path: str) -> bool:
+    """Whether a file is GCC's driver by its name (`cc` is often a link) and an executable: scripts may close descriptors."""
+    real = os.path.realpath(path)
+    name = os.path.basename(real)
+    if "gcc" not in name and "g++" not in name:
+        return False
+    with open(real, "rb") as file:
+        return file.read(4) == b"\x7fELF"

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 import compiler_ai
-from compiler_ai.driver import compiler, log, project, units
+from compiler_ai.driver import compiler, log, project, treefile, units
 from compiler_ai.errors import AiccError
 
 _PACKAGE = Path(compiler_ai.__file__).resolve().parent
@@ -59,16 +59,23 @@ def compiler_findings() -> Iterator[Finding]:
     yield Finding("compiler", f"{' '.join(command)}: {first_line([*command, '--version'])}")
     real = first_line([*command, "-print-prog-name=as"])
     shim = f"{_PACKAGE}/libexec/as"
-    seen = first_line([*command, f"-B{_PACKAGE}/libexec/", "-print-prog-name=as"])
+    behind = compiler.without_launcher(command, os.environ)
+    seen = first_line([*behind, "-print-prog-name=as"], COMPILER_PATH=f"{_PACKAGE}/libexec")
     yield Finding("assembler", f"{real}: {first_line([real, '--version'])}")
     if seen and os.path.realpath(seen) == os.path.realpath(shim):
-        yield Finding("shim", f"{shim} is found through -B")
+        yield Finding("shim", f"{shim} is found through COMPILER_PATH")
     else:
         yield Finding(
             "shim",
-            f"this compiler ignores -B for its assembler ({seen})",
+            f"this compiler ignores COMPILER_PATH for its assembler ({seen})",
             "use a GCC that was not configured --with-as",
             True,
+        )
+    if not treefile.is_gcc(behind[0]):
+        yield Finding(
+            "types",
+            f"{behind[0]} is not GCC's own executable: its builds are left as they are",
+            "set AICC_CC to a gcc to have rewrites",
         )
 
 
@@ -117,9 +124,10 @@ def project_findings(found: str | None) -> Iterator[Finding]:
         yield Finding("store", str(error), "aicc-tool store verify")
 
 
-def first_line(command: list[str]) -> str:
+def first_line(command: list[str], **variables: str) -> str:
+    environment = {**os.environ, **variables}
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False, env=environment)
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"cannot be run: {error}"
     return (done.stdout or done.stderr).partition("\n")[0]

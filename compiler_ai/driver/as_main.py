@@ -1,0 +1,11 @@
+"""What libexec/as runs: a file that is run is compiled anew each time, so all of it lies in modules, which are not."""
+
+import sys
+
+sys.path.insert(0, __file__.rpartition("/compiler_ai/libexec/../driver/")[0])
+
+from compiler_ai.driver.shim import main
+from compiler_ai.driver.starting import restore
+
+restore(sys.argv[1])
+sys.exit(main(sys.argv[2:]))

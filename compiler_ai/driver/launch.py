@@ -1,0 +1,121 @@
+"""`aicc` and `aic++`: take our options out of argv and become the real compiler, with the shims in place where needed.
+
+Started by bin/aicc through main.py. Whatever goes wrong here ends in the plain compiler with the user's own arguments.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from compiler_ai.driver import command, compiler, log, options, project
+from compiler_ai.driver.starting import restore
+from compiler_ai.errors import AiccError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from compiler_ai.driver.shimming import Request
+
+GUARD = "AICC_ACTIVE"
+
+
+def main(argv: list[str]) -> int:
+    """`argv`: LC_CTYPE as `restore` takes it, the name that aicc was called by, the user's arguments."""
+    restore(argv[0])
+    program, arguments = argv[1], argv[2:]
+    environment = dict(os.environ)
+    active = environment.get(GUARD) == "1"  # an aicc further up has put the shims in place; AICC_CC has led back to us
+    if active:
+        environment.pop("AICC_CC", None)
+    try:
+        ours, rest = options.parse(arguments, environment)
+        underlying = compiler.underlying(program, environment)
+    except AiccError as error:
+        sys.stderr.write(f"{os.path.basename(program)}: error: {error}\n")
+        return 1
+    if not active:
+        directory: str | None = None
+        try:
+            if environment.get("CCACHE_DISABLE"):
+                status = _below_ccache(underlying, rest, environment)
+                if status is not None:
+                    return status
+            directory = project.find(os.getcwd(), environment)
+            if ours.mode != "off" and (directory is not None or ours.wants_passes):
+                rest = [*_shims(ours, underlying, rest, directory, environment), *rest]
+        except Exception as error:  # the compiler still runs, as if aicc were not there
+            log.write(directory, f"driver: {type(error).__name__}: {error}")
+        if environment.get("AICC_CC"):
+            environment[GUARD] = "1"  # should AICC_CC be a script that runs `gcc` and PATH say that this is us
+    return _become(program, underlying, rest, environment)
+
+
+def _below_ccache(underlying: list[str], rest: list[str], environment: dict[str, str]) -> int | None:
+    """`ccache aicc`: make ccache give up (the status is returned), or, when it has, put it around the compiler."""
+    from compiler_ai.driver import caching
+
+    waiting = caching.running_ccache()
+    if waiting is not None:
+        return caching.refuse(waiting, command.parse(rest), rest)
+    ccache = caching.noted()
+    if ccache is not None:
+        del environment["CCACHE_DISABLE"]  # ccache set it for its children
+        if not compiler.is_launcher(underlying[0]):
+            underlying.insert(0, ccache)
+    return None
+
+
+def _shims(
+    ours: options.Options, underlying: list[str], rest: list[str], directory: str | None, environment: dict[str, str]
+) -> list[str]:
+    """Record the units of this command, add the variables that put the shims in place to `environment` where any is needed,
+    and return the arguments that leave the shims what else they need."""
+    from compiler_ai.driver import shimming, treefile
+
+    parsed = command.parse(rest)
+    if not parsed.makes_assembly or not parsed.inputs:
+        return []
+    behind = compiler.without_launcher(underlying, environment)
+    request = shimming.Request(ours, behind, parsed, directory, os.getcwd())
+    functions: Collection[str] = ()
+    companions = False
+    if directory is not None:
+        _record(request, directory)
+        functions = _stored(directory)
+        companions = ours.values["emit"] == "object" or os.path.isdir(directory + "/objects")
+    if not functions and not companions and not ours.wants_passes:
+        return []
+    environment.update(shimming.variables(request, functions, companions, environment))
+    environment["AICC_SHIM_PYTHON"] = sys.executable
+    return treefile.offer(underlying, behind, rest, environment) if parsed.sources else []
+
+
+def _record(request: Request, directory: str) -> None:
+    """For tuning: how each source of this command is compiled."""
+    from compiler_ai.driver import units
+
+    for source in request.parsed.sources:
+        path = command.object_path(request.parsed, source, request.cwd)
+        if source != "-" and path != "/dev/null":
+            try:
+                units.record(directory, request.compiler, request.parsed.kept, source, path, request.cwd)
+            except OSError as error:
+                log.write(directory, f"cannot record how {source} is compiled: {error}")
+                break
+
+
+def _stored(directory: str) -> Collection[str]:
+    """The functions that the store has rewrites of. Raises StoreError when a newer aicc wrote it."""
+    from compiler_ai.store.index import Index
+
+    return Index.load(directory + "/store").functions()
+
+
+def _become(program: str, underlying: list[str], arguments: list[str], environment: dict[str, str]) -> int:
+    try:
+        os.execve(underlying[0], [*underlying, *arguments], environment)
+    except OSError as error:
+        sys.stderr.write(f"{os.path.basename(program)}: error: cannot run {underlying[0]}: {error.strerror}\n")
+    return 1

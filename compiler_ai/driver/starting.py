@@ -1,0 +1,46 @@
+"""Undo what the interpreter did to the process at its start: the compiler and its children get what aicc was given.
+
+On the compile path.
+"""
+
+from __future__ import annotations
+
+import _signal  # type: ignore[import-not-found]  # `signal` takes 2 ms: it builds enumerations
+import os
+
+
+def restore(lc_ctype: str) -> None:
+    """Give the environment its LC_CTYPE back, and the signals their default actions.
+
+    `lc_ctype` is `=` and the value, or empty when the variable was not set. Python sets it in the C locale (PEP 538),
+    which would change the quotes in GCC's messages; it ignores SIGPIPE and SIGXFSZ, and programs that are executed
+    inherit that; and it turns SIGINT into an exception, where a compiler just ends.
+    """
+    if lc_ctype:
+        os.environ["LC_CTYPE"] = lc_ctype[1:]
+    else:
+        os.environ.pop("LC_CTYPE", None)
+    for number in (_signal.SIGPIPE, _signal.SIGXFSZ):
+        _signal.signal(number, _signal.SIG_DFL)
+    if _signal.getsignal(_signal.SIGINT) is not _signal.SIG_IGN:
+        _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
+    descriptor = 0
+    while descriptor <= 2:  # a closed standard stream: files of ours must not get its number; closed again by exec
+        descriptor = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    os.close(descriptor)
+
+
+def end_with(process: int) -> None:
+    """Make what ends this process end `process`, a child, too. The child's own clean-up is left to it."""
+
+    def stop(number: int, _frame: object) -> None:
+        try:
+            os.kill(process, number)
+        except OSError:
+            pass
+        _signal.signal(number, _signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+    for number in (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP):
+        if _signal.getsignal(number) is not _signal.SIG_IGN:
+            _signal.signal(number, stop)

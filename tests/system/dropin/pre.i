@@ -1,0 +1,2 @@
+# 1 "pre.c"
+int pre(int value) { return value * 5; }

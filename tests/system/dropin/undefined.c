@@ -1,0 +1,2 @@
+int undefined_function(void);
+int main(void) { return undefined_function(); }

@@ -1,0 +1,2 @@
+int f(int unused) { int never; return never; }
+char *g(void) { return 1; }
