@@ -98,7 +98,10 @@ class Object:
             ends = [value for value, _ in anchors[1:]] + [found["sh_size"]]
             for (value, name), end in zip(anchors, ends, strict=True):
                 if found["sh_flags"] & 4:
-                    size = self.symbols[name].size_bytes or end - value
+                    symbol = self.symbols[name]
+                    size = symbol.size_bytes or (
+                        0 if symbol.kind == "STT_FUNC" else end - value
+                    )  # a function may be empty
                     yield Piece(name, section, tuple(self._code(section, found.data(), value, value + size)))
                 elif found["sh_type"] != "SHT_NOBITS":
                     yield Piece(name, section, tuple(self._data(section, found.data(), value, end)))
