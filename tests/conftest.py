@@ -7,6 +7,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A slow machine is no failure.
+settings.register_profile("aicc", deadline=None)
+settings.load_profile("aicc")
 
 
 @pytest.fixture(scope="session")

@@ -17,8 +17,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
-from compiler_ai.sandbox import wire
+from compiler_ai.sandbox import footprint, wire
 from compiler_ai.sandbox.errors import SandboxError
+from compiler_ai.sandbox.footprint import Footprint, LogPlan
 from compiler_ai.sandbox.pages import PageSet
 from compiler_ai.sandbox.runner import runner_path
 from compiler_ai.sandbox.state import Registers, XStateLayout
@@ -152,6 +153,24 @@ class Sandbox:
         finally:
             os.close(descriptor)
 
+    def log(
+        self,
+        image: Sequence[PageSet],
+        registers: Registers,
+        return_address: int,
+        plan: LogPlan,
+        *,
+        patches: Sequence[tuple[int, bytes]] = (),
+        max_entries: int = 1_000_000,
+        cpu_limit_ns: int = 60_000_000_000,
+    ) -> tuple[Outcome, Footprint | None]:
+        """Like `run`, of a body that logs its accesses as ``plan`` says; a run of more than ``max_entries`` log entries ends
+        as MAX_STEPS. No footprint when the child died."""
+        outcome, rest = self._run_for_all(
+            image, registers, return_address, patches, (), cpu_limit_ns, log_plan=plan.pack(max_entries)
+        )
+        return outcome, footprint.unpack(rest, plan.mark_count) if rest else None
+
     def time(
         self,
         image: Sequence[PageSet],
@@ -195,6 +214,27 @@ class Sandbox:
         max_steps: int,
         inside: tuple[int, int] = (0, 0),
     ) -> Outcome:
+        outcome, rest = self._run_for_all(
+            image, registers, return_address, patches, breakpoints, limit_ns, trace_path, max_steps, inside
+        )
+        if rest:
+            raise SandboxError("the runner's outcome has an unexpected length")
+        return outcome
+
+    def _run_for_all(
+        self,
+        image: Sequence[PageSet],
+        registers: Registers,
+        return_address: int,
+        patches: Sequence[tuple[int, bytes]],
+        breakpoints: Sequence[int],
+        limit_ns: int,
+        trace_path: str = "",
+        max_steps: int = 0,
+        inside: tuple[int, int] = (0, 0),
+        log_plan: bytes = b"",
+    ) -> tuple[Outcome, bytes]:
+        """The outcome, and what follows it in the reply."""
         marks = sorted(set(breakpoints))
         wall_limit_ns = 5_000_000_000 + 10 * limit_ns
         with self._lock:
@@ -209,6 +249,7 @@ class Sandbox:
                 trace_path,
                 max_steps,
                 inside,
+                log_plan,
             )
             reply = self._request(Operation.RUN, payload, wall_limit_ns / 1e9 + _REPLY_GRACE_S)
         return wire.unpack_outcome(reply, marks)

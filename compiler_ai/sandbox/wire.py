@@ -11,11 +11,11 @@ from compiler_ai.sandbox.errors import SandboxError
 from compiler_ai.sandbox.pages import PAGE_BYTES, PageSet
 from compiler_ai.sandbox.state import GENERAL, USER_REGS_FORMAT, Registers, XStateLayout, unpack_registers
 
-PROTOCOL_VERSION = 2
+PROTOCOL_VERSION = 3
 HEADER = struct.Struct("<IIQ")
 _LOAD = struct.Struct("<IIQQ")
 _REGION = struct.Struct("<QQQIIQ")
-_RUN = struct.Struct("<IIIIQQQQQQQ")
+_RUN = struct.Struct("<IIIIQQQQQQQQ")
 _PATCH = struct.Struct("<QQ")
 _OUTCOME = struct.Struct("<IiiIQQQIIII")
 _HELLO = struct.Struct("<IIQQ")
@@ -120,12 +120,13 @@ def pack_run(
     trace_path: str = "",
     max_steps: int = 0,
     inside: tuple[int, int] = (0, 0),
+    log_plan: bytes = b"",
 ) -> bytes:
-    """OP_RUN's payload. ``breakpoints`` are sorted and distinct."""
+    """OP_RUN's payload. ``breakpoints`` are sorted and distinct; ``log_plan`` is that of a body that logs its accesses."""
     path = trace_path.encode() + b"\0" if trace_path else b""
     head = _RUN.pack(
         len(sets), len(registers.xstate), len(breakpoints), len(patches), len(path),
-        max_steps, cpu_limit_ns, wall_limit_ns, return_address, *inside,
+        max_steps, cpu_limit_ns, wall_limit_ns, return_address, bool(log_plan), *inside,
     )  # fmt: skip
     parts = [head, registers.pack(), padded(struct.pack(f"<{len(sets)}I", *sets)), padded(registers.xstate)]
     parts.append(struct.pack(f"<{len(breakpoints)}Q", *breakpoints))
@@ -133,11 +134,12 @@ def pack_run(
         parts.append(_PATCH.pack(address, len(data)))
         parts.append(padded(data))
     parts.append(padded(path))
+    parts.append(log_plan)
     return b"".join(parts)
 
 
-def unpack_outcome(data: bytes, breakpoints: Sequence[int]) -> Outcome:
-    """The reply to OP_RUN."""
+def unpack_outcome(data: bytes, breakpoints: Sequence[int]) -> tuple[Outcome, bytes]:
+    """The reply to OP_RUN, and what follows the outcome in it."""
     (kind, signal, code, xstate_bytes, fault_address, cpu_ns, steps, marks, written_count, changed_count, _) = (
         _OUTCOME.unpack_from(data)
     )
@@ -155,9 +157,7 @@ def unpack_outcome(data: bytes, breakpoints: Sequence[int]) -> Outcome:
         (address,) = struct.unpack_from("<Q", data, at)
         changed[address] = data[at + 8 : at + 8 + PAGE_BYTES]
         at += 8 + PAGE_BYTES
-    if at != len(data):
-        raise SandboxError("the runner's outcome has an unexpected length")
-    return Outcome(
+    outcome = Outcome(
         kind=_KINDS[kind],
         signal=signal,
         signal_code=code,
@@ -169,6 +169,7 @@ def unpack_outcome(data: bytes, breakpoints: Sequence[int]) -> Outcome:
         cpu_ns=cpu_ns,
         steps=steps,
     )
+    return outcome, data[at:]
 
 
 def unpack_hello(data: bytes) -> XStateLayout:

@@ -150,6 +150,14 @@ class Decoder:
             address += general[operand.index] * operand.scale
         return address & _MASK
 
+    def segment_base(self, segment: int) -> int:
+        """What an operand's segment (0 none, 1 fs, 2 gs) adds to its address."""
+        return self._bases[segment]
+
+    def target_operand(self, instruction: Any) -> Operand | None:
+        """The memory operand that an indirect jump or call loads its target from; None when it cannot be computed."""
+        return self._operand(instruction, instruction.operands[0], True, False)
+
     def _decoded(self, rip: int) -> Decoded:
         instruction = next(self._capstone.disasm(self.code(rip), rip, 1), None)
         if instruction is None:

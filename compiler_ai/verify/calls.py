@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import capstone
 
+from compiler_ai.sandbox.footprint import Callee
 from compiler_ai.sandbox.process import Trace
 from compiler_ai.sandbox.state import GENERAL
 from compiler_ai.verify.equivalence import is_dead
@@ -25,6 +26,12 @@ TRANSPARENT = frozenset(
         *("strlen", "strnlen", "strcmp", "strncmp", "strchr", "strrchr", "strcpy", "strncpy", "stpcpy", "strcat"),
     }
 )
+# Those whose accesses follow from their arguments (ISO C11, 7.24): a run that calls them need not be single-stepped.
+SPECIFIED = {
+    **dict.fromkeys(("memcpy", "memmove", "mempcpy"), Callee.COPIES),
+    "memset": Callee.FILLS,
+    **dict.fromkeys(("memcmp", "bcmp"), Callee.COMPARES),
+}
 _ARGUMENTS = ("rdi", "rsi", "rdx", "rcx", "r8", "r9")
 _PARTS = {
     "rdi": {"rdi": 8, "edi": 4, "di": 2, "dil": 1},
@@ -51,6 +58,11 @@ class Callees:
 
     names: Mapping[int, str]
     prototypes: Mapping[str, Prototype]
+
+    def specified(self) -> dict[int, Callee]:
+        """Addresses of the callees whose accesses follow from their arguments."""
+        plain = {address: name.partition("@")[0] for address, name in self.names.items()}
+        return {address: SPECIFIED[name] for address, name in plain.items() if name in SPECIFIED}
 
     def is_transparent(self, target: int) -> bool:
         return self.names.get(target, "").partition("@")[0] in TRANSPARENT

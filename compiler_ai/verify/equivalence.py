@@ -14,7 +14,7 @@ from compiler_ai.verify.prototype import Prototype, Type
 _CALLEE_SAVED = ("rbx", "rbp", "r12", "r13", "r14", "r15")
 _DIRECTION_FLAG = 0x400
 _MXCSR_CONTROL = 0xFFC0
-_DEAD_REACH_BYTES = 8 << 20
+DEAD_REACH_BYTES = 8 << 20
 
 
 def breaks_abi(outcome: Outcome, entry: Registers) -> str:
@@ -164,7 +164,7 @@ def _memory(
 
 def is_dead(address: int, stack_pointer: int) -> bool:
     """Whether a byte belongs to the callee's own frame or red zone, dead once it returns."""
-    return stack_pointer - _DEAD_REACH_BYTES <= address < stack_pointer
+    return stack_pointer - DEAD_REACH_BYTES <= address < stack_pointer
 
 
 def _is_dead_page(page: int, stack_pointer: int) -> bool:

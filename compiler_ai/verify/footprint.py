@@ -1,18 +1,50 @@
-"""What a traced run accesses that it must not: invented stores and reads, stores below the red zone, more stack."""
+"""What a run accesses that it must not: invented stores and reads, stores below the red zone, more stack.
+
+Bytes are bits of whole numbers, one number a page, so that runs that touch megabytes compare as fast as short ones.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from compiler_ai.sandbox.footprint import Footprint
+from compiler_ai.sandbox.pages import PAGE_BYTES, page_floor
 from compiler_ai.verify.accesses import Accesses
-from compiler_ai.verify.equivalence import is_dead
+from compiler_ai.verify.equivalence import DEAD_REACH_BYTES
 
 BLOCK_BYTES = 64  # a read in a block that the baseline reads from cannot fault: blocks do not cross pages
+_BLOCK = (1 << BLOCK_BYTES) - 1
+_BLOCK_STARTS = sum(1 << at for at in range(0, PAGE_BYTES, BLOCK_BYTES))
+
+Bits = Mapping[int, int]
+
+
+def footprint_of(accesses: Accesses) -> Footprint:
+    """The footprint of a single-stepped run."""
+    return Footprint(
+        reads=bits_of(accesses.reads),
+        writes=bits_of(accesses.writes),
+        lowest_stack=accesses.lowest_stack,
+        below_red_zone=min(accesses.below_red_zone, default=0),
+        uncertain=accesses.uncertain,
+    )
+
+
+def bits_of(spans: Iterable[tuple[int, int]]) -> dict[int, int]:
+    """Half-open byte ranges as page address -> bits."""
+    bits: dict[int, int] = {}
+    for start, end in spans:
+        while start < end:
+            page = page_floor(start)
+            stop = min(end, page + PAGE_BYTES)
+            bits[page] = bits.get(page, 0) | ((1 << stop - start) - 1) << start - page
+            start = stop
+    return bits
 
 
 def overreach(
-    baseline: Accesses,
-    candidate: Accesses,
+    baseline: Footprint,
+    candidate: Footprint,
     stack_pointer: int,
     stack_allowance_bytes: int,
     readable: Sequence[tuple[int, int]],
@@ -25,23 +57,51 @@ def overreach(
     if growth > stack_allowance_bytes:
         return f"it uses {growth} bytes of stack more", True
     if candidate.below_red_zone:
-        return f"it stores below the red zone at {min(candidate.below_red_zone):#x}", True
-    stores = live_bytes(baseline.writes, stack_pointer)
-    invented = live_bytes(candidate.writes, stack_pointer) - stores
-    if invented and not baseline.uncertain:
-        return f"it stores to {min(invented):#x}, which the baseline does not", True
+        return f"it stores below the red zone at {candidate.below_red_zone:#x}", True
+    invented = _first_beyond(candidate.writes, stack_pointer, lambda page: baseline.writes.get(page, 0))
+    if invented is not None and not baseline.uncertain:
+        return f"it stores to {invented:#x}, which the baseline does not", True
     if baseline.uncertain:
         return "", False
-    blocks = {byte // BLOCK_BYTES for byte in live_bytes(baseline.reads, stack_pointer) | stores}
-    for start, end in sorted(candidate.reads):
-        if is_dead(start, stack_pointer) or any(low <= start and end <= high for low, high in readable):
-            continue
-        for block in range(start // BLOCK_BYTES, (end - 1) // BLOCK_BYTES + 1):
-            if block not in blocks:
-                return f"it reads {start:#x}, which the baseline does not", True
+
+    def may_read(page: int) -> int:
+        accessed = (baseline.reads.get(page, 0) | baseline.writes.get(page, 0)) & ~_dead(page, stack_pointer)
+        return _whole_blocks(accessed) | _range_bits(page, readable)
+
+    read = _first_beyond(candidate.reads, stack_pointer, may_read)
+    if read is not None:
+        return f"it reads {read:#x}, which the baseline does not", True
     return "", not candidate.uncertain
 
 
-def live_bytes(spans: set[tuple[int, int]], stack_pointer: int) -> set[int]:
-    """The bytes of `spans` outside of the callee's own frame."""
-    return {byte for start, end in spans if not is_dead(start, stack_pointer) for byte in range(start, end)}
+def _first_beyond(bits: Bits, stack_pointer: int, allowed: Callable[[int], int]) -> int | None:
+    """The lowest byte outside of the callee's own frame that is not allowed."""
+    for page in sorted(bits):
+        beyond = bits[page] & ~_dead(page, stack_pointer)
+        if beyond:
+            beyond &= ~allowed(page)
+            if beyond:
+                return page + (beyond & -beyond).bit_length() - 1
+    return None
+
+
+def _dead(page: int, stack_pointer: int) -> int:
+    return _range_bits(page, ((stack_pointer - DEAD_REACH_BYTES, stack_pointer),))
+
+
+def _range_bits(page: int, ranges: Sequence[tuple[int, int]]) -> int:
+    bits = 0
+    for low, high in ranges:
+        start, end = max(low, page) - page, min(high, page + PAGE_BYTES) - page
+        if start < end:
+            bits |= ((1 << end - start) - 1) << start
+    return bits
+
+
+def _whole_blocks(bits: int) -> int:
+    """The blocks of which any byte is in `bits`."""
+    shift = BLOCK_BYTES // 2
+    while shift:  # folds the upper half of what is left of every block onto the lower
+        bits |= bits >> shift & _BLOCK_STARTS * ((1 << shift) - 1)
+        shift //= 2
+    return (bits & _BLOCK_STARTS) * _BLOCK

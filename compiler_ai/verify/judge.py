@@ -10,11 +10,12 @@ from compiler_ai.sandbox.process import Outcome, OutcomeKind
 from compiler_ai.verify.calls import Call, calls_differ
 from compiler_ai.verify.coverage import Blocks, UnknownTargetError, blocks
 from compiler_ai.verify.equivalence import describe_end, is_dead
-from compiler_ai.verify.footprint import overreach
+from compiler_ai.verify.footprint import footprint_of, overreach
+from compiler_ai.verify.frames import unconfirmed
 from compiler_ai.verify.machine import Body, Context
 from compiler_ai.verify.prepare import Preparation
 from compiler_ai.verify.search import boundary_states, directed_states
-from compiler_ai.verify.testcase import Test, Traced, inside, trace_body
+from compiler_ai.verify.testcase import Test, Traced, inside, log_body, trace_body
 from compiler_ai.verify.unwinding import UnwindTable, read_table, wrong_rule
 
 _MOST_CALLEES = 4
@@ -45,6 +46,9 @@ class Judgement:
         self._indirect: set[int] = set()
         self._tables: dict[Context, dict[Body, UnwindTable | None]] = {}
         self._steps = 0
+        self._entries = 0
+        self._logged_runs = 0
+        self._unlogged: set[str] = set()
         self._lacking: list[str] = []
 
     def evidence(self) -> Evidence:
@@ -155,29 +159,96 @@ class Judgement:
                 self._compare_trace(test, test.traced)
 
     def _compare_rest(self) -> None:
-        """Traces further tests for the blocks whose loads and stores have not been compared yet."""
-        wanted = self._uncompared - self._uncovered
+        """Traces or logs further tests for the blocks whose loads and stores have not been compared yet."""
         for test in sorted(self._tests, key=lambda test: test.state.origin == "captured"):
-            if not wanted or self._steps > self._settings.traced_steps:
-                break
+            wanted = self._uncompared - self._uncovered
+            if not wanted:
+                return
             if test.traced is not None:
                 continue
             body = self._body.at(self._machine.context(test.state))
-            state = test.fills[0][0]
-            outcome = self._machine.run(state, body, test.limit_ns, [body.entry + offset for offset in wanted])
-            if not outcome.covered:
-                continue
-            most = self._settings.long_trace_steps
-            traced = trace_body(self._machine, state, self._prepared.body, self._prepared.callees, most)
-            self._steps += traced.steps
-            if traced.complete:
-                self._compare_trace(test, traced)
-                wanted = self._uncompared - self._uncovered
-        if wanted:
-            self._lacking.append(
-                f"no run that executes {_places(wanted)} was short enough, and its accesses plain enough, to compare every"
-                " load and store"
+            outcome = self._machine.run(
+                test.fills[0][0], body, test.limit_ns, [body.entry + offset for offset in wanted]
             )
+            if outcome.covered:
+                self._trace_anew(test)
+                if test.traced is None:
+                    self._compare_logged(test)
+        if self._uncompared - self._uncovered:
+            self._lacking.append(
+                f"no run that executes {_places(self._uncompared - self._uncovered)} was short enough, and its accesses plain"
+                " enough, to compare every load and store"
+                + "".join(f" ({reason})" for reason in sorted(self._unlogged)[:2])
+            )
+
+    def _trace_anew(self, test: Test) -> None:
+        """Single-steps a test that was not, unless it is known to be too long for that."""
+        if test.is_long or self._steps > self._settings.traced_steps:
+            return
+        traced = trace_body(
+            self._machine,
+            test.fills[0][0],
+            self._prepared.body,
+            self._prepared.callees,
+            self._settings.long_trace_steps,
+        )
+        self._steps += traced.steps
+        test.is_long = not traced.complete
+        if traced.complete:
+            self._compare_trace(test, traced)
+
+    def _compare_logged(self, test: Test) -> None:
+        """One run too long for single steps, by instrumented copies of both bodies: what they access, how they end, and for
+        the blocks that the candidate entered, its unwind rules."""
+        left = self._settings.logged_entries - self._entries
+        if left <= 0 or self._logged_runs == self._settings.logged_runs:
+            return
+        self._logged_runs += 1
+        try:
+            expected = self._prepared.logged(test)
+            most = min(left, 8 * expected.footprint.entries + 10_000) if expected.footprint else left
+            found = log_body(self._machine, test.fills[0][0], self._body, self._prepared.callees, most)
+        except SandboxError as error:
+            self._unlogged.add(str(error))
+            return
+        self._entries += found.footprint.entries if found.footprint else 0
+        lacking = expected.lacking or found.lacking
+        if lacking or expected.footprint is None or found.footprint is None:
+            self._unlogged.add(lacking)
+            return  # its blocks stay uncompared
+        context = self._machine.context(test.state)
+        state = test.fills[0][0]
+        difference, whole = overreach(
+            expected.footprint,
+            found.footprint,
+            state.registers["rsp"],
+            self._settings.stack_allowance_bytes,
+            [*inside(self._body.at(context)), *context.image.library],
+        )
+        difference = difference or self._prepared.differ(
+            expected.outcome, found.outcome, state, self._settings.preserved
+        )
+        if difference:
+            raise Refuted(test.state.name, difference)
+        entered = found.entered & self._starts
+        reason = self._unconfirmed_frames(context, entered & self._uncompared)
+        if reason:
+            self._unlogged.add(reason)
+        elif whole:
+            self._uncompared -= entered
+        else:
+            self._unlogged.add(found.footprint.uncertain)
+
+    def _unconfirmed_frames(self, context: Context, blocks_entered: frozenset[int]) -> str:
+        """Why the unwind rules of these blocks (relative to the entry) are not known to be right, or ""."""
+        prepared = self._prepared
+        if prepared.frames(prepared.body, context) is None:
+            return ""  # GCC's own body has no rules, which binds nobody
+        table = prepared.frames(self._body, context)
+        if table is None:
+            return "it has no unwind rules"
+        own = prepared.own(self._body, context)
+        return unconfirmed(own, table, frozenset(own.entry + offset for offset in blocks_entered))
 
     def _compare_trace(self, test: Test, expected: Traced) -> None:
         """One run instruction by instruction: what it accesses, whom it calls, its unwind rules, where its jumps lead."""
@@ -193,7 +264,11 @@ class Judgement:
             raise Refuted(test.state.name, f"callees may leave anything in scratch registers, and then: {end}")
         readable = [*inside(self._body.at(context)), *context.image.library]
         difference, whole = overreach(
-            expected.accesses, found.accesses, stack, self._settings.stack_allowance_bytes, readable
+            footprint_of(expected.accesses),
+            footprint_of(found.accesses),
+            stack,
+            self._settings.stack_allowance_bytes,
+            readable,
         )
         difference = difference or calls_differ(expected.calls, found.calls, self._prepared.callees, stack)
         # Once more, since in a trace the callees outside of the unit leave nothing behind in scratch registers.

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from compiler_ai.capture.format import Capture
+from compiler_ai.sandbox.footprint import Callee, Footprint
 from compiler_ai.sandbox.image import CaptureImage
 from compiler_ai.sandbox.loader import LoadedObject, load
 from compiler_ai.sandbox.object import RelocatableObject, read_object
 from compiler_ai.sandbox.pages import PAGE_BYTES, PageSet, page_floor
 from compiler_ai.sandbox.process import Outcome, Sandbox, Trace
 from compiler_ai.verify.accesses import Decoder
-from compiler_ai.verify.code import reader
+from compiler_ai.verify.code import reader, section_bases, table_targets
+from compiler_ai.verify.instrument import Instrumented, instrument
 from compiler_ai.verify.state import EntryState
 
 
@@ -36,6 +38,7 @@ class Body:
         self.unit: RelocatableObject = read_object(object_bytes)
         self._loaded: dict[int, LoadedObject] = {}
         self._decoders: dict[int, Decoder] = {}
+        self._instrumented: dict[int, Instrumented] = {}
 
     def adopt(self, context: Context) -> None:
         """This is the baseline: what the context loaded is it."""
@@ -57,6 +60,16 @@ class Body:
             pages = [self.at(context).pages, context.image.pages]
             self._decoders[key] = Decoder(reader(pages), registers.fs_base, registers.gs_base)
         return self._decoders[key]
+
+    def instrumented(self, context: Context, callees: Mapping[int, Callee]) -> Instrumented:
+        """The copy of this body that logs what it accesses. Raises SandboxError when none can be made."""
+        key = id(context)
+        if key not in self._instrumented:
+            loaded = self.at(context)
+            starts = table_targets(self.unit, section_bases(self.unit, loaded))
+            decoder = self.decoder(context)
+            self._instrumented[key] = instrument(loaded, sorted(starts), decoder.code, decoder, callees)
+        return self._instrumented[key]
 
 
 class Machine:
@@ -97,6 +110,17 @@ class Machine:
             patches=list(state.patches.items()),
             max_steps=max_steps,
             inside=(min(region.address for region in regions), max(region.end for region in regions)),
+        )
+
+    def log(self, state: EntryState, copy: Instrumented, max_entries: int) -> tuple[Outcome, Footprint | None]:
+        """A run of an instrumented body."""
+        return self.sandbox.log(
+            [state.image.pages, copy.pages, *state.extra],
+            replace(state.registers, rip=copy.entry),
+            state.image.return_address,
+            copy.plan,
+            patches=list(state.patches.items()),
+            max_entries=max_entries,
         )
 
     def page(self, state: EntryState, address: int) -> bytes:

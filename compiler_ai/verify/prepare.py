@@ -28,7 +28,8 @@ from compiler_ai.verify.prototype import Prototype
 from compiler_ai.verify.search import boundary_states, directed_states
 from compiler_ai.verify.settings import Settings
 from compiler_ai.verify.state import EntryState, varied
-from compiler_ai.verify.testcase import Test, trace_body
+from compiler_ai.verify.testcase import Logged, Test, log_body, trace_body
+from compiler_ai.verify.unwinding import UnwindTable, read_table
 
 _FILLS = 2
 _MOST_SEEDS = 24
@@ -267,6 +268,18 @@ class Preparation:
         if target not in test.first_calls:
             test.first_calls[target] = self.until(test, self.machine.context(test.state).baseline, target)
         return test.first_calls[target]
+
+    def logged(self, test: Test) -> Logged:
+        """What the instrumented baseline does in a test, kept. Raises SandboxError when it cannot be instrumented."""
+        if test.logged is None:
+            most = self.settings.logged_entries
+            test.logged = log_body(self.machine, test.fills[0][0], self.body, self.callees, most)
+        return test.logged
+
+    def frames(self, body: Body, context: Context) -> UnwindTable | None:
+        """The unwind rules of all code that `body` answers for; None when there are none."""
+        loaded = body.at(context)
+        return read_table(body.object_bytes, body.unit, loaded, self.own(body, context).ranges)
 
     # Tests -------------------------------------------------------------------------------------------------------
 

@@ -13,7 +13,8 @@ class Settings:
     `captures`, `mutated` and `generated` are how many tests of each kind are wanted; `attempts` bounds the states tried for
     them, `directed` those tried for blocks that no test reached, `boundary` those tried for comparisons that come out
     equal. A test is traced for at most `trace_steps` instructions;
-    `traced_steps` bounds the traces of one candidate together.
+    `traced_steps` bounds the traces of one candidate together, `logged_runs` and `logged_entries` its longer runs and
+    the accesses that these log.
     The `*_limit_ns` are safety limits on CPU time, far above what tests take: a generated state on which the baseline runs
     into its limit is no test, and a candidate that runs into its own is not judged.
     """
@@ -28,6 +29,8 @@ class Settings:
     trace_steps: int = 1_500
     long_trace_steps: int = 20_000
     traced_steps: int = 60_000
+    logged_runs: int = 24
+    logged_entries: int = 200_000_000
     baseline_limit_ns: int = 100_000_000
     captured_limit_ns: int = 2_000_000_000
     stack_allowance_bytes: int = 512

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from compiler_ai.sandbox.footprint import Footprint
 from compiler_ai.sandbox.loader import LoadedObject
 from compiler_ai.sandbox.process import Outcome, OutcomeKind, Trace
 from compiler_ai.verify.accesses import Accesses
 from compiler_ai.verify.calls import Call, Callees, outside_calls
+from compiler_ai.verify.equivalence import describe_end
 from compiler_ai.verify.machine import Body, Machine
 from compiler_ai.verify.state import EntryState
 
@@ -29,16 +31,29 @@ class Traced:
         return len(self.trace)
 
 
+@dataclass(frozen=True)
+class Logged:
+    """What a run of an instrumented body did: its outcome and footprint, and the blocks it entered, relative to the body's
+    entry. `lacking` says what of it is not known, "" when nothing is."""
+
+    outcome: Outcome
+    footprint: Footprint | None
+    entered: frozenset[int]
+    lacking: str
+
+
 @dataclass(eq=False)
 class Test:
     """`fills` are the state with different contents of all that no callee may rely on, each with the baseline's outcome;
-    `limit_ns` is what a candidate may take; `traced` the baseline's trace once one was made;
-    `first_calls` its runs up to the first call of an address."""
+    `limit_ns` is what a candidate may take; `traced` the baseline's trace once one was made, `is_long` when it is too long for one,
+    `logged` what an instrumented baseline did; `first_calls` its runs up to the first call of an address."""
 
     state: EntryState
     fills: list[tuple[EntryState, Outcome]]
     limit_ns: int
     traced: Traced | None = None
+    is_long: bool = False
+    logged: Logged | None = None
     first_calls: dict[int, Outcome] = field(default_factory=dict)
 
 
@@ -55,6 +70,21 @@ def trace_body(machine: Machine, state: EntryState, body: Body, callees: Callees
         frozenset(address - loaded.entry for address in set(memoryview(trace.data).cast("Q")[::18])),
         trace.outcome.kind is OutcomeKind.RETURNED,
     )
+
+
+def log_body(machine: Machine, state: EntryState, body: Body, callees: Callees, max_entries: int) -> Logged:
+    """Runs an instrumented copy of `body` from `state`. Raises SandboxError when it cannot be instrumented."""
+    context = machine.context(state)
+    copy = body.instrumented(context, callees.specified())
+    outcome, footprint = machine.log(state, copy, max_entries)
+    lacking = ""
+    if footprint is None or outcome.kind is not OutcomeKind.RETURNED:
+        lacking = describe_end(outcome)
+    elif footprint.left_for:
+        lacking = f"it calls {callees.names.get(footprint.left_for, hex(footprint.left_for))}"
+    entry = body.at(context).entry
+    entered = frozenset(copy.blocks[number] - entry for number in footprint.marked) if footprint else frozenset()
+    return Logged(outcome, footprint, entered, lacking)
 
 
 def inside(loaded: LoadedObject) -> list[tuple[int, int]]:

@@ -21,7 +21,7 @@ from compiler_ai.verify.accesses import Decoder
 from compiler_ai.verify.code import section_bases
 
 _DWARF = ("rax", "rdx", "rcx", "rbx", "rsi", "rdi", "rbp", "rsp", *(f"r{n}" for n in range(8, 16)))
-_SAVED = ("rbx", "rbp", "r12", "r13", "r14", "r15")
+SAVED = ("rbx", "rbp", "r12", "r13", "r14", "r15")
 _RETURN_ADDRESS = 16
 _WORD = 8
 
@@ -101,9 +101,9 @@ def _rules(row: Mapping[Any, Any]) -> Rules:
         if number == _RETURN_ADDRESS:
             if rule.type != "OFFSET" or rule.arg != -_WORD:
                 return Rules("rsp", 0, {}, "its return address is not above the frame")
-        elif name in _SAVED and rule.type == "OFFSET":
+        elif name in SAVED and rule.type == "OFFSET":
             saved[name] = rule.arg
-        elif name in _SAVED and rule.type != "SAME_VALUE":
+        elif name in SAVED and rule.type != "SAME_VALUE":
             return Rules("rsp", 0, {}, f"{name} is restored by a rule of type {rule.type}")
     return Rules(_DWARF[cfa.reg], cfa.offset, saved)
 
@@ -145,7 +145,7 @@ def _wrong_here(
     computed = general[GENERAL.index(rules.register)] + rules.offset
     if computed != frame_address:
         return f"unwind information gives a frame address that is off by {computed - frame_address}"
-    for name in _SAVED:
+    for name in SAVED:
         if name in rules.saved:
             if stored.get(frame_address + rules.saved[name]) != entry[name]:
                 return f"unwind information looks for {name} where it is not"

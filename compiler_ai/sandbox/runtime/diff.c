@@ -123,7 +123,8 @@ static const char *region_diff(const struct child *child, int pagemap, const str
 }
 
 const char *diff_pages(const struct child *child, struct page_set *const *sets, size_t set_count,
-                       const struct altered *altered, struct buffer *reply, uint32_t *written, uint32_t *changed)
+                       const struct altered *altered, const struct footprint *footprint, struct buffer *reply,
+                       uint32_t *written, uint32_t *changed)
 {
     struct changes changes = {{NULL, 0, 0, 0}, 0};
     const char *problem = NULL;
@@ -132,7 +133,8 @@ const char *diff_pages(const struct child *child, struct page_set *const *sets, 
         return "cannot open the child's page map";
     for (size_t i = 0; i < set_count && !problem; i++)
         for (size_t j = 0; j < sets[i]->region_count && !problem; j++)
-            if (sets[i]->regions[j].prot & PROT_WRITE) /* nothing else can have changed: there is no mprotect */
+            if (sets[i]->regions[j].prot & PROT_WRITE /* nothing else can have changed: there is no mprotect */
+                && !(footprint && footprint_hides(footprint, sets[i]->regions[j].address)))
                 problem = region_diff(child, pagemap, &sets[i]->regions[j], altered, reply, written, &changes);
     SYSTEM(__NR_close, pagemap);
     if (!problem && changes.count) {

@@ -3,6 +3,7 @@
 #define AICC_DIFF_H
 
 #include "child.h"
+#include "footprint.h"
 
 /* The contents of pages that the parent itself altered before the start: these count as their initial state. */
 struct altered_page {
@@ -20,8 +21,10 @@ struct altered_page *altered_find(const struct altered *altered, uint64_t addres
 int altered_add(struct altered *altered, const struct child *child, uint64_t address);
 void altered_free(struct altered *altered);
 
-/* Appends u64 addresses of written pages, then the changed ones with their contents; counts go to the outcome. */
+/* Appends u64 addresses of written pages, then the changed ones with their contents; counts go to the outcome.
+ * `footprint` may be NULL; what it hides is left out. */
 const char *diff_pages(const struct child *child, struct page_set *const *sets, size_t set_count,
-                       const struct altered *altered, struct buffer *reply, uint32_t *written, uint32_t *changed);
+                       const struct altered *altered, const struct footprint *footprint, struct buffer *reply,
+                       uint32_t *written, uint32_t *changed);
 
 #endif

@@ -5,7 +5,7 @@
 
 #include "system.h"
 
-#define PROTOCOL_VERSION 2
+#define PROTOCOL_VERSION 3
 
 enum operation { OP_HELLO = 1, OP_LOAD = 2, OP_UNLOAD = 3, OP_RUN = 4, OP_TIME = 5 };
 enum reply_status { REPLY_OK = 0, REPLY_ERROR = 1 };
@@ -45,7 +45,8 @@ struct region_request {
 };
 
 /* OP_RUN: run_request, then u32 sets (padded to 8), xstate (padded), u64 breakpoints (sorted), patch headers with
- * their bytes (padded), and, for a trace, the output path with its NUL. */
+ * their bytes (padded), for a trace the output path with its NUL, and for a body that logs its accesses the plan of
+ * footprint.c. */
 struct run_request {
     uint32_t set_count;
     uint32_t xstate_bytes;
@@ -56,6 +57,7 @@ struct run_request {
     uint64_t cpu_limit_ns;
     uint64_t wall_limit_ns;
     uint64_t return_address;
+    uint64_t logs; /* 1 when a log plan follows */
     uint64_t inside_low, inside_high; /* a trace overwrites scratch registers when a call out of here returns; 0, 0: never */
     struct user_regs_struct registers;
 };

@@ -1,6 +1,7 @@
 #include "run.h"
 
 #include "diff.h"
+#include "footprint.h"
 
 #define MAX_RUN_SETS 16
 #define MAX_XSTATE_BYTES 16384
@@ -15,6 +16,7 @@ struct run {
     const char *trace_path;
     struct altered altered;
     struct child child;
+    struct footprint *footprint; /* of a body that logs its accesses; else NULL */
 };
 
 static const char *run_parse(struct run *run, struct cursor *from, struct cursor *patches)
@@ -37,6 +39,8 @@ static const char *run_parse(struct run *run, struct cursor *from, struct cursor
         run->trace_path = take(from, request->trace_path_bytes);
     if (from->failed || (run->trace_path && run->trace_path[request->trace_path_bytes - 1]))
         return "truncated run request";
+    if (request->logs && !(run->footprint = footprint_new(from, request->registers.rsp)))
+        return "malformed log plan";
     for (uint32_t i = 0; i < request->set_count; i++)
         if (!(run->sets[i] = set_find(ids[i])))
             return "no such page set";
@@ -181,9 +185,19 @@ static void run_to_the_end(struct run *run, struct outcome *outcome)
 {
     int64_t deadline_ns = clock_monotonic_ns() + (int64_t)run->request->wall_limit_ns;
     int64_t start_ns = clock_process_cpu_ns(run->child.pid);
-    do
+    for (;;) {
         child_continue(&run->child);
-    while (!stop_judge(run, child_wait(&run->child, deadline_ns), outcome));
+        struct stop stop = child_wait(&run->child, deadline_ns);
+        if (run->footprint && footprint_takes(run->footprint, &run->child, stop))
+            continue;
+        if (stop_judge(run, stop, outcome))
+            break;
+    }
+    if (run->footprint) {
+        footprint_finish(run->footprint, &run->child);
+        if (footprint_is_exhausted(run->footprint))
+            outcome->kind = OUTCOME_MAX_STEPS;
+    }
     outcome->cpu_ns = (uint64_t)(clock_process_cpu_ns(run->child.pid) - start_ns);
 }
 
@@ -299,9 +313,11 @@ static const char *run_report(struct run *run, struct outcome *outcome, struct b
     memcpy(covered, run->covered, outcome->breakpoint_count);
     const char *problem = dead ? NULL : breakpoints_clear(run);
     if (!problem && !dead)
-        problem = diff_pages(&run->child, run->sets, run->request->set_count, &run->altered, reply,
+        problem = diff_pages(&run->child, run->sets, run->request->set_count, &run->altered, run->footprint, reply,
                              &outcome->written_count, &outcome->changed_count);
     memcpy(reply->data, outcome, sizeof *outcome);
+    if (!problem && run->footprint && !dead)
+        problem = footprint_report(run->footprint, &run->child, reply);
     return problem;
 }
 
@@ -327,8 +343,10 @@ const char *run_serve(struct cursor *from, struct buffer *reply)
         return problem;
     size_t marks = run.request->breakpoint_count + 1UL;
     run.originals = pages_allocate(2 * marks);
-    if (!run.originals)
+    if (!run.originals) {
+        footprint_free(run.footprint);
         return "out of memory";
+    }
     run.covered = run.originals + marks;
     static unsigned char processors[PROCESSOR_MASK_BYTES];
     size_t pinned = processor_pin(processors, sizeof processors);
@@ -338,6 +356,7 @@ const char *run_serve(struct cursor *from, struct buffer *reply)
     child_destroy(&run.child);
     processor_unpin(processors, pinned);
     altered_free(&run.altered);
+    footprint_free(run.footprint);
     pages_free(run.originals, 2 * marks);
     return problem;
 }
