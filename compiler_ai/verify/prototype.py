@@ -26,7 +26,7 @@ class Type:
     """A C type as far as registers and test inputs go.
 
     `kind`: "void", "integer", "float", "complex", "pointer", "aggregate" or "unknown"; `size_bytes` its size; for a pointer
-    `target_bytes` the size of what it points to (1 for void), `target_kind` its kind, `target_const` its constness and
+    `target_bytes` the size of what it points to (1 for void, an element's for an array), `target_kind` its kind, `target_const` its constness and
     `target_signed` its signedness. A `boolean` is 0 or 1.
     """
 
@@ -114,7 +114,7 @@ def _described(entry: Any) -> tuple[Type, bool]:
     if entry.tag == "DW_TAG_pointer_type":
         if "DW_AT_type" not in entry.attributes:
             return Type("pointer", 8, target_bytes=1, target_kind="void"), const
-        target, target_const = _described(entry.get_DIE_from_attribute("DW_AT_type"))
+        target, target_const = _described(_element(entry.get_DIE_from_attribute("DW_AT_type")))
         return (
             Type(
                 "pointer", 8, False, max(1, target.size_bytes), target.kind, target_const, target_signed=target.signed
@@ -122,12 +122,36 @@ def _described(entry: Any) -> tuple[Type, bool]:
             const,
         )
     if entry.tag == "DW_TAG_array_type":
-        return Type("unknown", size), const  # as a parameter or result only a vector type is one
+        return Type("unknown", size or _array_bytes(entry)), const  # as a parameter or result only a vector type is one
     if entry.tag in ("DW_TAG_structure_type", "DW_TAG_union_type"):
         return Type("aggregate", size), const
     if entry.tag == "DW_TAG_subroutine_type":
         return Type("function", 1), const
     return Type("unknown", size), const
+
+
+def _array_bytes(entry: Any) -> int:
+    """The size of an array whose bounds are constants, else 0."""
+    size = _described(entry.get_DIE_from_attribute("DW_AT_type"))[0].size_bytes
+    for child in entry.iter_children():
+        if child.tag == "DW_TAG_subrange_type":
+            if "DW_AT_count" in child.attributes:
+                size *= child.attributes["DW_AT_count"].value
+            elif "DW_AT_upper_bound" in child.attributes:
+                size *= child.attributes["DW_AT_upper_bound"].value + 1
+            else:
+                return 0
+    return int(size)
+
+
+def _element(entry: Any) -> Any:
+    """What the elements of an array, of whatever dimension, are; any other type itself."""
+    inner = entry
+    while inner.tag in _PEELED and "DW_AT_type" in inner.attributes:
+        inner = inner.get_DIE_from_attribute("DW_AT_type")
+    if inner.tag == "DW_TAG_array_type" and "DW_AT_GNU_vector" not in inner.attributes:
+        return _element(inner.get_DIE_from_attribute("DW_AT_type"))
+    return entry
 
 
 def _name(entry: Any) -> str:

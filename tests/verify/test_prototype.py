@@ -1,0 +1,41 @@
+"""What a function's debug information says of its parameters."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from compiler_ai.verify.prototype import Type, from_object
+
+# (parameter, what it points to: kind and bytes of what inputs are made of and pointers are moved by)
+POINTERS = [
+    ("double *p", "float", 8),
+    ("double p[4][8]", "float", 8),
+    ("const float p[2][3][4]", "float", 4),
+    ("grid *p", "integer", 2),
+    ("unsigned char p[]", "integer", 1),
+    ("struct pair p[]", "aggregate", 16),
+    ("struct pair (*p)[7]", "aggregate", 16),
+    ("char **p", "pointer", 8),
+    ("void *p", "void", 1),
+    ("four *p", "unknown", 16),
+]
+
+
+@pytest.mark.parametrize("compiler", ["gcc", "clang-19"])
+@pytest.mark.parametrize(("parameter", "kind", "size_bytes"), POINTERS)
+def test_what_a_pointer_points_to(compiler: str, parameter: str, kind: str, size_bytes: int, tmp_path: Path) -> None:
+    declarations = (
+        "struct pair { long a, b; }; typedef short grid[5][5]; typedef int four __attribute__((vector_size(16)));\n"
+    )
+    source = tmp_path / "unit.c"
+    source.write_text(f"{declarations}void f({parameter}) {{ (void)p; }}\n")
+    out = tmp_path / "unit.o"
+    subprocess.run([compiler, "-g", "-c", "-o", out, source], check=True)
+    prototype = from_object(out.read_bytes(), "f")
+    assert prototype is not None
+    ((name, found),) = prototype.parameters
+    assert (name, found.kind, found.target_kind, found.target_bytes) == ("p", "pointer", kind, size_bytes)
+    assert prototype.returns == Type("void")
