@@ -174,8 +174,7 @@ def _buffer(call: _Call, data: bytes, kind: Type) -> int:
     """A buffer that ends (or starts) at an unmapped page, aligned as its elements are; its pages' other bytes are random."""
     start = _ARENA + (call.arena + len(call.buffers)) * _ARENA_STEP
     total = page_ceil(len(data)) + PAGE_BYTES
-    alignment = 8 if kind.target_kind in ("aggregate", "pointer", "unknown") else min(kind.target_bytes, 8)
-    alignment = 1 if kind.target_kind == "void" else max(1, alignment)
+    alignment = kind.target_alignment_bytes
     at = (total - len(data)) // alignment * alignment if call.at_end else 0
     page = bytearray(call.chance.randbytes(PAGE_BYTES) * (total // PAGE_BYTES))
     page[at : at + len(data)] = data

@@ -85,7 +85,7 @@ def granted(seed: Seed, prototype: Prototype | None, wish: Wish, most: int = 6) 
     parameters = integer_parameters(prototype) if prototype is not None else []
     for name, kind in parameters:
         size = min(8, kind.size_bytes)
-        if (registers[name] ^ wish.seen) & mask & _mask(size) == 0:
+        if (registers[name] ^ wish.seen) & mask & _mask(size) == 0 and not _misaligns(kind, wish.wanted - wish.seen):
             value = passed(wish.wanted, kind) if kind.kind == "integer" else wish.wanted & _mask(8)
             made += 1
             yield _changed(seed, f"{name} to {value:#x}", {**registers.general, name: value}, {})
@@ -110,6 +110,11 @@ def granted(seed: Seed, prototype: Prototype | None, wish: Wish, most: int = 6) 
             made += 1
             value = passed(registers[name] + difference, kind)
             yield _changed(seed, f"{name} to {value:#x}", {**registers.general, name: value}, {})
+
+
+def _misaligns(kind: Type, difference: int) -> bool:
+    """Whether a pointer that is moved by so many bytes points to no whole element any more."""
+    return kind.kind == "pointer" and bool(difference % kind.target_alignment_bytes)
 
 
 def exact(seed: Seed, wish: Wish) -> Iterator[EntryState]:

@@ -39,6 +39,14 @@ class Type:
     boolean: bool = False
     target_signed: bool = False
 
+    @property
+    def target_alignment_bytes(self) -> int:
+        """How what a pointer points to is aligned (System V ABI AMD64, 3.1.2); of aggregates, as if they held pointers."""
+        size = self.target_bytes
+        if self.target_kind in ("integer", "float") or (self.target_kind == "unknown" and size > 1):
+            return size & -size or 1
+        return {"void": 1, "function": 1, "complex": max(1, size // 2)}.get(self.target_kind, 8)
+
 
 @dataclass(frozen=True)
 class Prototype:

@@ -9,24 +9,29 @@ import pytest
 
 from compiler_ai.verify.prototype import Type, from_object
 
-# (parameter, what it points to: kind and bytes of what inputs are made of and pointers are moved by)
+# (parameter, what it points to: kind, bytes and alignment of what inputs are made of and pointers are moved by)
 POINTERS = [
-    ("double *p", "float", 8),
-    ("double p[4][8]", "float", 8),
-    ("const float p[2][3][4]", "float", 4),
-    ("grid *p", "integer", 2),
-    ("unsigned char p[]", "integer", 1),
-    ("struct pair p[]", "aggregate", 16),
-    ("struct pair (*p)[7]", "aggregate", 16),
-    ("char **p", "pointer", 8),
-    ("void *p", "void", 1),
-    ("four *p", "unknown", 16),
+    ("double *p", "float", 8, 8),
+    ("double p[4][8]", "float", 8, 8),
+    ("const float p[2][3][4]", "float", 4, 4),
+    ("_Complex float *p", "complex", 8, 4),
+    ("long double *p", "float", 16, 16),
+    ("grid *p", "integer", 2, 2),
+    ("unsigned char p[]", "integer", 1, 1),
+    ("struct pair p[]", "aggregate", 16, 8),
+    ("struct pair (*p)[7]", "aggregate", 16, 8),
+    ("char **p", "pointer", 8, 8),
+    ("void *p", "void", 1, 1),
+    ("four *p", "unknown", 16, 16),
+    ("int (*p)(int)", "function", 1, 1),
 ]
 
 
 @pytest.mark.parametrize("compiler", ["gcc", "clang-19"])
-@pytest.mark.parametrize(("parameter", "kind", "size_bytes"), POINTERS)
-def test_what_a_pointer_points_to(compiler: str, parameter: str, kind: str, size_bytes: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("parameter", "kind", "size_bytes", "alignment_bytes"), POINTERS)
+def test_what_a_pointer_points_to(
+    compiler: str, parameter: str, kind: str, size_bytes: int, alignment_bytes: int, tmp_path: Path
+) -> None:
     declarations = (
         "struct pair { long a, b; }; typedef short grid[5][5]; typedef int four __attribute__((vector_size(16)));\n"
     )
@@ -38,4 +43,5 @@ def test_what_a_pointer_points_to(compiler: str, parameter: str, kind: str, size
     assert prototype is not None
     ((name, found),) = prototype.parameters
     assert (name, found.kind, found.target_kind, found.target_bytes) == ("p", "pointer", kind, size_bytes)
+    assert found.target_alignment_bytes == alignment_bytes
     assert prototype.returns == Type("void")
