@@ -33,7 +33,7 @@ class Settings:
     logged_entries: int = 200_000_000
     baseline_limit_ns: int = 100_000_000
     captured_limit_ns: int = 2_000_000_000
-    stack_allowance_bytes: int = 512
+    stack_allowance_bytes: int = 2_048
     preserved: frozenset[str] = frozenset()
     local: bool = False
     seed: int = 1
