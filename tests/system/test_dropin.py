@@ -12,12 +12,12 @@ import shutil
 import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
 from dropin_cases import CASES, NOT_REWRITTEN
 
-import compiler_ai
 from compiler_ai.artifacts import Candidate, Evidence, Grade, Interval, Rewrite, Timing
 from compiler_ai.asm.listing import parse
 from compiler_ai.asm.normalise import body_key
@@ -29,11 +29,8 @@ from compiler_ai.store.store import Store
 from compiler_ai.tune.reproduce import listing_of
 
 HERE = Path(__file__).parent
-PACKAGE = os.fsencode(Path(compiler_ai.__file__).parent)
 KINDS = ("plain", "project", "store")
 TEMPORARY = re.compile(rb"(/temporary/cc)\w{6}")
-SEARCHED = re.compile(rb"(?<=[=:])" + re.escape(PACKAGE) + rb"/[^:\n]*[:]?")
-
 TREES = re.compile(rb"'-fdump-tree-optimized=/proc/self/fd/[0-9]+' | -fdump-tree-optimized=/proc/self/fd/[0-9]+")
 
 
@@ -101,9 +98,20 @@ def _content(path: Path) -> tuple[int, bytes]:
 def _normal(text: bytes) -> bytes:
     """Without what differs from run to run, and without the shims' paths, which -v and -wrapper show."""
     text = TEMPORARY.sub(rb"\1XXXXXX", text)
-    text = text.replace(PACKAGE + b"/libexec/as", b"as")
+    package = _package_of_aicc()
+    text = text.replace(package + b"/libexec/as", b"as")
     text = TREES.sub(b"", text)
-    return SEARCHED.sub(b"", text)
+    return re.sub(rb"(?<=[=:])" + re.escape(package) + rb"/[^:\n]*:?", b"", text)
+
+
+@cache
+def _package_of_aicc() -> bytes:
+    """Where the `aicc` on PATH is installed: with `python -m pytest`, this process imports the source tree's instead."""
+    launcher = shutil.which("aicc")
+    assert launcher
+    launcher = os.path.realpath(launcher) if os.path.islink(launcher) else os.path.abspath(launcher)
+    (package,) = Path(launcher).parents[1].glob("lib/python3*/*-packages/compiler_ai")
+    return os.fsencode(package)
 
 
 @pytest.fixture(scope="module")
