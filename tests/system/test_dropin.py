@@ -15,17 +15,13 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import own_bodies
 import pytest
 from dropin_cases import CASES, NOT_REWRITTEN
 
-from compiler_ai.artifacts import Candidate, Evidence, Grade, Interval, Rewrite, Timing
-from compiler_ai.asm.listing import parse
-from compiler_ai.asm.normalise import body_key
-from compiler_ai.asm.trees import Trees
 from compiler_ai.driver import units
 from compiler_ai.driver.options import Options
 from compiler_ai.driver.splicing import apply_entries
-from compiler_ai.store.store import Store
 from compiler_ai.tune.reproduce import listing_of
 
 HERE = Path(__file__).parent
@@ -130,24 +126,7 @@ def fill(project: Path) -> None:
     shutil.copytree(HERE / "dropin", work)
     for flags in ("-O2", "-O2 -fPIC", "-O2 -fno-pie", "-O0"):
         subprocess.run(["aicc", *flags.split(), "-c", "hot.c"], cwd=work, check=True)
-        (command,) = units.load_all(str(project))
-        made = listing_of(command)
-        unit = parse(made.listing_text)
-        function = unit.function("hot")
-        assert function is not None
-        lines = (re.sub(r"\.L(\d+)", r".Laicc_same_\1", line) for line in function.body.splitlines(keepends=True))
-        body = Candidate("hot", "".join(line for line in lines if not line.startswith(".LF")))
-        Store(project).add(
-            Rewrite(
-                body_key(unit, "hot", made.flags, Trees(made.dump)),
-                body,
-                Evidence(Grade.TESTED),
-                Timing(Interval(1.5, 1.4, 1.6), None),
-                "x86_64",
-                "hot.c",
-                0,
-            )
-        )
+        assert own_bodies.fill(project, list(units.load_all(str(project))), own_bodies.SHOWS_NOT, only="hot") == ["hot"]
     shutil.rmtree(work)
 
 
