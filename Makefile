@@ -5,7 +5,7 @@ RESULTS ?= bench-results
 BIN := $(abspath $(VENV))/bin
 SOURCES := $(shell find compiler_ai passes toolchains bin -type f ! -name '*.pyc') setup.cfg pyproject.toml
 
-.PHONY: setup packages demo test test-full bench lint clean
+.PHONY: setup packages demo test test-full bench bench-overhead lint clean
 
 setup: $(VENV)/.installed
 
@@ -39,6 +39,9 @@ lint: setup
 
 bench: setup
 	@PATH="$(BIN):$$PATH" sh scripts/bench $(RESULTS)
+
+bench-overhead: setup
+	@PATH="$(BIN):$$PATH" $(BIN)/python scripts/bench-overhead $(OVERHEAD_FLAGS)
 
 clean:
 	rm -rf build aicc.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -6,6 +6,7 @@ from compiler_ai.asm import listing as listing_model
 from compiler_ai.driver.splicing import splice
 from compiler_ai.emit.chosen import Chosen
 from compiler_ai.emit.judged import is_dispatched
+from compiler_ai.store.quick import applicable
 from compiler_ai.work import Context, UnitWork
 
 
@@ -20,6 +21,6 @@ class Emit:
         for function in unit.functions:
             rewrite = function.rewrite
             if rewrite is not None:
-                chosen = Chosen(rewrite, is_dispatched(rewrite.candidate, context.options))
+                chosen = Chosen(applicable(rewrite), is_dispatched(rewrite.candidate, context.options))
                 text = splice(listing_model.parse(text), chosen)
         unit.output = text if text != unit.listing_text else ""

@@ -7,23 +7,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from compiler_ai.artifacts import Grade
 from compiler_ai.asm import listing as listing_model
 from compiler_ai.asm.normalise import body_key, uncovered
 from compiler_ai.asm.splice import label_safe, replace
 from compiler_ai.asm.trees import Trees
+from compiler_ai.candidates import Grade
 from compiler_ai.driver.flags import is_instrumented
 from compiler_ai.emit.chosen import Chosen
-from compiler_ai.store.store import Store
+from compiler_ai.store.quick import QuickStore
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from compiler_ai.artifacts import Rewrite
     from compiler_ai.asm.listing import Listing
     from compiler_ai.driver.options import Options
     from compiler_ai.emit.companion import Pair
+    from compiler_ai.store.quick import Applicable
 
 
 @dataclass
@@ -50,7 +50,7 @@ def apply_entries(
     if is_instrumented(flags):
         return result
     unit = listing_model.parse(text)
-    chosen = list(_chosen(unit, names, Store(project), options, flags, Trees(dump), result.notes))
+    chosen = list(_chosen(unit, names, QuickStore(project), options, flags, Trees(dump), result.notes))
     if not chosen:
         return result
     if options.values["emit"] == "object":
@@ -82,7 +82,7 @@ def splice(unit: Listing, chosen: Chosen) -> str:
 def _chosen(
     unit: Listing,
     names: Iterable[str],
-    store: Store,
+    store: QuickStore,
     options: Options,
     flags: tuple[str, ...],
     trees: Trees,
@@ -99,8 +99,8 @@ def _chosen(
                 other = store.lookup(key, name)
                 if other is not None:
                     notes.append(f"{name}: {_refusal(other, options.values['isa'])}")
-            elif rewrite.evidence.grade < Grade[options.values["verify"].upper()]:
-                notes.append(f"{name}: the rewrite is only {rewrite.evidence.grade.name.lower()}")
+            elif rewrite.grade < Grade[options.values["verify"].upper()]:
+                notes.append(f"{name}: the rewrite is only {rewrite.grade.name.lower()}")
             elif missing := uncovered(unit, name, rewrite.candidate):
                 notes.append(f"{name}: the rewrite refers to {missing[0]}, which GCC's body does not")
             elif not rewrite.candidate.features or options.values["isa"] != "dispatch":
@@ -113,7 +113,7 @@ def _chosen(
             notes.append(f"{name}: not replaced: {type(error).__name__}: {error}")
 
 
-def _lookup(store: Store, key: str, name: str, policy: str) -> Rewrite | None:
+def _lookup(store: QuickStore, key: str, name: str, policy: str) -> Applicable | None:
     """The fastest rewrite that the ISA policy (-faicc-isa) allows."""
     if policy == "same":
         return store.lookup(key, name, frozenset())
@@ -134,7 +134,7 @@ _FAR = frozenset(
 )  # data may be out of a PC-relative load's reach; kernels keep off vector registers
 
 
-def _refusal(rewrite: Rewrite, policy: str) -> str:
+def _refusal(rewrite: Applicable, policy: str) -> str:
     needs = ", ".join(rewrite.candidate.features)
     if policy == "same":
         return f"the rewrite needs {needs}; build with -faicc-isa=dispatch or native to use it"

@@ -6,14 +6,15 @@ from dataclasses import dataclass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from compiler_ai.artifacts import Candidate, Rewrite
+    from compiler_ai.candidates import Candidate
+    from compiler_ai.store.quick import Applicable
 
 
 @dataclass(frozen=True)
 class Chosen:
     """`dispatched`: behind a CPU check, with GCC's body for the processors that lack what the rewrite needs."""
 
-    rewrite: Rewrite
+    rewrite: Applicable
     dispatched: bool
 
     @property

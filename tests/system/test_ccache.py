@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 from pathlib import Path
 
+import own_bodies
 import pytest
 
-from compiler_ai.artifacts import Candidate, Evidence, Grade, Interval, Rewrite, Timing
-from compiler_ai.asm.listing import parse
-from compiler_ai.asm.normalise import body_key
-from compiler_ai.asm.trees import Trees
 from compiler_ai.driver import units
-from compiler_ai.store.store import Store
-from compiler_ai.tune.reproduce import listing_of
 
 SOURCE = "int hot(int n) { int s = 0; while (n--) s += n ^ s; return s; }\nint cold(int a) { return a * 3; }\n"
 
@@ -46,19 +40,10 @@ def build(project: Path, *command: str, **environment: str) -> bytes:
 def fill(project: Path, marker: str) -> None:
     """A store with a rewrite of `hot`: GCC's body with an instruction in front that can be told."""
     subprocess.run(["aicc", "-O2", "-c", "hot.c"], cwd=project, check=True)
-    (command,) = units.load_all(str(project / ".aicc"))
-    made = listing_of(command)
-    unit = parse(made.listing_text)
-    function = unit.function("hot")
-    assert function is not None
-    body = re.sub(r"\.L(\d+)", r".Laicc_same_\1", function.body)
-    body = "".join(line for line in body.splitlines(keepends=True) if not line.startswith(".LF"))
-    body = body.replace("\t.cfi_startproc\n", f"\t.cfi_startproc\n\t{marker}\n", 1)
-    key = body_key(unit, "hot", made.flags, Trees(made.dump))
-    timing = Timing(Interval(1.5, 1.4, 1.6), None)
     shutil.rmtree(project / ".aicc" / "store", ignore_errors=True)
-    rewrite = Rewrite(key, Candidate("hot", body), Evidence(Grade.TESTED), timing, "x86_64", "hot.c", 0)
-    Store(project / ".aicc").add(rewrite)
+    assert own_bodies.fill(project / ".aicc", list(units.load_all(str(project / ".aicc"))), marker, only="hot") == [
+        "hot"
+    ]
 
 
 def hits(project: Path) -> int:

@@ -12,28 +12,21 @@ import shutil
 import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
+import own_bodies
 import pytest
 from dropin_cases import CASES, NOT_REWRITTEN
 
-import compiler_ai
-from compiler_ai.artifacts import Candidate, Evidence, Grade, Interval, Rewrite, Timing
-from compiler_ai.asm.listing import parse
-from compiler_ai.asm.normalise import body_key
-from compiler_ai.asm.trees import Trees
 from compiler_ai.driver import units
 from compiler_ai.driver.options import Options
 from compiler_ai.driver.splicing import apply_entries
-from compiler_ai.store.store import Store
 from compiler_ai.tune.reproduce import listing_of
 
 HERE = Path(__file__).parent
-PACKAGE = os.fsencode(Path(compiler_ai.__file__).parent)
 KINDS = ("plain", "project", "store")
 TEMPORARY = re.compile(rb"(/temporary/cc)\w{6}")
-SEARCHED = re.compile(rb"(?<=[=:])" + re.escape(PACKAGE) + rb"/[^:\n]*[:]?")
-
 TREES = re.compile(rb"'-fdump-tree-optimized=/proc/self/fd/[0-9]+' | -fdump-tree-optimized=/proc/self/fd/[0-9]+")
 
 
@@ -101,9 +94,20 @@ def _content(path: Path) -> tuple[int, bytes]:
 def _normal(text: bytes) -> bytes:
     """Without what differs from run to run, and without the shims' paths, which -v and -wrapper show."""
     text = TEMPORARY.sub(rb"\1XXXXXX", text)
-    text = text.replace(PACKAGE + b"/libexec/as", b"as")
+    package = _package_of_aicc()
+    text = text.replace(package + b"/libexec/as", b"as")
     text = TREES.sub(b"", text)
-    return SEARCHED.sub(b"", text)
+    return re.sub(rb"(?<=[=:])" + re.escape(package) + rb"/[^:\n]*:?", b"", text)
+
+
+@cache
+def _package_of_aicc() -> bytes:
+    """Where the `aicc` on PATH is installed: with `python -m pytest`, this process imports the source tree's instead."""
+    launcher = shutil.which("aicc")
+    assert launcher
+    launcher = os.path.realpath(launcher) if os.path.islink(launcher) else os.path.abspath(launcher)
+    (package,) = Path(launcher).parents[1].glob("lib/python3*/*-packages/compiler_ai")
+    return os.fsencode(package)
 
 
 @pytest.fixture(scope="module")
@@ -122,24 +126,7 @@ def fill(project: Path) -> None:
     shutil.copytree(HERE / "dropin", work)
     for flags in ("-O2", "-O2 -fPIC", "-O2 -fno-pie", "-O0"):
         subprocess.run(["aicc", *flags.split(), "-c", "hot.c"], cwd=work, check=True)
-        (command,) = units.load_all(str(project))
-        made = listing_of(command)
-        unit = parse(made.listing_text)
-        function = unit.function("hot")
-        assert function is not None
-        lines = (re.sub(r"\.L(\d+)", r".Laicc_same_\1", line) for line in function.body.splitlines(keepends=True))
-        body = Candidate("hot", "".join(line for line in lines if not line.startswith(".LF")))
-        Store(project).add(
-            Rewrite(
-                body_key(unit, "hot", made.flags, Trees(made.dump)),
-                body,
-                Evidence(Grade.TESTED),
-                Timing(Interval(1.5, 1.4, 1.6), None),
-                "x86_64",
-                "hot.c",
-                0,
-            )
-        )
+        assert own_bodies.fill(project, list(units.load_all(str(project))), own_bodies.SHOWS_NOT, only="hot") == ["hot"]
     shutil.rmtree(work)
 
 
