@@ -25,6 +25,7 @@ class ProposalContext:
     ``dispatch`` it may need what `host_features` (GCC's -m names) has, which it then names in `Candidate.features`.
     ``tune`` is for -mtune. ``profile`` is the unit's .gcda, when there is one. ``temporary`` is an existing directory
     for scratch files, or None for the system's; ``shared`` one that all functions of a run share, or None. ``budget_s`` bounds the wall time of one `propose`.
+    ``spare_cores`` may be kept busy while the consumer judges what it was given.
     """
 
     toolchain: Toolchain
@@ -36,11 +37,16 @@ class ProposalContext:
     compile_timeout_s: float = 60.0
     temporary: Path | None = None
     shared: Path | None = None
+    spare_cores: int = 0
     seed: int = 0
 
 
 class Proposer(Protocol):
-    """Anything that yields candidates; one that cannot be had is a `Rejection` of stage "propose"."""
+    """Anything that yields candidates; one that cannot be had is a `Rejection` of stage "propose".
+
+    A proposer with an attribute ``patience`` is not asked for more once that many of its candidates in a row have brought
+    nothing faster; without one, all that it yields is judged.
+    """
 
     @property
     def name(self) -> str: ...

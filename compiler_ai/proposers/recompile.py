@@ -11,6 +11,7 @@ import os
 import re
 import sys
 import tempfile
+import threading
 from dataclasses import asdict
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from compiler_ai.proposers import compilers, isa, options, process
 from compiler_ai.proposers.base import ProposalContext
 from compiler_ai.proposers.configurations import Configuration
 from compiler_ai.proposers.llvm_worker import Job
+from compiler_ai.proposers.reduce import ReduceError, reduced
 from compiler_ai.proposers.shared import Recompiled, SharedListings
 
 # Without these a body relies on what *its* unit knows of other bodies: registers they leave alone, stack alignment they
@@ -48,7 +50,8 @@ class Recompiler:
         self._environment = {**dict(command.environment), "AICC_ACTIVE": "1"}
         self._remaining_s = context.compile_timeout_s
         self._listings: dict[tuple[Configuration, str, bool, bool], Recompiled | RecompileError] = {}
-        self._modules: dict[tuple[tuple[str, ...], bool], Path | RecompileError] = {}
+        self._shared = SharedListings(context.shared) if context.shared else None
+        self._modules: dict[tuple[str, ...], str | RecompileError] = {}
         self._inputs: dict[str, Path | RecompileError] = {}
         self._macros: dict[tuple[str, ...], dict[str, str]] = {}
         try:
@@ -57,6 +60,9 @@ class Recompiler:
         except options.OptionError as error:
             raise RecompileError(str(error)) from error
         self._directory = tempfile.TemporaryDirectory(prefix="aicc-search-", dir=context.temporary)
+        self._lock = threading.Lock()
+        self._child = 0  # the process group of the compile at work
+        self._cancelled = False
 
     def __enter__(self) -> Recompiler:
         return self
@@ -67,20 +73,33 @@ class Recompiler:
     def close(self) -> None:
         self._directory.cleanup()
 
+    def cancel(self) -> None:
+        """Called from another thread: the compile at work ends at once, and no other begins."""
+        with self._lock:
+            self._cancelled = True
+            if self._child:
+                process.kill_group(self._child)
+
+    def _started(self, group: int) -> None:
+        with self._lock:
+            self._child = group
+            if self._cancelled:
+                process.kill_group(group)
+
     def limit(self, seconds: float) -> None:
         """No compile may take longer than `seconds` from now on (and never longer than the context allows)."""
         self._remaining_s = max(1.0, min(self._context.compile_timeout_s, seconds))
 
     def listing(
-        self, configuration: Configuration, exported: str = "", fuses: bool = False, keep_statics: bool = False
+        self, configuration: Configuration, function: str, fuses: bool = False, keep_statics: bool = False
     ) -> Recompiled:
-        """The unit's listing under `configuration`. Raises RecompileError.
+        """The unit's listing under `configuration`, at least as far as `function` needs it. Raises RecompileError.
 
-        ``exported`` names a static function that must come out with the standard calling convention (LLVM changes signatures of
-        local functions in place; GCC renames those that it changes). ``fuses`` says that the baseline fuses a*b+c, which only
+        LLVM compiles only what ``function`` can reach, and gives it the standard calling convention though it be static (LLVM changes
+        signatures of local functions in place; GCC renames those that it changes). ``fuses`` says that the baseline fuses a*b+c, which only
         GCC with the unit's own options repeats bit for bit. ``keep_statics`` makes GCC emit static functions it inlined.
         """
-        key = (configuration, exported if configuration.compiler != "gcc" else "", fuses, keep_statics)
+        key = (configuration, function if configuration.compiler != "gcc" else "", fuses, keep_statics)
         if key not in self._listings:
             self._listings[key] = self._shared_or_compiled(*key)
         known = self._listings[key]
@@ -89,24 +108,32 @@ class Recompiler:
         return known
 
     def _shared_or_compiled(
-        self, configuration: Configuration, exported: str, fuses: bool, keep_statics: bool
+        self, configuration: Configuration, function: str, fuses: bool, keep_statics: bool
     ) -> Recompiled | RecompileError:
         """What another worker of this run has compiled already, else compiled now and kept for the others."""
-        shared = SharedListings(self._context.shared) if self._context.shared else None
-        features = tuple(sorted(self._context.host_features))
-        key = (self._command, self._cfi, self._context.tune, features, configuration, exported, fuses, keep_statics)
-        known = shared.get(key) if shared else None
-        if known is not None:
-            return RecompileError(known) if isinstance(known, str) else known
-        try:
-            made: Recompiled | RecompileError = self._compile(configuration, exported, fuses, keep_statics)
-        except TimeoutRecompileError as error:
-            return error  # another worker may have more time
-        except RecompileError as error:
-            made = error
-        if shared:
-            shared.put(key, str(made) if isinstance(made, RecompileError) else made)
+        if self._shared is None:
+            return self._compiled(configuration, function, fuses, keep_statics)
+        key = (*self._key(), configuration, function, fuses, keep_statics)
+        with self._shared.claimed(key):
+            known = self._shared.get(key)
+            if known is not None:
+                return RecompileError(known) if isinstance(known, str) else known
+            made = self._compiled(configuration, function, fuses, keep_statics)
+            if not isinstance(made, TimeoutRecompileError):  # another worker may have more time
+                self._shared.put(key, str(made) if isinstance(made, RecompileError) else made)
         return made
+
+    def _key(self) -> tuple[object, ...]:
+        """What a listing or module depends on besides the configuration."""
+        return self._command, self._cfi, self._context.tune, tuple(sorted(self._context.host_features))
+
+    def _compiled(
+        self, configuration: Configuration, function: str, fuses: bool, keep_statics: bool
+    ) -> Recompiled | RecompileError:
+        try:
+            return self._compile(configuration, function, fuses, keep_statics)
+        except RecompileError as error:
+            return error
 
     def unoptimised(self) -> str:
         """GCC's -O0 listing, which names every function-local static variable of the functions it can emit. Raises RecompileError."""
@@ -115,7 +142,7 @@ class Recompiler:
             self._gcc(["-O0", "-fno-inline"], out)
         return self._read(out)
 
-    def _compile(self, configuration: Configuration, exported: str, fuses: bool, keep_statics: bool) -> Recompiled:
+    def _compile(self, configuration: Configuration, function: str, fuses: bool, keep_statics: bool) -> Recompiled:
         if fuses and not configuration.keeps_contraction:
             raise RecompileError(
                 "the baseline fuses a*b+c, and only GCC with the unit's own target options fuses in the same places"
@@ -128,7 +155,7 @@ class Recompiler:
             self._gcc(added, out)
             features = self._features(self._gcc_macros(self._native_gcc(configuration)))
         else:
-            module = self._module(configuration, exported)
+            module = self._module(configuration, function)
             if configuration.compiler == "clang":
                 self._clang_back_end(configuration, module, out)
             else:
@@ -243,44 +270,46 @@ class Recompiler:
             (self._clang().path, f"--target={triple}", *added, "-w", "-dM", "-E", "-x", "c", os.devnull)
         )
 
-    def _module(self, configuration: Configuration, exported: str) -> Path:
-        """Unoptimised IR (optimisable: made at the configuration's own level with all passes off), `exported` made hidden instead of local."""
+    def _module(self, configuration: Configuration, function: str) -> Path:
+        """Unoptimised IR (optimisable: made at the configuration's own level with all passes off) of what the function needs."""
         front = (*configuration.front_end, *self._clang_isa(configuration), *self._clang_tune(configuration))
-        plain = self._ir(front)
-        if not exported:
-            return plain
-        out = plain.with_name(f"{plain.stem}.{_file_name(exported)}.ll")
+        if front not in self._modules:
+            self._modules[front] = self._shared_ir(front)
+        module = self._modules[front]
+        if isinstance(module, RecompileError):
+            raise module
+        out = self._path(f"{list(self._modules).index(front)}.{_file_name(function)}.ll")
         if not out.exists():
-            name = re.escape(exported)
-            text, count = re.subn(
-                rf'^define internal (?=[^\n]*?@(?:{name}|"{name}")\()',
-                "define hidden ",
-                self._read(plain),
-                flags=re.MULTILINE,
-            )
-            if count != 1:
-                raise RecompileError(f"clang does not emit a function {exported}")
+            try:
+                text = reduced(module, function)
+            except ReduceError as error:
+                raise RecompileError(str(error)) from error
             out.write_text(text, encoding="utf-8", errors="surrogateescape")
         return out
 
     def _clang_tune(self, configuration: Configuration) -> tuple[str, ...]:
         return (f"-mtune={self._context.tune}",) if configuration.tuned else ()
 
-    def _ir(self, front: tuple[str, ...]) -> Path:
-        key = (front, True)
-        if key not in self._modules:
-            out = self._path(f"{len(self._modules)}.ll")
-            source = self._preprocessed("clang")
-            words = [self._clang().path, *self._clang_common(), *front, "-Xclang", "-disable-llvm-passes", "-emit-llvm"]
-            try:
-                self._run([*words, "-x", self._language, "-S", "-o", str(out), str(source)], out)
-                self._modules[key] = out
-            except RecompileError as error:
-                self._modules[key] = error
-        module = self._modules[key]
-        if isinstance(module, RecompileError):
-            raise module
+    def _shared_ir(self, front: tuple[str, ...]) -> str | RecompileError:
+        """The unit's IR, made once for all of its functions."""
+        key = (*self._key(), "ir", front)
+        known = self._shared.read(key) if self._shared else None
+        if known is not None:
+            return known.decode(errors="surrogateescape")
+        try:
+            module = self._ir(front)
+        except RecompileError as error:
+            return error
+        if self._shared:
+            self._shared.write(key, module.encode(errors="surrogateescape"))
         return module
+
+    def _ir(self, front: tuple[str, ...]) -> str:
+        out = self._path(f"{len(self._modules)}.ll")
+        source = self._preprocessed("clang")
+        words = [self._clang().path, *self._clang_common(), *front, "-Xclang", "-disable-llvm-passes", "-emit-llvm"]
+        self._run([*words, "-x", self._language, "-S", "-o", str(out), str(source)], out)
+        return self._read(out)
 
     def _clang_back_end(self, configuration: Configuration, module: Path, out: Path) -> None:
         if "polly" in configuration.needs and not self._clang().polly:
@@ -376,9 +405,15 @@ class Recompiler:
     def _execute(self, words: list[str], environment: dict[str, str]) -> process.Completed:
         try:
             limits = process.Limits(wall_s=self._remaining_s)
-            completed = process.run(words, self._command.directory, {**self._environment, **environment}, limits)
+            environment = {**self._environment, **environment}
+            completed = process.run(words, self._command.directory, environment, limits, self._started)
         except OSError as error:
             raise RecompileError(f"{words[0]} cannot be run: {error}") from error
+        finally:
+            with self._lock:
+                self._child = 0
+        if self._cancelled:
+            raise TimeoutRecompileError("it is not wanted any more")
         if completed.status is None:
             raise TimeoutRecompileError(f"{Path(words[0]).name}: {completed.first_error}")
         if completed.status != 0:

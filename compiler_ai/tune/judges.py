@@ -9,10 +9,12 @@ import tempfile
 from pathlib import Path
 from types import TracebackType
 
+from compiler_ai.artifacts import CompileCommand
 from compiler_ai.asm.ipa_ra import ipa_ra_registers
 from compiler_ai.asm.stack_alignment import may_be_misaligned
 from compiler_ai.errors import AiccError
 from compiler_ai.measure.timing import Timer
+from compiler_ai.proposers.shared import SharedFiles
 from compiler_ai.sandbox.assemble import assemble
 from compiler_ai.sandbox.process import Sandbox
 from compiler_ai.tune.returns import returned_registers
@@ -47,7 +49,7 @@ class Judges:
     def verifier(self, work: FunctionWork, context: Context) -> Verifier:
         """Raises JudgeError, SandboxError."""
         if self._verifier is None:
-            prototype = prototype_of(work)
+            prototype = prototype_of(work, context.shared)
             returned = _returned(work, context, prototype)
             name = work.baseline.function
             preserved = ipa_ra_registers(work.listing, name, context.toolchain, ASSEMBLER, returned)
@@ -83,9 +85,27 @@ def is_called_in_unit(work: FunctionWork) -> bool:
     return re.search(rf"^\s*(call|jmp)\s+{name}\b", work.baseline.listing_text, re.MULTILINE) is not None
 
 
-def prototype_of(work: FunctionWork) -> Prototype | None:
-    """The function's C type, from the debug information of one more compile; None when there is none to be had."""
+def prototype_of(work: FunctionWork, shared: Path | None = None) -> Prototype | None:
+    """The function's C type, from the debug information of one more compile of its unit; None when there is none to be had.
+
+    In the directory `shared` the object is kept for the other functions of the unit.
+    """
     command = work.baseline.command
+    if shared is None:
+        described = _with_debug_information(command)
+    else:
+        kept = SharedFiles(shared)
+        key = ("debug", command)
+        with kept.claimed(key):
+            found = kept.read(key)
+            described = _with_debug_information(command) if found is None else found
+            if found is None:
+                kept.write(key, described)
+    return from_object(described, work.baseline.function) if described else None
+
+
+def _with_debug_information(command: CompileCommand) -> bytes:
+    """The unit's object with DWARF; empty when it does not compile."""
     with tempfile.TemporaryDirectory(prefix="aicc-type-") as directory:
         output = Path(directory, "unit.o")
         words = [
@@ -102,6 +122,6 @@ def prototype_of(work: FunctionWork) -> Prototype | None:
         environment = {**os.environ, **dict(command.environment), "AICC_ACTIVE": "1"}
         try:
             subprocess.run(words, cwd=command.directory, env=environment, capture_output=True, timeout=300, check=True)
-            return from_object(output.read_bytes(), work.baseline.function)
+            return output.read_bytes()
         except (OSError, subprocess.SubprocessError):
-            return None
+            return b""
