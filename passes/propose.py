@@ -93,6 +93,7 @@ class _Search:
             isa=context.options.values["isa"],  # type: ignore[arg-type]  # options.parse allows only these
             host_features=features(context.toolchain),
             budget_s=max(5.0, context.remaining_s * _SHARE_OF_BUDGET),
+            samples=self.work.hot.profiled.samples,
             seed=context.seed,
             shared=context.shared,
             spare_cores=context.spare_cores,

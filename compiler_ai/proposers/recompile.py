@@ -19,9 +19,11 @@ import compiler_ai
 from compiler_ai.artifacts import CompileCommand
 from compiler_ai.proposers import compilers, isa, options, process
 from compiler_ai.proposers.base import ProposalContext
-from compiler_ai.proposers.configurations import Configuration
+from compiler_ai.proposers.configurations import SAMPLED, Configuration
+from compiler_ai.proposers.debuginfo import debug_object
 from compiler_ai.proposers.llvm_worker import Job
 from compiler_ai.proposers.reduce import ReduceError, reduced
+from compiler_ai.proposers.sampled import LEAST_PLACES, text_profile
 from compiler_ai.proposers.shared import Recompiled, SharedListings
 
 # Without these a body relies on what *its* unit knows of other bodies: registers they leave alone, stack alignment they
@@ -29,6 +31,12 @@ from compiler_ai.proposers.shared import Recompiled, SharedListings
 _GCC_SELF_CONTAINED = ("-fno-ipa-ra", "-fno-ipa-stack-alignment", "-fno-ipa-icf", "-fno-reorder-blocks-and-partition")
 # GCC keeps endless loops and x86's result of an out-of-range conversion; clang has to be told.
 _CLANG_AS_GCC = ("-fno-finite-loops", "-fno-strict-float-cast-overflow", "-fno-addrsig", "-Qunused-arguments")
+# What LLVM may call in place of what the source calls: exp2(x) for pow(2, x), puts(s) for printf("%s\n", s). A unit that does not
+# have it already may not be able to link it.
+_INTRODUCED = (
+    *(f"{name}{suffix}" for name in ("exp2", "exp10", "ldexp", "cbrt", "sincospi") for suffix in ("", "f", "l")),
+    "stpcpy", "stpncpy", "mempcpy", "memccpy", "memchr", "memrchr", "strchr", "strnlen", "puts", "putchar", "fputc", "fputs", "fwrite",
+)  # fmt: skip
 
 
 class RecompileError(Exception):
@@ -42,10 +50,20 @@ class TimeoutRecompileError(RecompileError):
 class Recompiler:
     """Compiles one unit again and again; remembers preprocessed text, IR and listings. A context manager (scratch files)."""
 
-    def __init__(self, command: CompileCommand, context: ProposalContext, cfi: bool) -> None:
-        """`cfi` says whether the unit's listing has unwind directives. Raises RecompileError for units that nothing can recompile."""
+    def __init__(
+        self,
+        command: CompileCommand,
+        context: ProposalContext,
+        cfi: bool,
+        size_bytes: int = 0,
+        undefined: frozenset[str] = frozenset(),
+    ) -> None:
+        """`cfi` says whether the unit's listing has unwind directives; `size_bytes` is that of the sampled body; `undefined` are
+        the symbols that the unit takes from elsewhere: LLVM does not replace what they do by what they are not. Raises RecompileError for units that nothing can recompile."""
         self._command = command
         self._context = context
+        self._size_bytes = size_bytes
+        self._absent = tuple(f"-fno-builtin-{name}" for name in _INTRODUCED if name not in undefined)
         self._cfi = "-fasynchronous-unwind-tables" if cfi else "-fno-asynchronous-unwind-tables"
         self._environment = {**dict(command.environment), "AICC_ACTIVE": "1"}
         self._remaining_s = context.compile_timeout_s
@@ -125,7 +143,7 @@ class Recompiler:
 
     def _key(self) -> tuple[object, ...]:
         """What a listing or module depends on besides the configuration."""
-        return self._command, self._cfi, self._context.tune, tuple(sorted(self._context.host_features))
+        return self._command, self._cfi, self._absent, self._context.tune, tuple(sorted(self._context.host_features))
 
     def _compiled(
         self, configuration: Configuration, function: str, fuses: bool, keep_statics: bool
@@ -155,6 +173,8 @@ class Recompiler:
             self._gcc(added, out)
             features = self._features(self._gcc_macros(self._native_gcc(configuration)))
         else:
+            if "samples" in configuration.needs:
+                self._write_samples(function)
             module = self._module(configuration, function)
             if configuration.compiler == "clang":
                 self._clang_back_end(configuration, module, out)
@@ -242,6 +262,7 @@ class Recompiler:
             "-ffp-contract=off",
             self._cfi,
             *_CLANG_AS_GCC,
+            *self._absent,
             "-w",
             "-g0",
         ]
@@ -287,6 +308,22 @@ class Recompiler:
             out.write_text(text, encoding="utf-8", errors="surrogateescape")
         return out
 
+    def _with_samples(self, words: tuple[str, ...]) -> list[str]:
+        """The arguments with the name of the function's profile where they ask for one."""
+        use = f"{SAMPLED[-1]}={self._path('samples')}"
+        return [use if word == SAMPLED[-1] else word for word in words]
+
+    def _write_samples(self, function: str) -> None:
+        """Raises RecompileError when the samples say nothing of the function's lines."""
+        path = self._path("samples")
+        if not path.exists():
+            if len(self._context.samples) < LEAST_PLACES:
+                raise RecompileError("there are too few samples of the function")
+            described = debug_object(self._command, self._context.shared)
+            path.write_text(text_profile(described, function, self._size_bytes, self._context.samples))
+        if not path.stat().st_size:
+            raise RecompileError("the samples of the function cannot be told apart by line")
+
     def _clang_tune(self, configuration: Configuration) -> tuple[str, ...]:
         return (f"-mtune={self._context.tune}",) if configuration.tuned else ()
 
@@ -307,7 +344,8 @@ class Recompiler:
     def _ir(self, front: tuple[str, ...]) -> str:
         out = self._path(f"{len(self._modules)}.ll")
         source = self._preprocessed("clang")
-        words = [self._clang().path, *self._clang_common(), *front, "-Xclang", "-disable-llvm-passes", "-emit-llvm"]
+        words = [self._clang().path, *self._clang_common(), *self._with_samples(front)]
+        words += ["-Xclang", "-disable-llvm-passes", "-emit-llvm"]
         self._run([*words, "-x", self._language, "-S", "-o", str(out), str(source)], out)
         return self._read(out)
 
@@ -315,7 +353,8 @@ class Recompiler:
         if "polly" in configuration.needs and not self._clang().polly:
             raise RecompileError("this clang has no Polly")
         common = [word for word in self._clang_common() if not word.startswith(("-std", "--std", "-ansi"))]
-        words = [self._clang().path, *common, *configuration.front_end, *self._clang_isa(configuration)]
+        front = self._with_samples(configuration.front_end)
+        words = [self._clang().path, *common, *front, *self._clang_isa(configuration)]
         self._run(
             [
                 *words,

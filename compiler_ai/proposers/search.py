@@ -61,7 +61,8 @@ class SearchProposer:
         wanted = [one for one in portfolio(context.isa) if one.compiler == "gcc" or not clone]
         deadline_s = time.monotonic() + context.budget_s
         try:
-            recompiler = Recompiler(baseline.command, context, ".cfi_startproc" in baseline.listing_text)
+            cfi = ".cfi_startproc" in baseline.listing_text
+            recompiler = Recompiler(baseline.command, context, cfi, baseline.size_bytes, target.undefined)
         except RecompileError as error:
             yield Rejection("propose", str(error))
             return

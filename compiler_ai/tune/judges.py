@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import tempfile
 from pathlib import Path
 from types import TracebackType
 
-from compiler_ai.artifacts import CompileCommand
 from compiler_ai.asm.ipa_ra import ipa_ra_registers
 from compiler_ai.asm.stack_alignment import may_be_misaligned
 from compiler_ai.errors import AiccError
 from compiler_ai.measure.timing import Timer
-from compiler_ai.proposers.shared import SharedFiles
+from compiler_ai.proposers.debuginfo import debug_object
 from compiler_ai.sandbox.assemble import assemble
 from compiler_ai.sandbox.process import Sandbox
 from compiler_ai.tune.returns import returned_registers
@@ -86,42 +82,6 @@ def is_called_in_unit(work: FunctionWork) -> bool:
 
 
 def prototype_of(work: FunctionWork, shared: Path | None = None) -> Prototype | None:
-    """The function's C type, from the debug information of one more compile of its unit; None when there is none to be had.
-
-    In the directory `shared` the object is kept for the other functions of the unit.
-    """
-    command = work.baseline.command
-    if shared is None:
-        described = _with_debug_information(command)
-    else:
-        kept = SharedFiles(shared)
-        key = ("debug", command)
-        with kept.claimed(key):
-            found = kept.read(key)
-            described = _with_debug_information(command) if found is None else found
-            if found is None:
-                kept.write(key, described)
+    """The function's C type, from the debug information of one more compile of its unit; None when there is none to be had."""
+    described = debug_object(work.baseline.command, shared)
     return from_object(described, work.baseline.function) if described else None
-
-
-def _with_debug_information(command: CompileCommand) -> bytes:
-    """The unit's object with DWARF; empty when it does not compile."""
-    with tempfile.TemporaryDirectory(prefix="aicc-type-") as directory:
-        output = Path(directory, "unit.o")
-        words = [
-            *command.compiler,
-            *command.arguments,
-            "-g",
-            "-gdwarf-4",
-            "-w",
-            "-c",
-            "-o",
-            str(output),
-            command.source,
-        ]
-        environment = {**os.environ, **dict(command.environment), "AICC_ACTIVE": "1"}
-        try:
-            subprocess.run(words, cwd=command.directory, env=environment, capture_output=True, timeout=300, check=True)
-            return output.read_bytes()
-        except (OSError, subprocess.SubprocessError):
-            return b""
