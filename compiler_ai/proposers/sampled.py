@@ -6,8 +6,9 @@ Source: Clang's user manual, "Sample Profile Formats" (text: `name:total:head`, 
 from __future__ import annotations
 
 import io
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Any
 
 from elftools.common.exceptions import DWARFError, ELFError
@@ -33,7 +34,7 @@ def text_profile(debug_object: bytes, function: str, size_bytes: int, samples: I
     except (ELFError, DWARFError, KeyError, ValueError, AttributeError, TypeError, IndexError):
         return ""
     # A line's count is that of its instructions on average: a slow one has more samples, but runs no more often.
-    sampled: Counter[int] = Counter()
+    sampled: dict[int, float] = defaultdict(float)
     sizes: Counter[int] = Counter()
     for start, end, line in lines:
         sizes[line] += end - start
@@ -64,7 +65,7 @@ def _lines(elf: Any, function: str, size_bytes: int) -> list[tuple[int, int, int
         states = _sequence(unit, start, end)
         return [
             (one.address - start, following.address - start, one.line - first)
-            for one, following in zip(states, states[1:], strict=False)
+            for one, following in pairwise(states)
             if start <= one.address < following.address <= end and one.file == file and first <= one.line < last
         ]
     return []
