@@ -87,15 +87,15 @@ _LLVM_CHECKS = "@-runtime-memory-check-threshold=128 @-memory-check-merge-thresh
 _GCC_CHECKS = "--param=vect-max-version-for-alias-checks=100 --param=vect-max-version-for-alignment-checks=12"
 
 _GCC = (
-    _gcc(0.90, "-O3 -fprofile-use", needs=["profile"]),
-    _gcc(0.60, "-O3 -fprofile-use -funroll-loops -fno-tree-vectorize", needs=["profile"]),
     _gcc(0.93, "-O3 -funroll-loops"),
+    _gcc(0.90, "-O3 -fprofile-use", needs=["profile"]),
     _gcc(0.85, "-O3 -fno-tree-vectorize"),
     _gcc(0.80, "-O3 -fno-if-conversion -fno-if-conversion2 -fno-tree-loop-if-convert"),
     _gcc(0.76, "-O2"),
     _gcc(0.72, "-O3 -funroll-loops -fno-tree-vectorize"),
     _gcc(0.62, "-O3", tuned=True),
     _gcc(0.60, "-O3 -fno-code-hoisting -fno-tree-tail-merge"),
+    _gcc(0.59, "-O3 -fprofile-use -funroll-loops -fno-tree-vectorize", needs=["profile"]),
     _gcc(0.50, "-O3 -funroll-loops", tuned=True),
     # More pairs of pointers are checked for overlap at run time, more misaligned loops get an aligned version.
     _gcc(0.46, f"-O3 {_GCC_CHECKS} -fvect-cost-model=unlimited -funroll-loops"),
@@ -106,6 +106,7 @@ _GCC = (
     _gcc(0.36, "-O3 -fno-tree-slp-vectorize"),
     _gcc(0.34, "-O3 -fno-split-loops -fno-unswitch-loops -fno-peel-loops"),
     _gcc(0.32, "-O3 -fno-split-paths -fno-tree-pre"),
+    _gcc(0.31, "-O3 -fno-schedule-insns2"),
     _gcc(0.30, "-O3 -fselective-scheduling2 -fsel-sched-pipelining"),
     _gcc(0.29, "-O3 -fgraphite-identity -floop-nest-optimize"),
     _gcc(0.28, "-O3 -frename-registers -fschedule-insns -fsched-pressure"),
@@ -114,14 +115,10 @@ _GCC = (
     _gcc(0.20, "-O3 -fira-region=all -fno-ira-share-spill-slots"),
     _gcc(0.18, "-O3 -fno-jump-tables"),
     _gcc(0.17, "-O3 -fno-tree-loop-distribute-patterns -fno-tree-loop-distribution"),
-    _gcc(0.16, "-O3 -funroll-all-loops --param=max-unroll-times=8"),
-    _gcc(0.14, "-O3 -fno-tree-ter -fno-tree-sink"),
-    _gcc(0.13, "-O3 -fno-move-loop-invariants -fno-tree-loop-im"),
     _gcc(
         0.12,
         "-O3 --param=max-inline-insns-auto=200 --param=max-inline-insns-single=400 --param=large-function-growth=1000",
     ),
-    _gcc(0.11, "-O3 -fno-inline-functions"),
     _gcc(0.10, "-Os"),
 )
 
@@ -129,40 +126,38 @@ _CLANG = (
     _clang(0.98, ""),
     # Without Polly's own matrix multiplication, which packs operands on the stack: megabytes that the baseline does not use.
     _clang(0.97, _POLLY, needs=["polly"]),
+    # Polly's checks for overlap alone: the nest is not reordered, but every later pass knows that its arrays are apart.
+    _clang(0.95, f"@-polly @-polly-optimizer=none @-polly-process-unprofitable {_UNROLLED}", needs=["polly"]),
     _clang(0.91, "-fno-vectorize -fno-slp-vectorize"),
     # Loop nests in two versions: where a check at run time finds no overlap, what does not change in the loop leaves it.
     _clang(0.89, f"{_VERSIONED} {_UNROLLED}"),
+    _clang(0.88, "@-polly @-polly-optimizer=none @-polly-process-unprofitable", needs=["polly"]),
     _clang(0.87, f"{_POLLY} @-polly-register-tiling", needs=["polly"]),
     _clang(0.82, _UNROLLED),
-    # Polly's checks for overlap alone: the nest is not reordered, but every later pass knows that its arrays are apart.
-    _clang(0.78, f"@-polly @-polly-optimizer=none @-polly-process-unprofitable {_UNROLLED}", needs=["polly"]),
     _clang(0.74, _VERSIONED),
     _clang(0.70, "@-force-vector-interleave=4"),
     _clang(0.68, "@-force-vector-interleave=1"),
-    _clang(0.66, "@-polly @-polly-optimizer=none @-polly-process-unprofitable", needs=["polly"]),
-    _clang(0.64, "", front_end=" ".join(["-O3", *SAMPLED]), needs=["samples"]),
+    _clang(0.66, "", front_end=" ".join(["-O3", *SAMPLED]), needs=["samples"]),
+    _clang(0.64, "@-phi-node-folding-threshold=0 @-two-entry-phi-node-folding-threshold=0"),
+    _clang(0.61, f"{_POLLY} @-polly-reschedule=false", needs=["polly"]),
     _clang(0.58, "@-polly @-polly-vectorizer=stripmine @-polly-2nd-level-tiling", needs=["polly"]),
     _clang(0.56, "", tuned=True),
     _clang(0.54, "", front_end="-O3 -fwrapv -fno-strict-aliasing"),
-    _clang(0.53, "@-phi-node-folding-threshold=0 @-two-entry-phi-node-folding-threshold=0"),
     _clang(0.52, "-fno-unroll-loops"),
+    _clang(0.51, "@-align-all-nofallthru-blocks=5"),
     _clang(0.49, f"{_VERSIONED} {_LLVM_CHECKS} -fno-slp-vectorize"),
     _clang(0.46, "", front_end="-O2"),
     _clang(0.43, "@-inline-threshold=1500"),
     _clang(0.42, "@-x86-cmov-converter=false"),
     _clang(0.41, f"{_POLLY} @-polly-tiling=false", needs=["polly"]),
     _clang(0.39, "-fno-slp-vectorize"),
-    _clang(0.38, f"{_POLLY} @-polly-reschedule=false", needs=["polly"]),
     _clang(0.37, "@-enable-unroll-and-jam @-unroll-and-jam-threshold=200"),
     _clang(0.35, "@-enable-loopinterchange"),
     _clang(0.33, "@-force-vector-width=4"),
-    _clang(0.31, "@-align-all-nofallthru-blocks=5"),
     _clang(0.30, "@-tail-dup-placement-threshold=8 @-tail-dup-size=8 @-jump-threading-threshold=30"),
     _clang(0.29, "-fno-vectorize -fno-slp-vectorize -fno-unroll-loops"),
     _clang(0.28, "@-x86-cmov-converter-force-all"),
     _clang(0.27, "@-extra-vectorizer-passes @-enable-loop-distribute"),
-    _clang(0.25, "@-enable-gvn-hoist @-enable-gvn-sink"),
-    _clang(0.23, "@-polly", needs=["polly"]),
     _clang(0.21, "", front_end="-Os"),
 )
 
