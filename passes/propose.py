@@ -7,6 +7,7 @@ worth their time: most of what a function gains, the first configurations give.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
+from pathlib import Path
 
 from compiler_ai.artifacts import Candidate, Rejection
 from compiler_ai.driver.host import features
@@ -88,11 +89,15 @@ class _Search:
         if not self._waiting:
             return False
         self._proposer, self._idle = self._waiting.pop(0), 0
+        profile = Path(self.work.baseline.command.object_path).with_suffix(
+            ".gcda"
+        )  # of an instrumented build in the same place
         proposal = ProposalContext(
             toolchain=context.toolchain,
             isa=context.options.values["isa"],  # type: ignore[arg-type]  # options.parse allows only these
             host_features=features(context.toolchain),
             budget_s=max(5.0, context.remaining_s * _SHARE_OF_BUDGET),
+            profile=profile if profile.is_file() else None,
             samples=self.work.hot.profiled.samples,
             seed=context.seed,
             shared=context.shared,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import sys
 import tempfile
 import threading
@@ -169,6 +170,8 @@ class Recompiler:
             raise RecompileError("there is no .gcda profile of the unit")
         out = self._path(f"{len(self._listings)}.s")
         if configuration.compiler == "gcc":
+            if "profile" in configuration.needs and self._context.profile is not None:
+                shutil.copyfile(self._context.profile, out.with_suffix(".gcda"))  # where GCC looks for it
             added = self._gcc_arguments(configuration, fuses, keep_statics)
             self._gcc(added, out)
             features = self._features(self._gcc_macros(self._native_gcc(configuration)))
@@ -192,8 +195,6 @@ class Recompiler:
 
     def _gcc_arguments(self, configuration: Configuration, fuses: bool, keep_statics: bool) -> list[str]:
         words = [*configuration.front_end, *configuration.arguments]
-        if "-fprofile-use" in words:
-            words[words.index("-fprofile-use")] = f"-fprofile-use={self._context.profile}"
         words += self._native_gcc(configuration)
         if configuration.tuned:
             words.append(f"-mtune={self._context.tune}")
