@@ -12,18 +12,18 @@ import re
 import shutil
 import sys
 import tempfile
-import threading
 from dataclasses import asdict
 from pathlib import Path
 
 import compiler_ai
 from compiler_ai.artifacts import CompileCommand
-from compiler_ai.proposers import compilers, isa, options, process
+from compiler_ai.proposers import compilers, isa, options
 from compiler_ai.proposers.base import ProposalContext
 from compiler_ai.proposers.configurations import SAMPLED, Configuration
 from compiler_ai.proposers.debuginfo import debug_object
 from compiler_ai.proposers.llvm_worker import Job
 from compiler_ai.proposers.reduce import ReduceError, reduced
+from compiler_ai.proposers.runs import CompilerRuns, RecompileError, TimeoutRecompileError
 from compiler_ai.proposers.sampled import LEAST_PLACES, text_profile
 from compiler_ai.proposers.shared import Recompiled, SharedListings
 
@@ -38,14 +38,6 @@ _INTRODUCED = (
     *(f"{name}{suffix}" for name in ("exp2", "exp10", "ldexp", "cbrt", "sincospi") for suffix in ("", "f", "l")),
     "stpcpy", "stpncpy", "mempcpy", "memccpy", "memchr", "memrchr", "strchr", "strnlen", "puts", "putchar", "fputc", "fputs", "fwrite",
 )  # fmt: skip
-
-
-class RecompileError(Exception):
-    """The unit cannot be compiled under a configuration; the message is one line, the compiler's own where there is one."""
-
-
-class TimeoutRecompileError(RecompileError):
-    """The compiler did not end in the time it was given."""
 
 
 class Recompiler:
@@ -66,22 +58,17 @@ class Recompiler:
         self._size_bytes = size_bytes
         self._absent = tuple(f"-fno-builtin-{name}" for name in _INTRODUCED if name not in undefined)
         self._cfi = "-fasynchronous-unwind-tables" if cfi else "-fno-asynchronous-unwind-tables"
-        self._environment = {**dict(command.environment), "AICC_ACTIVE": "1"}
-        self._remaining_s = context.compile_timeout_s
+        self.runs = CompilerRuns(command, context.compile_timeout_s)
         self._listings: dict[tuple[Configuration, str, bool, bool], Recompiled | RecompileError] = {}
         self._shared = SharedListings(context.shared) if context.shared else None
         self._modules: dict[tuple[str, ...], str | RecompileError] = {}
         self._inputs: dict[str, Path | RecompileError] = {}
-        self._macros: dict[tuple[str, ...], dict[str, str]] = {}
         try:
             self._options = options.split(command.arguments)
             self._language = options.language_of(command.source, self._options.language)
         except options.OptionError as error:
             raise RecompileError(str(error)) from error
         self._directory = tempfile.TemporaryDirectory(prefix="aicc-search-", dir=context.temporary)
-        self._lock = threading.Lock()
-        self._child = 0  # the process group of the compile at work
-        self._cancelled = False
 
     def __enter__(self) -> Recompiler:
         return self
@@ -91,23 +78,6 @@ class Recompiler:
 
     def close(self) -> None:
         self._directory.cleanup()
-
-    def cancel(self) -> None:
-        """Called from another thread: the compile at work ends at once, and no other begins."""
-        with self._lock:
-            self._cancelled = True
-            if self._child:
-                process.kill_group(self._child)
-
-    def _started(self, group: int) -> None:
-        with self._lock:
-            self._child = group
-            if self._cancelled:
-                process.kill_group(group)
-
-    def limit(self, seconds: float) -> None:
-        """No compile may take longer than `seconds` from now on (and never longer than the context allows)."""
-        self._remaining_s = max(1.0, min(self._context.compile_timeout_s, seconds))
 
     def listing(
         self, configuration: Configuration, function: str, fuses: bool = False, keep_statics: bool = False
@@ -212,7 +182,7 @@ class Recompiler:
     def _gcc(self, added: list[str], out: Path) -> None:
         source = self._preprocessed("gcc")
         words = [*self._command.compiler, *options.standards(self._options.language), *self._options.code, *added]
-        self._run([*words, "-w", "-g0", self._cfi, "-x", self._language, "-S", "-o", str(out), str(source)], out)
+        self.runs.to(out, [*words, "-w", "-g0", self._cfi, "-x", self._language, "-S", "-o", str(out), str(source)])
 
     def _gcc_macros(self, added: tuple[str, ...]) -> dict[str, str]:
         language = "c" if self._language == "cpp-output" else "c++"
@@ -229,7 +199,7 @@ class Recompiler:
             language,
             os.devnull,
         )
-        return self._ask_macros(words)
+        return self.runs.macros(words)
 
     # clang and LLVM
 
@@ -288,7 +258,7 @@ class Recompiler:
 
     def _clang_macros(self, added: tuple[str, ...]) -> dict[str, str]:
         triple = compilers.target_triple(self._command.compiler)
-        return self._ask_macros(
+        return self.runs.macros(
             (self._clang().path, f"--target={triple}", *added, "-w", "-dM", "-E", "-x", "c", os.devnull)
         )
 
@@ -347,7 +317,7 @@ class Recompiler:
         source = self._preprocessed("clang")
         words = [self._clang().path, *self._clang_common(), *self._with_samples(front)]
         words += ["-Xclang", "-disable-llvm-passes", "-emit-llvm"]
-        self._run([*words, "-x", self._language, "-S", "-o", str(out), str(source)], out)
+        self.runs.to(out, [*words, "-x", self._language, "-S", "-o", str(out), str(source)])
         return self._read(out)
 
     def _clang_back_end(self, configuration: Configuration, module: Path, out: Path) -> None:
@@ -355,21 +325,8 @@ class Recompiler:
             raise RecompileError("this clang has no Polly")
         common = [word for word in self._clang_common() if not word.startswith(("-std", "--std", "-ansi"))]
         front = self._with_samples(configuration.front_end)
-        words = [self._clang().path, *common, *front, *self._clang_isa(configuration)]
-        self._run(
-            [
-                *words,
-                *self._clang_tune(configuration),
-                *configuration.arguments,
-                "-x",
-                "ir",
-                "-S",
-                "-o",
-                str(out),
-                str(module),
-            ],
-            out,
-        )
+        words = [self._clang().path, *common, *front, *self._clang_isa(configuration), *self._clang_tune(configuration)]
+        self.runs.to(out, [*words, *configuration.arguments, "-x", "ir", "-S", "-o", str(out), str(module)])
 
     def _llvm_back_end(self, configuration: Configuration, module: Path, out: Path) -> None:
         if not compilers.has_llvmlite():
@@ -389,9 +346,8 @@ class Recompiler:
         root = str(Path(compiler_ai.__file__).resolve().parent.parent)
         inherited = os.environ.get("PYTHONPATH", "")
         path = os.pathsep.join([root, inherited]) if inherited else root
-        self._run(
-            [sys.executable, "-m", "compiler_ai.proposers.llvm_worker", str(description)], out, {"PYTHONPATH": path}
-        )
+        worker = [sys.executable, "-m", "compiler_ai.proposers.llvm_worker", str(description)]
+        self.runs.to(out, worker, {"PYTHONPATH": path})
 
     def _code_model(self) -> str:
         named = [word.partition("=")[2] for word in self._options.code if word.startswith("-mcmodel=")]
@@ -423,7 +379,7 @@ class Recompiler:
                 else:
                     isa_words = self._clang_isa(Configuration("clang", "unit", (), 0.0))
                     words = [self._clang().path, *own, *level, *self._clang_common(), *isa_words]
-                self._run([*words, "-w", "-E", "-o", str(out), self._command.source], out)
+                self.runs.to(out, [*words, "-w", "-E", "-o", str(out), self._command.source])
                 self._inputs[front_end] = out
             except RecompileError as error:
                 self._inputs[front_end] = error
@@ -431,34 +387,6 @@ class Recompiler:
         if isinstance(known, RecompileError):
             raise known
         return known
-
-    def _ask_macros(self, words: tuple[str, ...]) -> dict[str, str]:
-        if words not in self._macros:
-            self._macros[words] = isa.parse_macros(self._execute(list(words), {}).output)
-        return self._macros[words]
-
-    def _run(self, words: list[str], out: Path, environment: dict[str, str] | None = None) -> None:
-        self._execute(words, environment or {})
-        if not out.exists():
-            raise RecompileError(f"{Path(words[0]).name} wrote nothing")
-
-    def _execute(self, words: list[str], environment: dict[str, str]) -> process.Completed:
-        try:
-            limits = process.Limits(wall_s=self._remaining_s)
-            environment = {**self._environment, **environment}
-            completed = process.run(words, self._command.directory, environment, limits, self._started)
-        except OSError as error:
-            raise RecompileError(f"{words[0]} cannot be run: {error}") from error
-        finally:
-            with self._lock:
-                self._child = 0
-        if self._cancelled:
-            raise TimeoutRecompileError("it is not wanted any more")
-        if completed.status is None:
-            raise TimeoutRecompileError(f"{Path(words[0]).name}: {completed.first_error}")
-        if completed.status != 0:
-            raise RecompileError(f"{Path(words[0]).name}: {completed.first_error}")
-        return completed
 
     def _path(self, name: str) -> Path:
         return Path(self._directory.name, name)

@@ -72,14 +72,14 @@ class SearchProposer:
                 left_s = deadline_s - time.monotonic()
                 if left_s <= 0:
                     return RecompileError("out of time")
-                recompiler.limit(left_s)
+                recompiler.runs.limit(left_s)
                 try:
                     return recompiler.listing(configuration, baseline.function, fuses)
                 except RecompileError as error:
                     return error
 
             made = (
-                _ahead(wanted, compiled, recompiler.cancel)
+                _ahead(wanted, compiled, recompiler.runs.cancel)
                 if context.spare_cores
                 else ((one, compiled(one)) for one in wanted)
             )
