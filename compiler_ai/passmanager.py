@@ -1,7 +1,9 @@
 """The pass registry and driver, in the way of GCC's plugin API.
 
 A pass has a `name` and a `scope`: "unit" passes see a UnitWork, "function" passes one FunctionWork; consecutive function
-passes run over one function before the next function begins. `register_pass(pass_, reference="verify",
+passes run over one function before the next function begins. The function passes from the first to the last that has
+`repeats` set (propose to rank) run again and again while `FunctionWork.unexplored` says that there is more to propose.
+`register_pass(pass_, reference="verify",
 position=Position.AFTER)` is GCC's register_pass_info, `register_callback(event, fn)` its register_callback
 (GCC Internals, "Plugins").
 """
@@ -119,14 +121,17 @@ class PassManager:
         self._run_group([pass_ for pass_ in self._passes if pass_.scope == "function"], function, context)
 
     def _run_group(self, passes: list[Pass], function: FunctionWork, context: Context) -> None:
-        for pass_ in passes:
-            if function.skipped:
-                return
+        repeating = [index for index, pass_ in enumerate(passes) if getattr(pass_, "repeats", False)]
+        index = 0
+        while index < len(passes) and not function.skipped:
             try:
-                self._run(pass_, function, context)
+                self._run(passes[index], function, context)
             except PassError as error:
-                function.skipped = f"{pass_.name}: {error}"
-                return
+                function.skipped = f"{passes[index].name}: {error}"
+            if repeating and index == repeating[-1] and function.unexplored:
+                index = repeating[0]
+            else:
+                index += 1
 
     def _run(self, pass_: Pass, work: UnitWork | FunctionWork, context: Context) -> None:
         self.notify(Event.BEFORE_PASS, work, pass_)

@@ -39,6 +39,8 @@ class CandidateState:
     timing: Timing | None = None
     seconds: float = 0.0
     remembered: bool = False  # the verdict comes from the trial cache
+    replayed: bool = False  # it agrees with the baseline on the captured calls
+    look: float | None = None  # the ratio at a first look, no evidence
 
     @property
     def alive(self) -> bool:
@@ -75,6 +77,7 @@ class FunctionWork:
     captures: tuple[Path, ...] = ()
     candidates: list[CandidateState] = field(default_factory=list)
     proposal_rejections: list[Rejection] = field(default_factory=list)
+    unexplored: bool = False  # the proposers may have more: the passes that `repeat` run once more
     rewrite: Rewrite | None = None
     skipped: str = ""
     baseline_object: bytes = b""
@@ -113,6 +116,7 @@ class Context:
     seed: int = 0
     progress: Callable[[str, int, int, float], None] = lambda _stage, _done, _total, _best: None
     shared: Path | None = None  # a directory for what the functions of one run have in common
+    spare_cores: int = 0  # on which to compile ahead while candidates are judged
     plugin_arguments: dict[str, dict[str, str]] = field(default_factory=dict)
 
     @property

@@ -18,35 +18,37 @@ class Rank:
 
     name = "rank"
     scope = "function"
+    repeats = True
 
     def __init__(self, trials: TrialCache, judges: Judges) -> None:
         self._trials = trials
         self._judges = judges
 
     def run(self, work: FunctionWork, context: Context) -> None:
-        waiting = [state for state in work.alive if state.object_bytes and state.timing is None]
-        if not waiting:
-            return
+        waiting = [state for state in work.alive if state.object_bytes and state.timing is None and state.look is None]
+        if waiting:
+            self._look(waiting, work, context)
+        looks = [(state.look, state) for state in work.alive if state.look is not None]
+        looks.sort(key=lambda look: -look[0])
+        for ratio, state in looks[KEPT:]:
+            reason = f"about {ratio:.2f}x at a first look, behind {KEPT} others"
+            self._reject(work, state, Rejection("rank.behind", reason))
+        order = {id(state): position for position, (_, state) in enumerate(looks)}
+        work.candidates.sort(key=lambda state: order.get(id(state), len(order)))
+
+    def _look(self, waiting: list[CandidateState], work: FunctionWork, context: Context) -> None:
         timer = self._judges.timer(work, context)
-        looks: list[tuple[float, CandidateState]] = []
         for done, state in in_time(waiting, context):
-            context.progress(self.name, done, len(waiting), max((ratio for ratio, _ in looks), default=0.0))
+            best = max((known.look or 0.0 for known in work.candidates), default=0.0)
+            context.progress(self.name, done, len(waiting), best)
             started_s = time.monotonic()
             try:
-                looks.append((timer.look(state.object_bytes), state))
+                state.look = timer.look(state.object_bytes)
             except Exception as error:
                 self._reject(work, state, Rejection("measure.failed", f"{type(error).__name__}: {error}"))
             state.seconds += time.monotonic() - started_s
-        looks.sort(key=lambda look: -look[0])
-        for position, (ratio, state) in enumerate(looks):
-            if ratio < _WORTH_IT:
-                self._reject(work, state, Rejection("rank.slower", f"about {ratio:.2f}x at a first look"))
-            elif position >= KEPT:
-                self._reject(
-                    work, state, Rejection("rank.behind", f"about {ratio:.2f}x at a first look, behind {KEPT} others")
-                )
-        order = {id(state): position for position, (_, state) in enumerate(looks)}
-        work.candidates.sort(key=lambda state: order.get(id(state), len(order)))
+            if state.look is not None and state.look < _WORTH_IT:
+                self._reject(work, state, Rejection("rank.slower", f"about {state.look:.2f}x at a first look"))
 
     def _reject(self, work: FunctionWork, state: CandidateState, rejection: Rejection) -> None:
         state.rejection = rejection

@@ -16,13 +16,16 @@ class Replay:
 
     name = "replay"
     scope = "function"
+    repeats = True
 
     def __init__(self, trials: TrialCache, judges: Judges) -> None:
         self._trials = trials
         self._judges = judges
 
     def run(self, work: FunctionWork, context: Context) -> None:
-        waiting = [state for state in work.alive if state.object_bytes and state.evidence is None]
+        waiting = [
+            state for state in work.alive if state.object_bytes and state.evidence is None and not state.replayed
+        ]
         if not waiting:
             return
         verifier = self._judges.verifier(work, context)
@@ -37,6 +40,7 @@ class Replay:
                     state.rejection = Rejection("verify.refuted", f"{found.test}: {found.difference}")
             except Exception as error:  # a candidate that we cannot judge is not used
                 state.rejection = Rejection("verify.failed", f"{type(error).__name__}: {error}")
+            state.replayed = state.rejection is None
             state.seconds += time.monotonic() - started_s
             if state.rejection is not None:
                 self._trials.append(work.baseline.key, state.trial())

@@ -20,21 +20,19 @@ class Screen:
 
     name = "screen"
     scope = "function"
+    repeats = True
 
     def __init__(self, trials: TrialCache, assembler: Sequence[str]) -> None:
         self._trials = trials
         self._assembler = assembler
+        self._screener: tuple[str, Screener] | None = None  # of the function with this baseline key
 
     def run(self, work: FunctionWork, context: Context) -> None:
-        waiting = work.alive
+        waiting = [state for state in work.alive if not state.object_bytes]
         if not waiting:
             return
         baseline = work.baseline
-        try:
-            features = unit_features(baseline.command, context.toolchain)
-            screener = Screener(baseline.listing_text, baseline.function, context.toolchain, self._assembler, features)
-        except ScreenError as error:
-            raise PassError(str(error)) from error
+        screener = self._screener_of(work, context)
         for done, state in in_time(waiting, context):
             context.progress(self.name, done, len(waiting), 0.0)
             started_s = time.monotonic()
@@ -51,3 +49,15 @@ class Screen:
             state.seconds += time.monotonic() - started_s
             if state.rejection is not None:
                 self._trials.append(baseline.key, state.trial())
+
+    def _screener_of(self, work: FunctionWork, context: Context) -> Screener:
+        """The gate of this function, made once. Raises PassError."""
+        baseline = work.baseline
+        if self._screener is None or self._screener[0] != baseline.key:
+            try:
+                features = unit_features(baseline.command, context.toolchain)
+                made = Screener(baseline.listing_text, baseline.function, context.toolchain, self._assembler, features)
+            except ScreenError as error:
+                raise PassError(str(error)) from error
+            self._screener = (baseline.key, made)
+        return self._screener[1]

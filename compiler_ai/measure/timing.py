@@ -44,6 +44,7 @@ class Settings:
     hopeless_after: int = 6
     look_placements: int = 3
     look_pairs: int = 9
+    much_slower: float = 0.8
     call_ns: int = 4_000_000  # captures are timed together until their calls take this long
     placement_ns: int = 300_000_000  # of calls in one placement, where calls are so long that few pairs are exact
     least_pairs: int = 3
@@ -96,10 +97,13 @@ class Timer:
         return chosen
 
     def look(self, candidate_object: bytes) -> float:
-        """A short look: the median ratio over a few placements, no evidence. Raises TimingError."""
+        """A short look: the median ratio over a few placements, no evidence; one placement is enough to see that it is much
+        slower. Raises TimingError."""
         settings = self.settings
-        places = [self._place(candidate_object, settings.look_pairs, False) for _ in range(settings.look_placements)]
-        return median_interval([place.ratio for place in places]).ratio
+        ratios: list[float] = []
+        while len(ratios) < settings.look_placements and min(ratios, default=1.0) > settings.much_slower:
+            ratios.append(self._place(candidate_object, settings.look_pairs, False).ratio)
+        return median_interval(ratios).ratio
 
     def measure(self, candidate_object: bytes) -> Timing:
         """The whole protocol. Raises TimingError."""

@@ -174,8 +174,9 @@ def _resolve(lines: Sequence[str]) -> Iterator[RawSample]:
                 if not path.startswith("/"):
                     yield RawSample(path, None, period)
                     break
-                module = modules.setdefault(path, ModuleSymbols(path))
-                yield RawSample(path, module.address_of(ip - start + offset), period)
+                if path not in modules:
+                    modules[path] = ModuleSymbols(path)
+                yield RawSample(path, modules[path].address_of(ip - start + offset), period)
                 break
         else:
             yield RawSample("[kernel.kallsyms]" if ip >> 63 else "[unknown]", None, period)

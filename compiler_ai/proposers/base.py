@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
-from compiler_ai.artifacts import Baseline, Candidate, Rejection
+from compiler_ai.artifacts import Baseline, Candidate, Rejection, Sample
 from compiler_ai.toolchains.description import Toolchain
 
 IsaPolicy = Literal["same", "native", "dispatch"]
@@ -23,8 +23,9 @@ class ProposalContext:
 
     ``isa`` is -faicc-isa: with ``same`` no candidate needs more than the unit's own -m flags; with ``native`` and
     ``dispatch`` it may need what `host_features` (GCC's -m names) has, which it then names in `Candidate.features`.
-    ``tune`` is for -mtune. ``profile`` is the unit's .gcda, when there is one. ``temporary`` is an existing directory
+    ``tune`` is for -mtune. ``profile`` is the unit's .gcda, when there is one; ``samples`` are those of the function in the user's run. ``temporary`` is an existing directory
     for scratch files, or None for the system's; ``shared`` one that all functions of a run share, or None. ``budget_s`` bounds the wall time of one `propose`.
+    ``spare_cores`` may be kept busy while the consumer judges what it was given.
     """
 
     toolchain: Toolchain
@@ -32,15 +33,21 @@ class ProposalContext:
     tune: str = "native"
     host_features: frozenset[str] = frozenset()
     profile: Path | None = None
+    samples: tuple[Sample, ...] = ()
     budget_s: float = 120.0
     compile_timeout_s: float = 60.0
     temporary: Path | None = None
     shared: Path | None = None
+    spare_cores: int = 0
     seed: int = 0
 
 
 class Proposer(Protocol):
-    """Anything that yields candidates; one that cannot be had is a `Rejection` of stage "propose"."""
+    """Anything that yields candidates; one that cannot be had is a `Rejection` of stage "propose".
+
+    A proposer with an attribute ``patience`` is not asked for more once that many of its candidates in a row have brought
+    nothing faster; without one, all that it yields is judged.
+    """
 
     @property
     def name(self) -> str: ...

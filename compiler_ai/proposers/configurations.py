@@ -1,7 +1,8 @@
 """The portfolio: which compilations of a unit are worth a look, as data, the most promising first.
 
-The order and the priors are those of a census over 180 programs (DESIGN, "Search and splicing"): about nine
-configurations reach 95 % of what 46 reach; a second compiler is the main lever; random GCC flags are a bad prior.
+The order and the priors rest on a census over 180 programs, and on the table in docs/ARCHITECTURE.md ("The portfolio"): about
+nine configurations reach 95 % of what 46 reach; a second compiler and checks for overlap at run time are the main levers;
+random GCC flags are a bad prior.
 """
 
 from __future__ import annotations
@@ -13,7 +14,11 @@ from typing import Literal
 from compiler_ai.proposers.base import IsaPolicy
 
 Compiler = Literal["gcc", "clang", "llvm"]
-Need = Literal["profile", "polly"]
+Need = Literal["profile", "polly", "samples"]
+
+
+# Clang's arguments for a profile of the function's own lines; the last is given the file's name when it is used.
+SAMPLED = ("-gline-tables-only", "-fdebug-info-for-profiling", "-fprofile-sample-use")
 
 
 @dataclass(frozen=True)
@@ -75,73 +80,92 @@ def _llvm(prior: float, label: str, pipeline: Pipeline, *, tuned: bool = False) 
     return Configuration("llvm", f"llvm {label}{suffix}", (), prior, ("-O3",), pipeline, tuned=tuned)
 
 
+_POLLY = "@-polly @-polly-pattern-matching-based-opts=false"
+_UNROLLED = "@-unroll-threshold=1200 @-unroll-runtime @-unroll-max-upperbound=16"
+_VERSIONED = "@-enable-loop-versioning-licm @-licm-versioning-invariant-threshold=1"
+_LLVM_CHECKS = "@-runtime-memory-check-threshold=128 @-memory-check-merge-threshold=4000"
+_GCC_CHECKS = "--param=vect-max-version-for-alias-checks=100 --param=vect-max-version-for-alignment-checks=12"
+
 _GCC = (
+    _gcc(0.93, "-O3 -funroll-loops"),
     _gcc(0.90, "-O3 -fprofile-use", needs=["profile"]),
-    _gcc(0.60, "-O3 -fprofile-use -funroll-loops -fno-tree-vectorize", needs=["profile"]),
-    _gcc(0.84, "-O3 -funroll-loops"),
-    _gcc(0.66, "-O3 -fno-tree-vectorize"),
-    _gcc(0.64, "-O3 -fno-if-conversion -fno-if-conversion2 -fno-tree-loop-if-convert"),
+    _gcc(0.85, "-O3 -fno-tree-vectorize"),
+    _gcc(0.80, "-O3 -fno-if-conversion -fno-if-conversion2 -fno-tree-loop-if-convert"),
+    _gcc(0.76, "-O2"),
+    _gcc(0.72, "-O3 -funroll-loops -fno-tree-vectorize"),
     _gcc(0.62, "-O3", tuned=True),
-    _gcc(0.60, "-O2"),
+    _gcc(0.60, "-O3 -fno-code-hoisting -fno-tree-tail-merge"),
+    _gcc(0.59, "-O3 -fprofile-use -funroll-loops -fno-tree-vectorize", needs=["profile"]),
     _gcc(0.50, "-O3 -funroll-loops", tuned=True),
-    _gcc(0.48, "-O3 -funroll-loops -fno-tree-vectorize"),
+    # More pairs of pointers are checked for overlap at run time, more misaligned loops get an aligned version.
+    _gcc(0.46, f"-O3 {_GCC_CHECKS} -fvect-cost-model=unlimited -funroll-loops"),
     _gcc(0.44, "-O3 -fvect-cost-model=unlimited"),
     _gcc(0.40, "-O3 -fno-ivopts"),
+    _gcc(0.39, "-O3 -fno-guess-branch-probability"),
     _gcc(0.38, "-O3 -fno-gcse -fno-crossjumping"),
     _gcc(0.36, "-O3 -fno-tree-slp-vectorize"),
     _gcc(0.34, "-O3 -fno-split-loops -fno-unswitch-loops -fno-peel-loops"),
     _gcc(0.32, "-O3 -fno-split-paths -fno-tree-pre"),
-    _gcc(0.30, "-O3 -fgraphite-identity -floop-nest-optimize"),
+    _gcc(0.31, "-O3 -fno-schedule-insns2"),
+    _gcc(0.30, "-O3 -fselective-scheduling2 -fsel-sched-pipelining"),
+    _gcc(0.29, "-O3 -fgraphite-identity -floop-nest-optimize"),
     _gcc(0.28, "-O3 -frename-registers -fschedule-insns -fsched-pressure"),
     _gcc(0.26, "-O3 -falign-loops=64 -falign-jumps=32"),
     _gcc(0.24, "-O2 -fno-tree-vectorize -funroll-loops --param=max-unroll-times=4"),
-    _gcc(0.22, "-O3 -fno-guess-branch-probability"),
     _gcc(0.20, "-O3 -fira-region=all -fno-ira-share-spill-slots"),
     _gcc(0.18, "-O3 -fno-jump-tables"),
     _gcc(0.17, "-O3 -fno-tree-loop-distribute-patterns -fno-tree-loop-distribution"),
-    _gcc(0.16, "-O3 -funroll-all-loops --param=max-unroll-times=8"),
-    _gcc(0.15, "-O3 -fvect-cost-model=very-cheap"),
-    _gcc(0.14, "-O3 -fno-tree-ter -fno-tree-sink"),
-    _gcc(0.13, "-O3 -fno-move-loop-invariants -fno-tree-loop-im"),
     _gcc(
         0.12,
         "-O3 --param=max-inline-insns-auto=200 --param=max-inline-insns-single=400 --param=large-function-growth=1000",
     ),
-    _gcc(0.11, "-O3 -fno-inline-functions"),
     _gcc(0.10, "-Os"),
 )
 
 _CLANG = (
+    _clang(0.98, ""),
     # Without Polly's own matrix multiplication, which packs operands on the stack: megabytes that the baseline does not use.
-    _clang(0.95, "@-polly @-polly-pattern-matching-based-opts=false", needs=["polly"]),
-    _clang(0.23, "@-polly", needs=["polly"]),
-    _clang(0.96, ""),
-    _clang(0.78, "@-unroll-threshold=1200 @-unroll-runtime @-unroll-max-upperbound=16"),
-    _clang(0.72, "-fno-vectorize -fno-slp-vectorize"),
-    _clang(0.68, "@-force-vector-interleave=4"),
-    _clang(0.67, "@-force-vector-interleave=1"),
+    _clang(0.97, _POLLY, needs=["polly"]),
+    # Polly's checks for overlap alone: the nest is not reordered, but every later pass knows that its arrays are apart.
+    _clang(0.95, f"@-polly @-polly-optimizer=none @-polly-process-unprofitable {_UNROLLED}", needs=["polly"]),
+    _clang(0.91, "-fno-vectorize -fno-slp-vectorize"),
+    # Loop nests in two versions: where a check at run time finds no overlap, what does not change in the loop leaves it.
+    _clang(0.89, f"{_VERSIONED} {_UNROLLED}"),
+    _clang(0.88, "@-polly @-polly-optimizer=none @-polly-process-unprofitable", needs=["polly"]),
+    _clang(0.87, f"{_POLLY} @-polly-register-tiling", needs=["polly"]),
+    _clang(0.82, _UNROLLED),
+    _clang(0.74, _VERSIONED),
+    _clang(0.70, "@-force-vector-interleave=4"),
+    _clang(0.68, "@-force-vector-interleave=1"),
+    _clang(0.66, "", front_end=" ".join(["-O3", *SAMPLED]), needs=["samples"]),
+    _clang(0.64, "@-phi-node-folding-threshold=0 @-two-entry-phi-node-folding-threshold=0"),
+    _clang(0.61, f"{_POLLY} @-polly-reschedule=false", needs=["polly"]),
     _clang(0.58, "@-polly @-polly-vectorizer=stripmine @-polly-2nd-level-tiling", needs=["polly"]),
     _clang(0.56, "", tuned=True),
     _clang(0.54, "", front_end="-O3 -fwrapv -fno-strict-aliasing"),
     _clang(0.52, "-fno-unroll-loops"),
+    _clang(0.51, "@-align-all-nofallthru-blocks=5"),
+    _clang(0.49, f"{_VERSIONED} {_LLVM_CHECKS} -fno-slp-vectorize"),
     _clang(0.46, "", front_end="-O2"),
     _clang(0.43, "@-inline-threshold=1500"),
     _clang(0.42, "@-x86-cmov-converter=false"),
-    _clang(0.41, "@-polly @-polly-tiling=false", needs=["polly"]),
+    _clang(0.41, f"{_POLLY} @-polly-tiling=false", needs=["polly"]),
     _clang(0.39, "-fno-slp-vectorize"),
     _clang(0.37, "@-enable-unroll-and-jam @-unroll-and-jam-threshold=200"),
     _clang(0.35, "@-enable-loopinterchange"),
     _clang(0.33, "@-force-vector-width=4"),
-    _clang(0.31, "@-align-all-nofallthru-blocks=5"),
+    _clang(0.30, "@-tail-dup-placement-threshold=8 @-tail-dup-size=8 @-jump-threading-threshold=30"),
     _clang(0.29, "-fno-vectorize -fno-slp-vectorize -fno-unroll-loops"),
+    _clang(0.28, "@-x86-cmov-converter-force-all"),
     _clang(0.27, "@-extra-vectorizer-passes @-enable-loop-distribute"),
-    _clang(0.25, "@-enable-gvn-hoist @-enable-gvn-sink"),
     _clang(0.21, "", front_end="-Os"),
 )
 
 _LLVM = (
-    _llvm(0.76, "-O3", Pipeline()),
-    _llvm(0.45, "-O3 without vectorisation", Pipeline(loop_vectorize=False, slp_vectorize=False)),
+    _llvm(0.84, "-O3", Pipeline()),
+    _llvm(0.57, "-O3 without vectorisation", Pipeline(loop_vectorize=False, slp_vectorize=False)),
+    _llvm(0.48, "-O3 unroll-and-jam", Pipeline(options=("-enable-unroll-and-jam", "-unroll-and-jam-threshold=200"))),
+    _llvm(0.47, "-O3 loop versioning", Pipeline(options=tuple(_VERSIONED.replace("@", "").split()))),
     _llvm(0.40, "-O3 unroll-threshold=1200", Pipeline(options=("-unroll-threshold=1200", "-unroll-runtime"))),
     _llvm(0.33, "-O3 without interleaving", Pipeline(interleave=False)),
     _llvm(0.31, "-O3 without unrolling", Pipeline(unroll=False)),
@@ -149,14 +173,12 @@ _LLVM = (
     _llvm(0.22, "-O2", Pipeline(speed=2)),
 )
 
-# What is worth compiling with the host's extensions too.
-_NATIVE_LABELS = (
-    "gcc -O3 -fprofile-use", "gcc -O3 -funroll-loops", "gcc -O3 -fno-tree-vectorize", "gcc -O2",
-    "gcc -O3 -fno-if-conversion -fno-if-conversion2 -fno-tree-loop-if-convert", "gcc -O3 -fvect-cost-model=unlimited",
-    "clang -O3 -polly -polly-pattern-matching-based-opts=false", "clang -O3", "clang -O3 -unroll-threshold=1200 -unroll-runtime -unroll-max-upperbound=16",
-    "clang -O3 -fno-vectorize -fno-slp-vectorize", "clang -O3 -force-vector-interleave=4", "clang -O3 -force-vector-interleave=1",
-    "clang -O3 -fwrapv -fno-strict-aliasing", "llvm -O3", "clang -O3 -polly -polly-vectorizer=stripmine -polly-2nd-level-tiling",
-)  # fmt: skip
+# What is worth compiling with the host's extensions too, by label.
+_NATIVE = frozenset(
+    one.label
+    for one in _GCC + _CLANG + _LLVM
+    if not one.tuned and (one.prior >= 0.66 or "cost-model=unlimited" in one.label or "profile-use" in one.label)
+)
 
 
 def portfolio(policy: IsaPolicy) -> tuple[Configuration, ...]:
@@ -173,7 +195,7 @@ def portfolio(policy: IsaPolicy) -> tuple[Configuration, ...]:
 def _native(same: Iterable[Configuration]) -> Iterable[Configuration]:
     yield Configuration("gcc", "gcc -O3 native", ("-O3",), 0.85, isa="native", tuned=True)
     for one in same:
-        if one.label not in _NATIVE_LABELS or one.tuned:
+        if one.label not in _NATIVE:
             continue
         native = replace(one, label=f"{one.label} native", isa="native", tuned=True)
         yield native

@@ -6,7 +6,7 @@ import os
 import resource
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,8 +37,14 @@ class Completed:
         )
 
 
-def run(words: Sequence[str], directory: str | Path, environment: Mapping[str, str], limits: Limits) -> Completed:
-    """Run `words` and wait. Raises OSError when the program cannot be started."""
+def run(
+    words: Sequence[str],
+    directory: str | Path,
+    environment: Mapping[str, str],
+    limits: Limits,
+    on_start: Callable[[int], None] = lambda _pid: None,
+) -> Completed:
+    """Run `words` and wait; `on_start` gets the child's process group. Raises OSError when the program cannot be started."""
     child = subprocess.Popen(
         list(words),
         cwd=directory,
@@ -51,6 +57,7 @@ def run(words: Sequence[str], directory: str | Path, environment: Mapping[str, s
         start_new_session=True,
     )
     _limit(child.pid, limits)
+    on_start(child.pid)
     try:
         output, errors = child.communicate(timeout=limits.wall_s)
     except subprocess.TimeoutExpired:
@@ -73,9 +80,14 @@ def _limit(pid: int, limits: Limits) -> None:
         pass  # it has ended already
 
 
-def _kill_group(child: subprocess.Popen[str]) -> None:
+def kill_group(group: int) -> None:
+    """End every process of a group that `run` reported."""
     try:
-        os.killpg(child.pid, signal.SIGKILL)
+        os.killpg(group, signal.SIGKILL)
     except ProcessLookupError:
         pass
+
+
+def _kill_group(child: subprocess.Popen[str]) -> None:
+    kill_group(child.pid)
     child.communicate()

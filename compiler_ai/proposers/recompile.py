@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import sys
 import tempfile
 from dataclasses import asdict
@@ -16,10 +17,14 @@ from pathlib import Path
 
 import compiler_ai
 from compiler_ai.artifacts import CompileCommand
-from compiler_ai.proposers import compilers, isa, options, process
+from compiler_ai.proposers import compilers, isa, options
 from compiler_ai.proposers.base import ProposalContext
-from compiler_ai.proposers.configurations import Configuration
+from compiler_ai.proposers.configurations import SAMPLED, Configuration
+from compiler_ai.proposers.debuginfo import debug_object
 from compiler_ai.proposers.llvm_worker import Job
+from compiler_ai.proposers.reduce import ReduceError, reduced
+from compiler_ai.proposers.runs import CompilerRuns, RecompileError, TimeoutRecompileError
+from compiler_ai.proposers.sampled import LEAST_PLACES, text_profile
 from compiler_ai.proposers.shared import Recompiled, SharedListings
 
 # Without these a body relies on what *its* unit knows of other bodies: registers they leave alone, stack alignment they
@@ -27,30 +32,37 @@ from compiler_ai.proposers.shared import Recompiled, SharedListings
 _GCC_SELF_CONTAINED = ("-fno-ipa-ra", "-fno-ipa-stack-alignment", "-fno-ipa-icf", "-fno-reorder-blocks-and-partition")
 # GCC keeps endless loops and x86's result of an out-of-range conversion; clang has to be told.
 _CLANG_AS_GCC = ("-fno-finite-loops", "-fno-strict-float-cast-overflow", "-fno-addrsig", "-Qunused-arguments")
-
-
-class RecompileError(Exception):
-    """The unit cannot be compiled under a configuration; the message is one line, the compiler's own where there is one."""
-
-
-class TimeoutRecompileError(RecompileError):
-    """The compiler did not end in the time it was given."""
+# What LLVM may call in place of what the source calls: exp2(x) for pow(2, x), puts(s) for printf("%s\n", s). A unit that does not
+# have it already may not be able to link it.
+_INTRODUCED = (
+    *(f"{name}{suffix}" for name in ("exp2", "exp10", "ldexp", "cbrt", "sincospi") for suffix in ("", "f", "l")),
+    "stpcpy", "stpncpy", "mempcpy", "memccpy", "memchr", "memrchr", "strchr", "strnlen", "puts", "putchar", "fputc", "fputs", "fwrite",
+)  # fmt: skip
 
 
 class Recompiler:
     """Compiles one unit again and again; remembers preprocessed text, IR and listings. A context manager (scratch files)."""
 
-    def __init__(self, command: CompileCommand, context: ProposalContext, cfi: bool) -> None:
-        """`cfi` says whether the unit's listing has unwind directives. Raises RecompileError for units that nothing can recompile."""
+    def __init__(
+        self,
+        command: CompileCommand,
+        context: ProposalContext,
+        cfi: bool,
+        size_bytes: int = 0,
+        undefined: frozenset[str] = frozenset(),
+    ) -> None:
+        """`cfi` says whether the unit's listing has unwind directives; `size_bytes` is that of the sampled body; `undefined` are
+        the symbols that the unit takes from elsewhere: LLVM does not replace what they do by what they are not. Raises RecompileError for units that nothing can recompile."""
         self._command = command
         self._context = context
+        self._size_bytes = size_bytes
+        self._absent = tuple(f"-fno-builtin-{name}" for name in _INTRODUCED if name not in undefined)
         self._cfi = "-fasynchronous-unwind-tables" if cfi else "-fno-asynchronous-unwind-tables"
-        self._environment = {**dict(command.environment), "AICC_ACTIVE": "1"}
-        self._remaining_s = context.compile_timeout_s
+        self.runs = CompilerRuns(command, context.compile_timeout_s)
         self._listings: dict[tuple[Configuration, str, bool, bool], Recompiled | RecompileError] = {}
-        self._modules: dict[tuple[tuple[str, ...], bool], Path | RecompileError] = {}
+        self._shared = SharedListings(context.shared) if context.shared else None
+        self._modules: dict[tuple[str, ...], str | RecompileError] = {}
         self._inputs: dict[str, Path | RecompileError] = {}
-        self._macros: dict[tuple[str, ...], dict[str, str]] = {}
         try:
             self._options = options.split(command.arguments)
             self._language = options.language_of(command.source, self._options.language)
@@ -67,20 +79,16 @@ class Recompiler:
     def close(self) -> None:
         self._directory.cleanup()
 
-    def limit(self, seconds: float) -> None:
-        """No compile may take longer than `seconds` from now on (and never longer than the context allows)."""
-        self._remaining_s = max(1.0, min(self._context.compile_timeout_s, seconds))
-
     def listing(
-        self, configuration: Configuration, exported: str = "", fuses: bool = False, keep_statics: bool = False
+        self, configuration: Configuration, function: str, fuses: bool = False, keep_statics: bool = False
     ) -> Recompiled:
-        """The unit's listing under `configuration`. Raises RecompileError.
+        """The unit's listing under `configuration`, at least as far as `function` needs it. Raises RecompileError.
 
-        ``exported`` names a static function that must come out with the standard calling convention (LLVM changes signatures of
-        local functions in place; GCC renames those that it changes). ``fuses`` says that the baseline fuses a*b+c, which only
+        LLVM compiles only what ``function`` can reach, and gives it the standard calling convention though it be static (LLVM changes
+        signatures of local functions in place; GCC renames those that it changes). ``fuses`` says that the baseline fuses a*b+c, which only
         GCC with the unit's own options repeats bit for bit. ``keep_statics`` makes GCC emit static functions it inlined.
         """
-        key = (configuration, exported if configuration.compiler != "gcc" else "", fuses, keep_statics)
+        key = (configuration, function if configuration.compiler != "gcc" else "", fuses, keep_statics)
         if key not in self._listings:
             self._listings[key] = self._shared_or_compiled(*key)
         known = self._listings[key]
@@ -89,24 +97,32 @@ class Recompiler:
         return known
 
     def _shared_or_compiled(
-        self, configuration: Configuration, exported: str, fuses: bool, keep_statics: bool
+        self, configuration: Configuration, function: str, fuses: bool, keep_statics: bool
     ) -> Recompiled | RecompileError:
         """What another worker of this run has compiled already, else compiled now and kept for the others."""
-        shared = SharedListings(self._context.shared) if self._context.shared else None
-        features = tuple(sorted(self._context.host_features))
-        key = (self._command, self._cfi, self._context.tune, features, configuration, exported, fuses, keep_statics)
-        known = shared.get(key) if shared else None
-        if known is not None:
-            return RecompileError(known) if isinstance(known, str) else known
-        try:
-            made: Recompiled | RecompileError = self._compile(configuration, exported, fuses, keep_statics)
-        except TimeoutRecompileError as error:
-            return error  # another worker may have more time
-        except RecompileError as error:
-            made = error
-        if shared:
-            shared.put(key, str(made) if isinstance(made, RecompileError) else made)
+        if self._shared is None:
+            return self._compiled(configuration, function, fuses, keep_statics)
+        key = (*self._key(), configuration, function, fuses, keep_statics)
+        with self._shared.claimed(key):
+            known = self._shared.get(key)
+            if known is not None:
+                return RecompileError(known) if isinstance(known, str) else known
+            made = self._compiled(configuration, function, fuses, keep_statics)
+            if not isinstance(made, TimeoutRecompileError):  # another worker may have more time
+                self._shared.put(key, str(made) if isinstance(made, RecompileError) else made)
         return made
+
+    def _key(self) -> tuple[object, ...]:
+        """What a listing or module depends on besides the configuration."""
+        return self._command, self._cfi, self._absent, self._context.tune, tuple(sorted(self._context.host_features))
+
+    def _compiled(
+        self, configuration: Configuration, function: str, fuses: bool, keep_statics: bool
+    ) -> Recompiled | RecompileError:
+        try:
+            return self._compile(configuration, function, fuses, keep_statics)
+        except RecompileError as error:
+            return error
 
     def unoptimised(self) -> str:
         """GCC's -O0 listing, which names every function-local static variable of the functions it can emit. Raises RecompileError."""
@@ -115,7 +131,7 @@ class Recompiler:
             self._gcc(["-O0", "-fno-inline"], out)
         return self._read(out)
 
-    def _compile(self, configuration: Configuration, exported: str, fuses: bool, keep_statics: bool) -> Recompiled:
+    def _compile(self, configuration: Configuration, function: str, fuses: bool, keep_statics: bool) -> Recompiled:
         if fuses and not configuration.keeps_contraction:
             raise RecompileError(
                 "the baseline fuses a*b+c, and only GCC with the unit's own target options fuses in the same places"
@@ -124,11 +140,15 @@ class Recompiler:
             raise RecompileError("there is no .gcda profile of the unit")
         out = self._path(f"{len(self._listings)}.s")
         if configuration.compiler == "gcc":
+            if "profile" in configuration.needs and self._context.profile is not None:
+                shutil.copyfile(self._context.profile, out.with_suffix(".gcda"))  # where GCC looks for it
             added = self._gcc_arguments(configuration, fuses, keep_statics)
             self._gcc(added, out)
             features = self._features(self._gcc_macros(self._native_gcc(configuration)))
         else:
-            module = self._module(configuration, exported)
+            if "samples" in configuration.needs:
+                self._write_samples(function)
+            module = self._module(configuration, function)
             if configuration.compiler == "clang":
                 self._clang_back_end(configuration, module, out)
             else:
@@ -145,8 +165,6 @@ class Recompiler:
 
     def _gcc_arguments(self, configuration: Configuration, fuses: bool, keep_statics: bool) -> list[str]:
         words = [*configuration.front_end, *configuration.arguments]
-        if "-fprofile-use" in words:
-            words[words.index("-fprofile-use")] = f"-fprofile-use={self._context.profile}"
         words += self._native_gcc(configuration)
         if configuration.tuned:
             words.append(f"-mtune={self._context.tune}")
@@ -164,7 +182,7 @@ class Recompiler:
     def _gcc(self, added: list[str], out: Path) -> None:
         source = self._preprocessed("gcc")
         words = [*self._command.compiler, *options.standards(self._options.language), *self._options.code, *added]
-        self._run([*words, "-w", "-g0", self._cfi, "-x", self._language, "-S", "-o", str(out), str(source)], out)
+        self.runs.to(out, [*words, "-w", "-g0", self._cfi, "-x", self._language, "-S", "-o", str(out), str(source)])
 
     def _gcc_macros(self, added: tuple[str, ...]) -> dict[str, str]:
         language = "c" if self._language == "cpp-output" else "c++"
@@ -181,7 +199,7 @@ class Recompiler:
             language,
             os.devnull,
         )
-        return self._ask_macros(words)
+        return self.runs.macros(words)
 
     # clang and LLVM
 
@@ -215,6 +233,7 @@ class Recompiler:
             "-ffp-contract=off",
             self._cfi,
             *_CLANG_AS_GCC,
+            *self._absent,
             "-w",
             "-g0",
         ]
@@ -239,68 +258,75 @@ class Recompiler:
 
     def _clang_macros(self, added: tuple[str, ...]) -> dict[str, str]:
         triple = compilers.target_triple(self._command.compiler)
-        return self._ask_macros(
+        return self.runs.macros(
             (self._clang().path, f"--target={triple}", *added, "-w", "-dM", "-E", "-x", "c", os.devnull)
         )
 
-    def _module(self, configuration: Configuration, exported: str) -> Path:
-        """Unoptimised IR (optimisable: made at the configuration's own level with all passes off), `exported` made hidden instead of local."""
+    def _module(self, configuration: Configuration, function: str) -> Path:
+        """Unoptimised IR (optimisable: made at the configuration's own level with all passes off) of what the function needs."""
         front = (*configuration.front_end, *self._clang_isa(configuration), *self._clang_tune(configuration))
-        plain = self._ir(front)
-        if not exported:
-            return plain
-        out = plain.with_name(f"{plain.stem}.{_file_name(exported)}.ll")
+        if front not in self._modules:
+            self._modules[front] = self._shared_ir(front)
+        module = self._modules[front]
+        if isinstance(module, RecompileError):
+            raise module
+        out = self._path(f"{list(self._modules).index(front)}.{_file_name(function)}.ll")
         if not out.exists():
-            name = re.escape(exported)
-            text, count = re.subn(
-                rf'^define internal (?=[^\n]*?@(?:{name}|"{name}")\()',
-                "define hidden ",
-                self._read(plain),
-                flags=re.MULTILINE,
-            )
-            if count != 1:
-                raise RecompileError(f"clang does not emit a function {exported}")
+            try:
+                text = reduced(module, function)
+            except ReduceError as error:
+                raise RecompileError(str(error)) from error
             out.write_text(text, encoding="utf-8", errors="surrogateescape")
         return out
+
+    def _with_samples(self, words: tuple[str, ...]) -> list[str]:
+        """The arguments with the name of the function's profile where they ask for one."""
+        use = f"{SAMPLED[-1]}={self._path('samples')}"
+        return [use if word == SAMPLED[-1] else word for word in words]
+
+    def _write_samples(self, function: str) -> None:
+        """Raises RecompileError when the samples say nothing of the function's lines."""
+        path = self._path("samples")
+        if not path.exists():
+            if len(self._context.samples) < LEAST_PLACES:
+                raise RecompileError("there are too few samples of the function")
+            described = debug_object(self._command, self._context.shared)
+            path.write_text(text_profile(described, function, self._size_bytes, self._context.samples))
+        if not path.stat().st_size:
+            raise RecompileError("the samples of the function cannot be told apart by line")
 
     def _clang_tune(self, configuration: Configuration) -> tuple[str, ...]:
         return (f"-mtune={self._context.tune}",) if configuration.tuned else ()
 
-    def _ir(self, front: tuple[str, ...]) -> Path:
-        key = (front, True)
-        if key not in self._modules:
-            out = self._path(f"{len(self._modules)}.ll")
-            source = self._preprocessed("clang")
-            words = [self._clang().path, *self._clang_common(), *front, "-Xclang", "-disable-llvm-passes", "-emit-llvm"]
-            try:
-                self._run([*words, "-x", self._language, "-S", "-o", str(out), str(source)], out)
-                self._modules[key] = out
-            except RecompileError as error:
-                self._modules[key] = error
-        module = self._modules[key]
-        if isinstance(module, RecompileError):
-            raise module
+    def _shared_ir(self, front: tuple[str, ...]) -> str | RecompileError:
+        """The unit's IR, made once for all of its functions."""
+        key = (*self._key(), "ir", front)
+        known = self._shared.read(key) if self._shared else None
+        if known is not None:
+            return known.decode(errors="surrogateescape")
+        try:
+            module = self._ir(front)
+        except RecompileError as error:
+            return error
+        if self._shared:
+            self._shared.write(key, module.encode(errors="surrogateescape"))
         return module
+
+    def _ir(self, front: tuple[str, ...]) -> str:
+        out = self._path(f"{len(self._modules)}.ll")
+        source = self._preprocessed("clang")
+        words = [self._clang().path, *self._clang_common(), *self._with_samples(front)]
+        words += ["-Xclang", "-disable-llvm-passes", "-emit-llvm"]
+        self.runs.to(out, [*words, "-x", self._language, "-S", "-o", str(out), str(source)])
+        return self._read(out)
 
     def _clang_back_end(self, configuration: Configuration, module: Path, out: Path) -> None:
         if "polly" in configuration.needs and not self._clang().polly:
             raise RecompileError("this clang has no Polly")
         common = [word for word in self._clang_common() if not word.startswith(("-std", "--std", "-ansi"))]
-        words = [self._clang().path, *common, *configuration.front_end, *self._clang_isa(configuration)]
-        self._run(
-            [
-                *words,
-                *self._clang_tune(configuration),
-                *configuration.arguments,
-                "-x",
-                "ir",
-                "-S",
-                "-o",
-                str(out),
-                str(module),
-            ],
-            out,
-        )
+        front = self._with_samples(configuration.front_end)
+        words = [self._clang().path, *common, *front, *self._clang_isa(configuration), *self._clang_tune(configuration)]
+        self.runs.to(out, [*words, *configuration.arguments, "-x", "ir", "-S", "-o", str(out), str(module)])
 
     def _llvm_back_end(self, configuration: Configuration, module: Path, out: Path) -> None:
         if not compilers.has_llvmlite():
@@ -320,9 +346,8 @@ class Recompiler:
         root = str(Path(compiler_ai.__file__).resolve().parent.parent)
         inherited = os.environ.get("PYTHONPATH", "")
         path = os.pathsep.join([root, inherited]) if inherited else root
-        self._run(
-            [sys.executable, "-m", "compiler_ai.proposers.llvm_worker", str(description)], out, {"PYTHONPATH": path}
-        )
+        worker = [sys.executable, "-m", "compiler_ai.proposers.llvm_worker", str(description)]
+        self.runs.to(out, worker, {"PYTHONPATH": path})
 
     def _code_model(self) -> str:
         named = [word.partition("=")[2] for word in self._options.code if word.startswith("-mcmodel=")]
@@ -354,7 +379,7 @@ class Recompiler:
                 else:
                     isa_words = self._clang_isa(Configuration("clang", "unit", (), 0.0))
                     words = [self._clang().path, *own, *level, *self._clang_common(), *isa_words]
-                self._run([*words, "-w", "-E", "-o", str(out), self._command.source], out)
+                self.runs.to(out, [*words, "-w", "-E", "-o", str(out), self._command.source])
                 self._inputs[front_end] = out
             except RecompileError as error:
                 self._inputs[front_end] = error
@@ -362,28 +387,6 @@ class Recompiler:
         if isinstance(known, RecompileError):
             raise known
         return known
-
-    def _ask_macros(self, words: tuple[str, ...]) -> dict[str, str]:
-        if words not in self._macros:
-            self._macros[words] = isa.parse_macros(self._execute(list(words), {}).output)
-        return self._macros[words]
-
-    def _run(self, words: list[str], out: Path, environment: dict[str, str] | None = None) -> None:
-        self._execute(words, environment or {})
-        if not out.exists():
-            raise RecompileError(f"{Path(words[0]).name} wrote nothing")
-
-    def _execute(self, words: list[str], environment: dict[str, str]) -> process.Completed:
-        try:
-            limits = process.Limits(wall_s=self._remaining_s)
-            completed = process.run(words, self._command.directory, {**self._environment, **environment}, limits)
-        except OSError as error:
-            raise RecompileError(f"{words[0]} cannot be run: {error}") from error
-        if completed.status is None:
-            raise TimeoutRecompileError(f"{Path(words[0]).name}: {completed.first_error}")
-        if completed.status != 0:
-            raise RecompileError(f"{Path(words[0]).name}: {completed.first_error}")
-        return completed
 
     def _path(self, name: str) -> Path:
         return Path(self._directory.name, name)

@@ -1,10 +1,13 @@
-"""Listings of one tuning run, kept on disk: a unit with several hot functions is compiled once under each configuration."""
+"""What the workers of one tuning run have compiled, kept on disk: a unit with several hot functions is compiled once each way."""
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -18,31 +21,58 @@ class Recompiled:
     description: str
 
 
-class SharedListings:
-    """Written and read by workers at the same time: a file appears whole or not at all."""
+class SharedFiles:
+    """Files by key in one directory, written and read by workers at the same time: one appears whole or not at all."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
-    def get(self, key: object) -> Recompiled | str | None:
-        """The listing kept under `key`, or why there is none, or None when nobody has tried yet."""
+    def read(self, key: object) -> bytes | None:
+        """What is kept under `key`, or None."""
         try:
-            found = json.loads(self._path(key).read_text(encoding="utf-8"))
-            if "error" in found:
-                return str(found["error"])
-            return Recompiled(found["text"], tuple(found["features"]), found["description"])
-        except (OSError, ValueError, KeyError, TypeError):
+            return self._path(key).read_bytes()
+        except OSError:
             return None
 
-    def put(self, key: object, made: Recompiled | str) -> None:
-        """Keep it; a full disk only means that the next worker compiles again."""
+    def write(self, key: object, content: bytes) -> None:
+        """Keep it; a full disk only means that the next worker makes it again."""
         path = self._path(key)
         temporary = path.with_suffix(f".{os.getpid()}")
         try:
-            temporary.write_text(json.dumps({"error": made} if isinstance(made, str) else asdict(made)))
+            temporary.write_bytes(content)
             temporary.replace(path)
         except OSError:
             temporary.unlink(missing_ok=True)
 
+    @contextmanager
+    def claimed(self, key: object) -> Iterator[None]:
+        """Only one worker at a time makes what `key` names; the others wait for it, and then read it."""
+        try:
+            file = self._path(key).with_suffix(".lock").open("wb")
+        except OSError:
+            yield  # a full disk only costs the claim
+            return
+        with file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
     def _path(self, key: object) -> Path:
-        return self._directory / f"{hashlib.sha256(repr(key).encode(errors='surrogateescape')).hexdigest()}.json"
+        return self._directory / f"{hashlib.sha256(repr(key).encode(errors='surrogateescape')).hexdigest()}.kept"
+
+
+class SharedListings(SharedFiles):
+    """Listings by unit and configuration, and the reasons why there is none."""
+
+    def get(self, key: object) -> Recompiled | str | None:
+        """The listing kept under `key`, or why there is none, or None when nobody has tried yet."""
+        try:
+            found = json.loads(self.read(key) or b"")
+            if "error" in found:
+                return str(found["error"])
+            return Recompiled(found["text"], tuple(found["features"]), found["description"])
+        except (ValueError, KeyError, TypeError):
+            return None
+
+    def put(self, key: object, made: Recompiled | str) -> None:
+        """Keep it."""
+        self.write(key, json.dumps({"error": made} if isinstance(made, str) else asdict(made)).encode())

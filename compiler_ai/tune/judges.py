@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import tempfile
 from pathlib import Path
 from types import TracebackType
 
@@ -13,6 +10,7 @@ from compiler_ai.asm.ipa_ra import ipa_ra_registers
 from compiler_ai.asm.stack_alignment import may_be_misaligned
 from compiler_ai.errors import AiccError
 from compiler_ai.measure.timing import Timer
+from compiler_ai.proposers.debuginfo import debug_object
 from compiler_ai.sandbox.assemble import assemble
 from compiler_ai.sandbox.process import Sandbox
 from compiler_ai.tune.returns import returned_registers
@@ -47,7 +45,7 @@ class Judges:
     def verifier(self, work: FunctionWork, context: Context) -> Verifier:
         """Raises JudgeError, SandboxError."""
         if self._verifier is None:
-            prototype = prototype_of(work)
+            prototype = prototype_of(work, context.shared)
             returned = _returned(work, context, prototype)
             name = work.baseline.function
             preserved = ipa_ra_registers(work.listing, name, context.toolchain, ASSEMBLER, returned)
@@ -83,25 +81,7 @@ def is_called_in_unit(work: FunctionWork) -> bool:
     return re.search(rf"^\s*(call|jmp)\s+{name}\b", work.baseline.listing_text, re.MULTILINE) is not None
 
 
-def prototype_of(work: FunctionWork) -> Prototype | None:
-    """The function's C type, from the debug information of one more compile; None when there is none to be had."""
-    command = work.baseline.command
-    with tempfile.TemporaryDirectory(prefix="aicc-type-") as directory:
-        output = Path(directory, "unit.o")
-        words = [
-            *command.compiler,
-            *command.arguments,
-            "-g",
-            "-gdwarf-4",
-            "-w",
-            "-c",
-            "-o",
-            str(output),
-            command.source,
-        ]
-        environment = {**os.environ, **dict(command.environment), "AICC_ACTIVE": "1"}
-        try:
-            subprocess.run(words, cwd=command.directory, env=environment, capture_output=True, timeout=300, check=True)
-            return from_object(output.read_bytes(), work.baseline.function)
-        except (OSError, subprocess.SubprocessError):
-            return None
+def prototype_of(work: FunctionWork, shared: Path | None = None) -> Prototype | None:
+    """The function's C type, from the debug information of one more compile of its unit; None when there is none to be had."""
+    described = debug_object(work.baseline.command, shared)
+    return from_object(described, work.baseline.function) if described else None

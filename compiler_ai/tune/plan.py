@@ -33,6 +33,7 @@ class Task:
     project: Path
     seed: int
     shared: Path | None = None  # a directory for what the tasks of one run have in common
+    spare_cores: int = 0  # what the run's workers leave idle
 
 
 @dataclass
@@ -53,6 +54,8 @@ def make(
     plan = Plan()
     reproduced: dict[CompileCommand, Reproduced | str] = {}
     parsed: dict[CompileCommand, Listing] = {}
+    trees: dict[CompileCommand, Trees] = {}
+    sizes: dict[CompileCommand, dict[str, int]] = {}
     for hot, command in matched:
         if command not in reproduced:
             try:
@@ -65,18 +68,20 @@ def make(
             continue
         if command not in parsed:
             parsed[command] = listing_model.parse(unit.listing_text)
+            trees[command] = Trees(unit.dump)
         symbol = hot.profiled.symbol
         reason = never_rewrite(parsed[command], symbol, unit)
         if reason:
             plan.left_out.append((hot, reason))
             continue
         try:
-            key = body_key(parsed[command], symbol, unit.flags, Trees(unit.dump))
-            size_bytes = function_size_bytes(unit.listing_text, symbol)
+            key = body_key(parsed[command], symbol, unit.flags, trees[command])
+            if command not in sizes:
+                sizes[command] = function_sizes(unit.listing_text)
         except AiccError as error:
             plan.left_out.append((hot, str(error)))
             continue
-        baseline = Baseline(symbol, command, unit.listing_text, key, size_bytes)
+        baseline = Baseline(symbol, command, unit.listing_text, key, sizes[command].get(symbol, 0))
         files = captures_of(project, hot.profiled)
         plan.tasks.append(Task(hot, baseline, unit.flags, files, option_flags, project, seed))
     return plan
@@ -94,9 +99,14 @@ def never_rewrite(listing: Listing, symbol: str, unit: Reproduced) -> str:
     return unit.unsafe.get(symbol, "")
 
 
-def function_size_bytes(listing_text: str, symbol: str) -> int:
-    """The size of a function's hot part as assembled. Raises AssembleError; 0 when the object does not say."""
+def function_sizes(listing_text: str) -> dict[str, int]:
+    """The size in bytes of every function's hot part as assembled. Raises AssembleError."""
     object_bytes = assemble(listing_text, ("as", "--64"))
     table = ELFFile(io.BytesIO(object_bytes)).get_section_by_name(".symtab")
-    found = table.get_symbol_by_name(symbol) if isinstance(table, SymbolTableSection) else None
-    return int(found[0]["st_size"]) if found else 0
+    if not isinstance(table, SymbolTableSection):
+        return {}
+    return {
+        symbol.name: int(symbol["st_size"])
+        for symbol in table.iter_symbols()
+        if symbol["st_info"]["type"] == "STT_FUNC"
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
 from collections.abc import Callable
@@ -86,7 +87,9 @@ def load_profile(settings: Settings) -> Profile:
 def run_tasks(settings: Settings, plan: Plan, console: Console) -> list[FunctionResult]:
     """Run the plan's tasks in workers; an interrupt ends them, keeps what they found and is passed on."""
     with tempfile.TemporaryDirectory(prefix="aicc-tune-") as shared:
-        return _run_tasks(settings, [replace(task, shared=Path(shared)) for task in plan.tasks], console)
+        spare = max(0, (os.cpu_count() or 1) // min(settings.jobs, len(plan.tasks)) - 1)
+        tasks = [replace(task, shared=Path(shared), spare_cores=spare) for task in plan.tasks]
+        return _run_tasks(settings, tasks, console)
 
 
 def _run_tasks(settings: Settings, tasks: list[Task], console: Console) -> list[FunctionResult]:
@@ -132,7 +135,8 @@ def work_on(
     work = FunctionWork(
         task.hot, task.baseline, listing_model.parse(task.baseline.listing_text), task.flags, task.captures
     )
-    context = Context(parsed, X86_64, task.project, time.monotonic() + budget_s, task.seed, progress, task.shared)
+    deadline_s = time.monotonic() + budget_s
+    context = Context(parsed, X86_64, task.project, deadline_s, task.seed, progress, task.shared, task.spare_cores)
     try:
         with Judges() as judges:
             tuning(parsed, judges, extend).run_function(work, context)

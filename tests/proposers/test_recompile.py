@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import pytest
 from compiler_ai.toolchains.x86_64 import X86_64
 
 from compiler_ai.artifacts import CompileCommand
+from compiler_ai.asm.listing import parse
+from compiler_ai.asm.normalise import normalised_text
 from compiler_ai.driver.host import features
 from compiler_ai.proposers.base import ProposalContext
 from compiler_ai.proposers.configurations import portfolio
@@ -39,13 +42,13 @@ def context(tmp_path: Path) -> ProposalContext:
 def test_a_unit_is_compiled_once_for_all_its_functions(tmp_path: Path, context: ProposalContext) -> None:
     unit, one = command(tmp_path, "-O3"), next(c for c in portfolio("same") if c.label == "gcc -O2")
     with Recompiler(unit, context, True) as first:
-        made = first.listing(one)
+        made = first.listing(one, "twice")
     before = compiles(tmp_path)
     with Recompiler(unit, context, True) as second:
-        assert second.listing(one) == made
+        assert second.listing(one, "twice") == made
     assert compiles(tmp_path) == before == 1
     with Recompiler(replace(unit, arguments=("-O3", "-DN=1")), context, True) as other:
-        other.listing(one)
+        other.listing(one, "twice")
     assert compiles(tmp_path) == before + 1
 
 
@@ -54,14 +57,14 @@ def test_a_configuration_that_fails_is_not_tried_again(tmp_path: Path, context: 
     (tmp_path / "unit.c").write_text("int broken(\n")
     for _ in range(2):
         with Recompiler(unit, context, True) as recompiler, pytest.raises(RecompileError, match="expected"):
-            recompiler.listing(one)
+            recompiler.listing(one, "twice")
     assert compiles(tmp_path) == 1
 
 
 def test_a_torn_file_is_nothing(tmp_path: Path) -> None:
     shared = SharedListings(tmp_path)
     shared.put("key", Recompiled("text", ("avx2",), "gcc"))
-    (kept,) = tmp_path.iterdir()
+    (kept,) = tmp_path.glob("*.kept")
     assert shared.get("key") == Recompiled("text", ("avx2",), "gcc")
     kept.write_text(kept.read_text()[:-5])
     assert shared.get("key") is None
@@ -71,3 +74,67 @@ def test_what_cannot_be_written_is_compiled_again(tmp_path: Path) -> None:
     shared = SharedListings(tmp_path / "missing")
     shared.put("key", "no such configuration")
     assert shared.get("key") is None
+
+
+PROFILED = """
+__attribute__((noinline)) int rare(int x) { return x * 3 + 1; }
+__attribute__((noinline)) int often(int x) { return x ^ 5; }
+__attribute__((noinline)) int wanted(const unsigned char *b, int n)
+{
+    int total = 0;
+    for (int i = 0; i < n; i++)
+        total = b[i] > 5 ? rare(total) : often(total);
+    return total;
+}
+int main(void)
+{
+    static unsigned char bytes[10000];
+    for (int i = 0; i < 10000; i++)
+        bytes[i] = i % 7;
+    return wanted(bytes, 10000) & 1;
+}
+"""
+
+
+def test_a_gcda_of_an_instrumented_build_is_used(tmp_path: Path, context: ProposalContext) -> None:
+    unit = command(tmp_path, "-O3")
+    (tmp_path / "unit.c").write_text(PROFILED)
+    one = next(c for c in portfolio("same") if c.label == "gcc -O3 -fprofile-use")
+    with Recompiler(unit, context, True) as recompiler, pytest.raises(RecompileError, match="there is no"):
+        recompiler.listing(one, "wanted")
+    for words in (["gcc", "-O3", "-fprofile-generate", "-c", "unit.c"], ["gcc", "-fprofile-generate", "unit.o"]):
+        subprocess.run(words, cwd=tmp_path, check=True)
+    subprocess.run(["./a.out"], cwd=tmp_path, check=False)
+    profiled = replace(context, profile=tmp_path / "unit.gcda", shared=None)
+    plain = next(c for c in portfolio("same") if c.label == "gcc -O3 -funroll-loops")
+    with Recompiler(unit, profiled, True) as recompiler:
+        used, unused = (recompiler.listing(configuration, "wanted").text for configuration in (one, plain))
+    assert body(used) != body(unused)
+
+
+def body(listing: str) -> str:
+    function = parse(listing).function("wanted")
+    assert function is not None
+    return normalised_text(function.body)
+
+
+def test_no_configuration_changes_what_the_source_means_or_allows_more_instructions() -> None:
+    forbidden = (
+        "fast",
+        "-fassociative",
+        "-freciprocal",
+        "-funsafe",
+        "-ffinite",
+        "-fno-signed",
+        "-march",
+        "-mavx",
+        "ignore-aliasing",
+    )
+    for one in portfolio("same"):
+        options = one.pipeline.options if one.pipeline is not None else ()
+        words = [*one.front_end, *one.arguments, *options]
+        assert not [word for word in words if any(part in word for part in forbidden)], one.label
+        assert one.isa == "same"
+    for policy in ("same", "native"):
+        labels = [one.label for one in portfolio(policy)]
+        assert len(set(labels)) == len(labels)

@@ -15,7 +15,7 @@ from compiler_ai.asm.splice import replace
 from compiler_ai.driver.host import features
 from compiler_ai.proposers.base import ProposalContext
 from compiler_ai.proposers.search import SearchProposer
-from compiler_ai.tune.plan import function_size_bytes
+from compiler_ai.tune.plan import function_sizes
 
 SOURCE = Path(__file__).with_name("callees.c")
 # Which registers callers in the unit rely on is the verifier's business (asm.ipa_ra): here they rely on the ABI alone.
@@ -45,7 +45,7 @@ def output_of(listing: str, directory: Path) -> str:
 @pytest.mark.parametrize("function", ["sort_nodes", "chosen", "classify"])
 def test_programs_with_a_candidate_do_the_same(function: str, tmp_path: Path) -> None:
     text, candidates, _ = proposals(function, tmp_path)
-    expected, size_bytes = output_of(text, tmp_path), function_size_bytes(text, function)
+    expected, size_bytes = output_of(text, tmp_path), function_sizes(text)[function]
     assert {one.origin.split()[0] for one in candidates} == {"gcc", "clang", "llvm"}
     for candidate in candidates:
         spliced = replace(listing_model.parse(text), function, candidate, size_bytes)
