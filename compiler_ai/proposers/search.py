@@ -14,7 +14,8 @@ from compiler_ai.asm import listing as listing_model
 from compiler_ai.asm.listing import Listing
 from compiler_ai.proposers.base import ProposalContext
 from compiler_ai.proposers.configurations import Configuration, portfolio
-from compiler_ai.proposers.recompile import RecompileError, Recompiler
+from compiler_ai.proposers.recompile import Recompiler
+from compiler_ai.proposers.runs import RecompileError
 from compiler_ai.proposers.shared import Recompiled
 from compiler_ai.proposers.transplant import Source, transplant
 
