@@ -28,6 +28,8 @@ LOG_BYTES = 1 << 20
 _AREA_AT = 0x0600_0000  # from the load's base: behind the loader's text and tables
 _LIMIT = 1 << 31
 _RAX, _RCX, _RDX, _RSP, _RBP, _RSI, _RDI = 0, 1, 2, 4, 5, 6, 7
+# System calls and transactions; jumps without a long form; what turns string instructions around.
+_REFUSED = ("syscall", "sysenter", "xbegin", "loop", "loope", "loopne", "jcxz", "jecxz", "jrcxz", "std")
 _ENDS = ("jmp", "ret", "ud2", "hlt", "int3")
 _SCRATCH_GARBAGE = 0x3CA5C35A3CA5C35A
 _CLOBBERED = (_RCX, _RSI, _RDI, 8, 9, 10, 11)  # call-clobbered, and cannot hold a result
@@ -224,6 +226,8 @@ class _Writer:
     def _copy(self, at: int, instruction: Any) -> None:
         decoded = self.decoder.decoded(at)
         plain = instruction.mnemonic.rpartition(" ")[2]
+        if plain in _REFUSED or instruction.group(x86.X86_GRP_INT):
+            raise InstrumentError(f"{plain} cannot be instrumented")
         if decoded.unknown:
             self._log_register(_RSP, Place(PlaceKind.UNKNOWN))
         if decoded.string:
@@ -236,8 +240,6 @@ class _Writer:
         if _is_transfer(instruction):
             self._transfer(at, instruction, plain)
             return
-        if instruction.group(x86.X86_GRP_INT) or plain in ("syscall", "sysenter", "xbegin", "std"):
-            raise InstrumentError(f"{plain} cannot be instrumented")
         self._verbatim(at, instruction)
         if plain not in ("push", "pop", "pushfq", "popfq", "leave", "ret") and _writes_stack_pointer(instruction):
             self._log_register(_RSP, Place(PlaceKind.STACK))

@@ -124,6 +124,8 @@ static void accessed(struct footprint *footprint, uint64_t address, uint64_t siz
         footprint->exhausted = 1;
         return;
     }
+    if (address < footprint->plan->hidden_high && address + size > footprint->plan->hidden_low)
+        footprint->unknown = 1; /* the log cannot be trusted any more */
     while (size) {
         struct page_map *page = page_of(footprint, address & ~(PAGE_BYTES - 1));
         if (!page) {
