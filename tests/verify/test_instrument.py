@@ -17,7 +17,8 @@ from compiler_ai.sandbox.footprint import Footprint
 from compiler_ai.sandbox.process import Outcome, OutcomeKind, Sandbox
 from compiler_ai.verify.accesses import Decoder
 from compiler_ai.verify.code import reader
-from compiler_ai.verify.instrument import Instrumented, InstrumentError, instrument
+from compiler_ai.verify.instrument import Instrumented, instrument
+from compiler_ai.verify.logcode import InstrumentError
 
 
 @pytest.fixture(scope="module")
