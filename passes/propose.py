@@ -18,7 +18,7 @@ from compiler_ai.work import CandidateState, Context, FunctionWork
 
 ROUND = 6  # candidates
 _BETTER = 1.01  # less than that at a first look is noise
-_SHARE_OF_BUDGET = 0.6  # of a function's time, for proposing and first looks; the rest is for evidence and figures
+_SHARE_OF_BUDGET = 0.5  # of a function's time, for proposing and first looks; the rest is for evidence and figures
 
 
 class Propose:
