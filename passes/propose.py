@@ -18,7 +18,7 @@ from compiler_ai.work import CandidateState, Context, FunctionWork
 
 ROUND = 6  # candidates
 _BETTER = 1.01  # less than that at a first look is noise
-_SHARE_OF_BUDGET = 0.6  # of a function's time, for proposing and first looks; the rest is for evidence and figures
+_SHARE_OF_BUDGET = 0.5  # of the time that is left, for a proposer and first looks at what it gives; the rest is for evidence and figures
 
 
 class Propose:
@@ -35,7 +35,7 @@ class Propose:
 
     def run(self, work: FunctionWork, context: Context) -> None:
         if self._search is None or self._search.work is not work:
-            self._search = _Search(work, context, self._proposers, self._trials)
+            self._search = _Search(work, self._proposers, self._trials)
         self._search.advance(context)
         if not work.candidates and not work.unexplored:
             reasons = {rejection.reason for rejection in work.proposal_rejections}
@@ -45,13 +45,13 @@ class Propose:
 class _Search:
     """One function's proposers, held between rounds."""
 
-    def __init__(self, work: FunctionWork, context: Context, proposers: Sequence[Proposer], trials: TrialCache) -> None:
+    def __init__(self, work: FunctionWork, proposers: Sequence[Proposer], trials: TrialCache) -> None:
         self.work = work
         self._known = {trial.digest: trial for trial in trials.load(work.baseline.key)}
         self._seen: set[str] = set()
-        self._total_s = context.remaining_s
         self._waiting = list(proposers)
         self._proposer: Proposer | None = None
+        self._kept_s = 0.0  # what must be left when the proposer at hand has had its time
         self._offers: Iterator[Candidate | Rejection] = iter(())
         self._round: list[CandidateState] = []
         self._best, self._idle = 1.0, 0
@@ -61,17 +61,16 @@ class _Search:
         self._weigh()
         self._round = []
         while len(self._round) < ROUND:
-            late = self.work.candidates and context.remaining_s < self._total_s * (1 - _SHARE_OF_BUDGET)
-            if late or context.out_of_time:
-                self.work.proposal_rejections.append(
-                    Rejection("budget", "no time for more: give it more with --budget")
-                )
-                self._leave()
+            if context.out_of_time:
+                self._stop()
                 self._waiting.clear()
                 break
             if self._proposer is None and not self._enter(context):
                 break
-            self._take(context)
+            if self.work.candidates and context.remaining_s < self._kept_s:
+                self._stop()
+            else:
+                self._take(context)
         self.work.unexplored = self._proposer is not None or bool(self._waiting)
 
     def _weigh(self) -> None:
@@ -103,8 +102,15 @@ class _Search:
             shared=context.shared,
             spare_cores=context.spare_cores,
         )
+        self._kept_s = context.remaining_s * (1 - _SHARE_OF_BUDGET)
         self._offers = iter(self._proposer.propose(self.work.baseline, proposal))
         return True
+
+    def _stop(self) -> None:
+        """There is no time for more of the proposer at hand."""
+        reason = "no time for more: give it more with --budget"
+        self.work.proposal_rejections.append(Rejection("budget", reason))
+        self._leave()
 
     def _leave(self) -> None:
         if isinstance(self._offers, Generator):

@@ -25,7 +25,7 @@ class Screen:
     def __init__(self, trials: TrialCache, assembler: Sequence[str]) -> None:
         self._trials = trials
         self._assembler = assembler
-        self._screener: tuple[str, Screener] | None = None  # of the function with this baseline key
+        self._screener: tuple[FunctionWork, Screener] | None = None  # of the function at work
 
     def run(self, work: FunctionWork, context: Context) -> None:
         waiting = [state for state in work.alive if not state.object_bytes]
@@ -53,11 +53,11 @@ class Screen:
     def _screener_of(self, work: FunctionWork, context: Context) -> Screener:
         """The gate of this function, made once. Raises PassError."""
         baseline = work.baseline
-        if self._screener is None or self._screener[0] != baseline.key:
+        if self._screener is None or self._screener[0] is not work:
             try:
                 features = unit_features(baseline.command, context.toolchain)
                 made = Screener(baseline.listing_text, baseline.function, context.toolchain, self._assembler, features)
             except ScreenError as error:
                 raise PassError(str(error)) from error
-            self._screener = (baseline.key, made)
+            self._screener = (work, made)
         return self._screener[1]

@@ -15,7 +15,8 @@ from compiler_ai.asm.normalise import normalised_text
 from compiler_ai.driver.host import features
 from compiler_ai.proposers.base import ProposalContext
 from compiler_ai.proposers.configurations import portfolio
-from compiler_ai.proposers.recompile import RecompileError, Recompiler
+from compiler_ai.proposers.recompile import Recompiler
+from compiler_ai.proposers.runs import RecompileError
 from compiler_ai.proposers.shared import Recompiled, SharedListings
 
 

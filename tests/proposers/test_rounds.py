@@ -126,3 +126,18 @@ def test_a_proposer_that_fails_keeps_what_it_gave(work: FunctionWork, tmp_path: 
     explore(work, tmp_path, Looks(lambda _: 1.0), Failing("broken", 1), Numbered("plugin", 2))
     assert len(work.candidates) == 3
     assert any("broken" in one.reason and "no more" in one.reason for one in work.proposal_rejections)
+
+
+def test_a_proposer_that_takes_its_time_leaves_some_to_the_next(work: FunctionWork, tmp_path: Path) -> None:
+    """The clock is the context's deadline: each candidate of the first takes a tenth of all the time."""
+    proposers = Numbered("slow", 1000), Numbered("plugin", 3)
+
+    class Slow(Looks):
+        def run(self, work: FunctionWork, context: Context) -> None:
+            context.deadline -= 10_000.0 * sum(state.look is None for state in work.candidates)
+            super().run(work, context)
+
+    explore(work, tmp_path, Slow(lambda _: 1.0), *proposers, left_s=100_000.0)
+    assert proposers[0].asked == ROUND
+    assert proposers[1].asked == 3
+    assert any(one.stage == "budget" for one in work.proposal_rejections)
