@@ -56,7 +56,7 @@ def tune(settings: Settings, console: Console) -> int:
     """Tune every hot function; returns the exit status. Raises AiccError for what the user has to mend."""
     profile = load_profile(settings)
     hot_set = hotness.select(profile, settings.project.parent, hotness.Rules(only=settings.functions))
-    console.print(hot_set.coverage, highlight=False)
+    console.print(hot_set.coverage, highlight=False, markup=False, soft_wrap=True)
     matched = hotness.match_units(hot_set.functions, list(units.load_all(str(settings.project))))
     plan = planning.make(
         matched.found,
@@ -64,9 +64,15 @@ def tune(settings: Settings, console: Console) -> int:
         settings.project,
         settings.seed,
     )
+    for item in hot_set.left_out:
+        if item.function in settings.functions:
+            console.print(
+                f"  left alone: {item.function}: {item.reason}", highlight=False, markup=False, soft_wrap=True
+            )
     left_out = matched.unmatched + plan.left_out
     for hot, reason in left_out:
-        console.print(f"  left alone: {hot.profiled.symbol} ({hot.share:.1%}): {reason}", highlight=False, markup=False)
+        line = f"  left alone: {hot.profiled.symbol} ({hot.share:.1%}): {reason}"
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
     if not plan.tasks:
         raise TuneError("no hot function can be tuned; the lines above say why")
     results = run_tasks(settings, plan, console)
@@ -74,7 +80,8 @@ def tune(settings: Settings, console: Console) -> int:
     stored_results.save(settings.project, results)
     accepted = sum(result.rewrite is not None for result in results)
     console.print(
-        f"{accepted} of {len(plan.tasks)} functions have a faster body. Build again with CC=aicc to use them."
+        f"{accepted} of {len(plan.tasks)} functions have a faster body. Build again with CC=aicc to use them.",
+        soft_wrap=True,
     )
     return 0
 
