@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -156,6 +157,7 @@ def make_profiled(directory: Path) -> Project:
     project = make_built(directory)
     done = project.run("aicc-tool", "profile", "--captures", "6", "--", "./program", ROUNDS)
     assert done.returncode == 0, done.stderr
+    assert project.run(sys.executable, "-c", "import compiler_ai.sandbox.runner as r; r.runner_path()").returncode == 0
     shutil.copytree(project.aicc, directory / "saved")
     return project
 
