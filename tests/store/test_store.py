@@ -173,6 +173,16 @@ def test_a_store_of_a_newer_aicc_is_refused_by_everything(project: Path) -> None
     assert any("newer aicc" in problem for problem in store.verify())
 
 
+@pytest.mark.parametrize("version", ["99999999999999999999", "1" * 5000])
+def test_a_version_of_any_length_is_a_newer_one(project: Path, version: str) -> None:
+    Store(project).add(rewrite())
+    path = project / "store" / "lock.toml"
+    path.write_text(path.read_text().replace("version = 1", f"version = {version}"))
+    with pytest.raises(StoreError, match="newer aicc"):
+        Index.load(str(project / "store"))
+    assert any("newer aicc" in problem for problem in Store(project).verify())
+
+
 def test_the_index_names_every_function(project: Path) -> None:
     assert Index.load(str(project / "store")).functions() == frozenset()
     for name in ("f.constprop.0", 'quo"te', "back\\slash", "ünïcode", "tab\t"):
