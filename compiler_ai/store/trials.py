@@ -57,7 +57,8 @@ class TrialCache:
             if self._on_failure is None:
                 raise
             if not self._failed:
-                self._on_failure(error)
+                reason = str(error).rpartition(": ")[2]
+                self._on_failure(StoreError(f"cannot write the trial cache in {self._directory}: {reason}"))
             self._failed = True
 
     def _append(self, baseline_key: str, trial: Trial) -> None:
