@@ -73,21 +73,16 @@ def test_a_trial_cache_that_cannot_be_written_is_said_once_and_costs_nothing_els
     assert said[0].startswith(f"cannot write the trial cache in {tmp_path}")
 
 
-def test_what_the_store_does_not_hold_is_no_rewrite(
-    work: FunctionWork, context: Context, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_the_store_does_not_hold_is_no_rewrite(work: FunctionWork, context: Context) -> None:
     timing = a.Timing(a.Interval(1.5, 1.4, 1.6), None)
     evidence = a.Evidence(a.Grade.TESTED)
     work.candidates = [CandidateState(CANDIDATE, "d", TEXT, b"object", evidence=evidence, timing=timing)]
 
-    def full(_store: Store, _rewrite: a.Rewrite) -> None:
-        raise StoreError("cannot write: No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Store, "add", full)
-        with pytest.raises(StoreError):
-            Select().run(work, context)
-        assert work.rewrite is None
+    context.project.write_text("no directory")
+    with pytest.raises(StoreError, match="cannot make"):
+        Select().run(work, context)
+    assert work.rewrite is None
+    context.project.unlink()
     Select().run(work, context)
     assert work.rewrite is not None
     assert Store(context.project).names() != ()
