@@ -159,7 +159,7 @@ def test_too_little_memory_loses_nothing(project: Project, limit_kib: int) -> No
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("damage", DAMAGE)
+@pytest.mark.parametrize("damage", ["missing", "empty", "truncated", "garbage", "zeros"])
 def test_damaged_caches_and_captures_are_made_again_or_passed_over(project: Project, damage: str) -> None:
     assert project.tune().returncode == 0
     for pattern in ("trials/**/*.jsonl", "runtime/*/*"):
@@ -172,8 +172,9 @@ def test_damaged_caches_and_captures_are_made_again_or_passed_over(project: Proj
     assert (report.returncode, len(report.stderr.splitlines())) == (1, 1)
     assert "aicc-tool tune" in report.stderr
     done = project.tune()
-    assert done.stderr == ""
-    assert "2 of 2 functions have a faster body" in done.stdout
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "of 2 functions have a faster body" in done.stdout  # with fewer captures there may be less evidence
+    assert project.stored() == set(FUNCTIONS)
     DAMAGE[damage](project.aicc / "profile.json")
     done = project.tune()
     assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
