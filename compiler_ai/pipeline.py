@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
 from compiler_ai.driver.options import Options
@@ -16,6 +17,7 @@ from compiler_ai.passes.verify import Verify
 from compiler_ai.passmanager import Pass, PassManager
 from compiler_ai.plugin import PluginContext, load_all
 from compiler_ai.proposers.base import default_registry
+from compiler_ai.store.errors import StoreError
 from compiler_ai.store.trials import TrialCache
 from compiler_ai.tune.judges import ASSEMBLER, Judges
 
@@ -27,7 +29,7 @@ def tuning(
 
     `extend` adds observers before the plugins are loaded. Raises PluginError and RegistrationError.
     """
-    trials = TrialCache.default()
+    trials = TrialCache.default(on_failure=_say_forgotten)
     registry = default_registry()
     passes: list[Pass] = [
         Propose(registry.proposers, trials),
@@ -43,3 +45,7 @@ def tuning(
     extend(manager)
     load_all(options.plugins, options.plugin_arguments, PluginContext(manager, registry.proposers))
     return manager
+
+
+def _say_forgotten(error: StoreError) -> None:
+    sys.stderr.write(f"aicc: {error}; what is tried now will be tried again by the next run\n")

@@ -140,7 +140,7 @@ class _Search:
         self._seen.add(name)
         state = CandidateState(offered, name)
         known = self._known.get(name)
-        if known is not None and not _depends_on_others(known.rejection):
+        if known is not None and _is_final(known.rejection):
             state.rejection = known.rejection
             state.evidence = known.evidence
             state.timing = known.timing
@@ -150,6 +150,7 @@ class _Search:
         context.progress("propose", len(self.work.candidates), 0, self._best if self._best > 1 else 0.0)
 
 
-def _depends_on_others(rejection: Rejection | None) -> bool:
-    """Whether the verdict was over a place among other candidates, which may be others this time."""
-    return rejection is not None and rejection.stage == "rank.behind"
+def _is_final(rejection: Rejection | None) -> bool:
+    """Whether the verdict is over the candidate itself: neither over its place among others, which may be others this time,
+    nor over a judge that could not do its work (a killed runner, a full disk)."""
+    return rejection is None or not (rejection.stage == "rank.behind" or rejection.stage.endswith(".failed"))

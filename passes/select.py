@@ -30,7 +30,7 @@ class Select:
         _, best = max(proven, key=lambda pair: pair[0])
         assert best.evidence is not None
         assert best.timing is not None
-        work.rewrite = Rewrite(
+        rewrite = Rewrite(
             baseline_key=work.baseline.key,
             candidate=_narrowed(best.candidate, work, context),
             evidence=best.evidence,
@@ -41,7 +41,8 @@ class Select:
             share=work.hot.share,
             machine=machine_name(),
         )
-        Store(context.project).add(work.rewrite)
+        Store(context.project).add(rewrite)
+        work.rewrite = rewrite  # only what is in the store counts
 
 
 def _narrowed(candidate: Candidate, work: FunctionWork, context: Context) -> Candidate:

@@ -93,14 +93,16 @@ def _run_passes(text: bytes, arguments: Sequence[str], project: str | None) -> b
 
     import compiler_ai
     from compiler_ai.driver import treefile
+    from compiler_ai.tune import orphans
 
+    orphans.end_with(os.getppid())
     root = os.path.dirname(os.path.dirname(os.path.abspath(compiler_ai.__file__)))
     path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
     completed = subprocess.run(
         [sys.executable, "-m", "compiler_ai.tune.inline", *arguments],
         input=text,
         stdout=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONPATH": path},
+        env={**os.environ, "PYTHONPATH": path, "AICC_SHIM_PID": str(os.getpid())},
         pass_fds=treefile.descriptors(os.environ),
         check=False,
     )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from compiler_ai.artifacts import HotFunction, ProfiledFunction
 from compiler_ai.profile import dwarf
 from compiler_ai.profile.matching import Matched, match_units
 from compiler_ai.profile.model import Profile
+from compiler_ai.profile.symbols import ModuleSymbols
 
 __all__ = ["HotSet", "LeftOut", "Matched", "Rules", "inlined_into", "match_units", "select"]
 
@@ -18,11 +19,13 @@ _NEVER = frozenset({"_start", "_init", "_fini", "__libc_csu_init", "frame_dummy"
 
 @dataclass(frozen=True)
 class Rules:
-    """`coverage` and `least_share` are parts (0..1) of the project's own samples; `only` names functions to take regardless."""
+    """`coverage` and `least_share` are parts (0..1) of the project's own samples; `only` names functions to take regardless, and
+    no others; `besides` names some to take in any case."""
 
     coverage: float = 0.95
     least_share: float = 0.01
     only: frozenset[str] = frozenset()
+    besides: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,9 @@ def select(profile: Profile, root: Path, rules: Rules) -> HotSet:
     covered = 0.0
     for function in own:
         share = function.cost / own_total
-        if rules.only:
+        if function.symbol in rules.besides:
+            wanted, reason = True, ""
+        elif rules.only:
             wanted, reason = function.symbol in rules.only, "not among the functions asked for"
         elif function.symbol in _NEVER:
             wanted, reason = False, "start-up code"
@@ -74,13 +79,26 @@ def select(profile: Profile, root: Path, rules: Rules) -> HotSet:
     left_out += [
         LeftOut(Path(item.module).name or item.module, item.cost / total, item.reason) for item in profile.unmatched
     ]
-    left_out += _absent(rules.only, own)
+    left_out += _absent(rules.only | rules.besides, own)
     left_out.sort(key=lambda item: -item.share)
     return HotSet(
         tuple(chosen),
         tuple(left_out),
         _line(sum(function.cost for function in own) / total, covered, len(chosen), left_out),
     )
+
+
+def with_functions(profile: Profile, names: frozenset[str], root: Path) -> Profile:
+    """The profile with those of the named functions that were never sampled, at no cost: of the modules below `root` that were."""
+    known = {(function.module, function.address) for function in profile.functions}
+    found = []
+    for path in sorted({function.module for function in profile.functions if _is_own(function, root)}):
+        module = ModuleSymbols(path)
+        for symbol in (symbol for name in sorted(names) for symbol in module.named(name)):
+            if (path, symbol.address) not in known:
+                source = module.source_of(symbol)
+                found.append(ProfiledFunction(symbol.name, path, source, symbol.address, symbol.size_bytes, 0.0))
+    return replace(profile, functions=(*profile.functions, *found))
 
 
 def inlined_into(functions: Sequence[HotFunction]) -> list[LeftOut]:

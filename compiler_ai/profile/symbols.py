@@ -1,4 +1,5 @@
-"""The functions of a module by address, each with its source file's name; `.cold` parts belong to their function."""
+"""The functions of a module by address, each with its source file's name; parts (`.cold`, and GCC's own body behind a CPU check)
+belong to their function."""
 
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ from elftools.elf.sections import SymbolTableSection
 
 from compiler_ai.profile import dwarf
 
+_PART = re.compile(r"(\.aicc_baseline(\.aicc\.[0-9a-f]+)?)?(\.cold)?$")  # emit.dispatch, emit.companion; GCC
 _CLONE = re.compile(r"(\.(constprop|isra|part|cold|lto_priv|localalias|clone)(\.\d+)?)+$")
 # What code compiled by gcc -pg and gcc --coverage refers to.
 _INSTRUMENTATION = frozenset({"mcount", "_mcount", "__fentry__", "__gcov_init", "__gcov_merge_add"})
@@ -32,7 +34,8 @@ class FunctionSymbol:
 
     @property
     def owner(self) -> str:
-        return self.name.removesuffix(".cold")
+        """The name of the function that this is, or is a part of."""
+        return _PART.sub("", self.name, count=1)
 
 
 class ModuleSymbols:
@@ -129,7 +132,7 @@ class ModuleSymbols:
         return b""
 
     def owner(self, part: FunctionSymbol) -> FunctionSymbol:
-        """The function that a `.cold` part belongs to: what DWARF says, else the one of that name in the same unit, else the
+        """The function that a part belongs to: what DWARF says, else the one of that name in the same unit, else the
         only one of that name; the part itself when that does not tell."""
         if part.owner == part.name:
             return part
@@ -158,4 +161,4 @@ def is_plain(name: str) -> bool:
 
 def base_name(symbol: str) -> str:
     """The name in the source of an assembled one: `f` for `f.constprop.0.isra.0`."""
-    return _CLONE.sub("", symbol)
+    return _CLONE.sub("", _PART.sub("", symbol, count=1))

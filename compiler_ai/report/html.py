@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib import resources
 
 import jinja2
@@ -13,30 +12,13 @@ from compiler_ai.artifacts import FunctionResult, Timing
 from compiler_ai.asm import listing as listing_model
 from compiler_ai.driver.host import machine_name
 from compiler_ai.profile.model import Profile
-from compiler_ai.report.table import expected_gain, rejected_by, speedup
+from compiler_ai.report.plot import WIDTH, plot
+from compiler_ai.report.samples import shares
+from compiler_ai.report.sides import side_by_side
+from compiler_ai.report.table import expected_gain, mean_gain, rejected_by, speedup, workload
 from compiler_ai.tool.explain import outcome
 
-_PLOT_WIDTH = 560
-
-
-@dataclass(frozen=True)
-class DiffRow:
-    """A line of the two bodies side by side; `kind` is "same", "changed", "removed" or "added"."""
-
-    before: str
-    after: str
-    kind: str
-
-
-@dataclass(frozen=True)
-class Plot:
-    """Placement ratios as dots on an axis, with the interval; x values are in SVG units."""
-
-    dots: tuple[float, ...]
-    low: float
-    middle: float
-    high: float
-    ticks: tuple[tuple[float, str], ...]
+_MOST_STRIPS = 6
 
 
 def render(results: Sequence[FunctionResult], profile: Profile) -> str:
@@ -45,16 +27,24 @@ def render(results: Sequence[FunctionResult], profile: Profile) -> str:
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     template = environment.from_string(resources.files("compiler_ai.report").joinpath("page.html").read_text("utf-8"))
-    functions = [_function(result) for result in sorted(results, key=lambda r: -r.hot.share)]
-    commands = [" ".join(run.command) for run in profile.runs]
-    gain = f"{expected_gain(results, profile):.2f}x"
-    return template.render(functions=functions, gain=gain, machine=machine_name(), commands=commands)
+    functions = [_function(result, profile) for result in sorted(results, key=lambda r: -r.hot.share)]
+    return template.render(
+        functions=functions,
+        accepted=sum(result.rewrite is not None for result in results),
+        gain=f"{expected_gain(results, profile):.2f}x",
+        mean=mean_gain(results),
+        machine=machine_name(),
+        workloads=[workload(run) for run in profile.runs],
+        plot_width=WIDTH,
+    )
 
 
-def _function(result: FunctionResult) -> dict[str, object]:
-    rewrite = result.rewrite
+def _function(result: FunctionResult, profile: Profile) -> dict[str, object]:
+    rewrite, profiled = result.rewrite, result.hot.profiled
+    found = shares(result) if rewrite else {}
     return {
-        "name": result.hot.profiled.symbol,
+        "name": profiled.symbol,
+        "source": profiled.source or (rewrite.source if rewrite else ""),
         "share": f"{result.hot.share:.1%}",
         "tried": len(result.trials),
         "rejected": rejected_by(result),
@@ -64,43 +54,34 @@ def _function(result: FunctionResult) -> dict[str, object]:
         "grade": rewrite.evidence.grade.name.lower() if rewrite else "",
         "speedup": speedup(rewrite.timing.warm) if rewrite else "1.00x",
         "cold": speedup(rewrite.timing.cold) if rewrite and rewrite.timing.cold else "",
-        "plot": plot(rewrite.timing) if rewrite else None,
-        "rows": side_by_side(_baseline_body(result), rewrite.candidate.body) if rewrite else [],
-        "trials": [(trial.candidate.origin, outcome(trial)) for trial in result.trials],
+        "plot": plot(_measured(result)),
+        "blocks": side_by_side(_baseline_body(result), rewrite.candidate.body, found) if rewrite else [],
+        "has_samples": bool(found),
+        "samples": _sample_count(result, profile),
+        "extra": rewrite.candidate.extra if rewrite else "",
+        "trials": [(trial.candidate.origin, outcome(trial), trial.rejection is None) for trial in result.trials],
     }
 
 
-def side_by_side(before: str, after: str) -> list[DiffRow]:
-    """The two bodies line by line, compared without regard to white space; unwind directives are left out."""
-    old, new = (_instructions(text) for text in (before, after))
-    rows: list[DiffRow] = []
-    for tag, i, i_end, j, j_end in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
-        for step in range(max(i_end - i, j_end - j)):
-            left = old[i + step] if i + step < i_end else ""
-            right = new[j + step] if j + step < j_end else ""
-            kind = "same" if tag == "equal" else "changed" if left and right else "removed" if left else "added"
-            rows.append(DiffRow(left, right, kind))
-    return rows
+def _measured(result: FunctionResult) -> list[tuple[str, str, Timing]]:
+    """The candidates that were measured, the best first. One of an unlimited interval cannot be drawn."""
+    found = [
+        (trial.candidate.origin, speedup(trial.timing.warm), trial.timing)
+        for trial in result.trials
+        if trial.timing is not None
+        and all(
+            math.isfinite(x) for x in (trial.timing.warm.low, trial.timing.warm.high, *trial.timing.placement_ratios)
+        )
+    ]
+    return sorted(found, key=lambda one: -one[2].warm.low)[:_MOST_STRIPS]
 
 
-def plot(timing: Timing) -> Plot:
-    """Where dots, interval and ticks of one measurement go."""
-    values = [*timing.placement_ratios, timing.warm.low, timing.warm.high, 1.0]
-    low, high = min(values), max(values)
-    margin = max(0.01, 0.08 * (high - low))
-    low, high = low - margin, high + margin
-
-    def x(value: float) -> float:
-        return round(20 + (_PLOT_WIDTH - 40) * (value - low) / (high - low), 1)
-
-    ticks = tuple((x(low + (high - low) * at / 4), f"{low + (high - low) * at / 4:.2f}x") for at in range(5))
-    dots = tuple(x(ratio) for ratio in timing.placement_ratios)
-    return Plot(dots, x(timing.warm.low), x(timing.warm.ratio), x(timing.warm.high), ticks)
-
-
-def _instructions(text: str) -> list[str]:
-    lines = (" ".join(line.split()) for line in text.splitlines())
-    return [line for line in lines if line and not line.startswith((".cfi", "#", ".loc"))]
+def _sample_count(result: FunctionResult, profile: Profile) -> str:
+    """How many samples the function's shares rest on; "" when several workloads were weighed against each other."""
+    if len(profile.runs) != 1 or not profile.total:
+        return ""
+    (run,) = profile.runs
+    return f"{run.samples * result.hot.profiled.cost / profile.total:.0f} {run.unit}"
 
 
 def _baseline_body(result: FunctionResult) -> str:

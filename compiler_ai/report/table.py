@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 
@@ -11,7 +12,7 @@ from rich.text import Text
 
 from compiler_ai.artifacts import FunctionResult, Interval
 from compiler_ai.measure.statistics import amdahl, geometric_mean
-from compiler_ai.profile.model import Profile
+from compiler_ai.profile.model import Profile, Run
 
 
 def print_table(console: Console, results: Sequence[FunctionResult], profile: Profile) -> None:
@@ -31,15 +32,33 @@ def print_table(console: Console, results: Sequence[FunctionResult], profile: Pr
             Text(speedup(rewrite.timing.warm) if rewrite else "1.00x"),
         )
     console.print(table)
-    mean = geometric_mean([gain(result) for result in results]) if len(results) > 1 else None
-    if mean is not None:
+    if mean := mean_gain(results):
         console.print(
-            f"Geometric mean over the {len(results)} hot functions, those without a rewrite at 1.00x: {speedup(mean)}",
+            f"Geometric mean over the {len(results)} hot functions, those without a rewrite at 1.00x: {mean}",
             highlight=False,
+            soft_wrap=True,
         )
     console.print(
-        f"Expected of the whole program by Amdahl's law: {expected_gain(results, profile):.2f}x", highlight=False
+        f"Expected of the whole program by Amdahl's law: {expected_gain(results, profile):.2f}x",
+        highlight=False,
+        soft_wrap=True,
     )
+
+
+def mean_gain(results: Sequence[FunctionResult]) -> str:
+    """The geometric mean of the gains, with its interval from three functions on (of two it says nothing); "" of one."""
+    if len(results) < 2:
+        return ""
+    mean = geometric_mean([gain(result) for result in results])
+    return speedup(mean) if len(results) > 2 else f"{mean.ratio:.2f}x"
+
+
+def workload(run: Run) -> str:
+    """One profiled run in a line: the command, when, with what, and how it ended when that was not well."""
+    when = f", {run.date[:16].replace('T', ' ')} UTC" if run.date else ""
+    ended = f", {run.note}" if run.note else f", status {run.status}" if run.status else ""
+    weight = f", weight {run.weight:g}" if run.weight != 1 else ""
+    return f"{shlex.join(run.command)} ({run.tool}, {run.event}, {run.samples:g} {run.unit}{weight}{when}{ended})"
 
 
 def expected_gain(results: Sequence[FunctionResult], profile: Profile) -> float:

@@ -46,16 +46,29 @@ def sources() -> dict[str, bytes]:
 
 
 def runner_path(compiler: str = "gcc") -> Path:
-    """The runner's executable, compiled if the cache has none for these sources and flags.
+    """The runner's executable, compiled if the cache has no intact one for these sources and flags.
 
     Safe in parallel: every builder renames a finished file into place. Raises SandboxError when it cannot be built.
     """
     files = sources()
     digest = hashlib.sha256(repr((_FLAGS, compiler, sorted(files.items()))).encode()).hexdigest()[:24]
     target = cache_directory() / "runtime" / digest / "runner"
-    if not target.exists():
+    if not _is_intact(target):
         _build(files, target, compiler)
     return target
+
+
+def _is_intact(target: Path) -> bool:
+    """Whether it is the file that was built: a power cut or a full disk may have left a part of it."""
+    try:
+        digest = hashlib.sha256(target.read_bytes()).hexdigest()
+        return _checksum(target).read_text(encoding="ascii") == digest and os.access(target, os.X_OK)
+    except (OSError, ValueError):
+        return False
+
+
+def _checksum(target: Path) -> Path:
+    return target.with_name("runner.sha256")
 
 
 def _build(files: dict[str, bytes], target: Path, compiler: str) -> None:
@@ -75,6 +88,10 @@ def _build(files: dict[str, bytes], target: Path, compiler: str) -> None:
             )
             if done.returncode != 0:
                 raise SandboxError(f"cannot build the runner: {done.stderr.strip()[:400]}")
-            (Path(scratch) / "runner").rename(target)
+            built = Path(scratch) / "runner"
+            checksum = _checksum(built)
+            checksum.write_text(hashlib.sha256(built.read_bytes()).hexdigest(), encoding="ascii")
+            checksum.rename(_checksum(target))
+            built.rename(target)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise SandboxError(f"cannot build the runner: {error}") from error

@@ -12,6 +12,7 @@ FORMAT_VERSION = 1
 LOCK_NAME = "lock.toml"
 _FUNCTION = '\nfunction = "'
 _VERSION = "\nversion = "
+_MOST_DIGITS = 9  # int() refuses thousands of them
 
 
 class Index:
@@ -49,7 +50,7 @@ def version_of(text: str) -> int | None:
     if start < 0:
         return None
     digits = ("\n" + text)[start + len(_VERSION) :].split("\n", 1)[0].strip()
-    return int(digits) if digits.isascii() and digits.isdigit() else None
+    return int(digits[:_MOST_DIGITS]) if digits.isascii() and digits.isdigit() else None
 
 
 def refuse_newer(version: int | None, directory: str) -> None:

@@ -10,6 +10,7 @@ import functools
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from compiler_ai.artifacts import Trial
@@ -29,17 +30,38 @@ _JUDGES = ("asm", "capture", "measure", "sandbox", "screen", "verify")
 class TrialCache:
     """Trials by baseline key, of one target on one kind of machine, in a directory that processes may share."""
 
-    def __init__(self, directory: Path, target: str, machine: str, judges: str) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        target: str,
+        machine: str,
+        judges: str,
+        on_failure: Callable[[StoreError], None] | None = None,
+    ) -> None:
+        """`on_failure` hears of the first trial that cannot be written, and `append` then raises nothing."""
         self._directory = directory / target
+        self._on_failure = on_failure
+        self._failed = False
         self._origin = {"target": target, "machine": machine, "judges": judges}
 
     @staticmethod
-    def default(target: str = X86_64.name) -> TrialCache:
+    def default(target: str = X86_64.name, on_failure: Callable[[StoreError], None] | None = None) -> TrialCache:
         """The cache of the user who runs this: $AICC_CACHE/trials, $XDG_CACHE_HOME/aicc/trials or ~/.cache/aicc/trials."""
-        return TrialCache(_cache_directory() / "trials", target, machine_name(), judges_fingerprint())
+        return TrialCache(_cache_directory() / "trials", target, machine_name(), judges_fingerprint(), on_failure)
 
     def append(self, baseline_key: str, trial: Trial) -> None:
         """Keep a trial; a later one of the same digest replaces it. Raises StoreError when it cannot be written."""
+        try:
+            self._append(baseline_key, trial)
+        except StoreError as error:
+            if self._on_failure is None:
+                raise
+            if not self._failed:
+                reason = str(error).rpartition(": ")[2]
+                self._on_failure(StoreError(f"cannot write the trial cache in {self._directory}: {reason}"))
+            self._failed = True
+
+    def _append(self, baseline_key: str, trial: Trial) -> None:
         record = json.dumps({**self._origin, "trial": to_json(trial)}, separators=(",", ":"), allow_nan=False)
         path = self._path(baseline_key)
         try:

@@ -56,6 +56,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--frequency", type=int, default=997, metavar="HZ", help="samples a second (default: 997)")
     parser.add_argument("--no-captures", action="store_true", help="do not run the command a second time for captures")
     parser.add_argument("--captures", type=int, default=24, metavar="N", help="captured calls a function (default: 24)")
+    parser.add_argument(
+        "--functions",
+        metavar="NAME[,NAME]",
+        help="capture calls of these functions too, hot or not, so that tune can have them",
+    )
     parser.add_argument("words", nargs="*", metavar="COMMAND", help="the command, behind --")
 
 
@@ -73,10 +78,14 @@ def run(arguments: argparse.Namespace) -> int:
         new = import_file(arguments.imported, arguments.weight, arguments.module)
     else:
         new = record_profile(arguments.words, project, arguments.frequency, weight=arguments.weight)
-    profile = merge(old, new) if old is not None else new
+    named = frozenset((arguments.functions or "").split(",")) - {""}
+    profile = hotness.with_functions(merge(old, new) if old is not None else new, named, project.parent)
     _save(profile, path)
-    hot = hotness.select(profile, project.parent, hotness.Rules())
+    hot = hotness.select(profile, project.parent, hotness.Rules(besides=named))
     show(console, hot)
+    for item in hot.left_out:
+        if item.function in named:
+            _say(console, f"  {item.function}: {item.reason}")
     matched = hotness.match_units(hot.functions, list(units.load_all(str(project))))
     wanted = [function for function in hot.functions if function not in matched.never]
     for function, reason in matched.unmatched:

@@ -10,7 +10,7 @@ from rich.console import Console
 from compiler_ai.profile.model import Profile
 from compiler_ai.report import results as stored_results
 from compiler_ai.report.html import render
-from compiler_ai.report.table import print_table
+from compiler_ai.report.table import print_table, workload
 from compiler_ai.store.files import write_atomically
 from compiler_ai.tool.locate import project_directory
 
@@ -24,6 +24,8 @@ def run(arguments: argparse.Namespace) -> int:
     tuned, profile = stored_results.load(project), Profile.load(project / "profile.json")
     console = Console()
     if arguments.html is None:
+        for profiled in profile.runs:
+            console.print(f"Profiled: {workload(profiled)}", markup=False, highlight=False, soft_wrap=True)
         print_table(console, tuned, profile)
     else:
         write_atomically(arguments.html, render(tuned, profile).encode(errors="backslashreplace"))

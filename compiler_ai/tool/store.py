@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import difflib
 
 from rich.console import Console
@@ -41,8 +42,9 @@ def run(arguments: argparse.Namespace) -> int:
     elif arguments.action == "verify":
         problems = store.verify()
         for problem in problems:
-            console.print(problem, markup=False, highlight=False)
-        console.print(f"{len(store.entries())} rewrites, {len(problems)} problems", highlight=False)
+            console.print(problem, markup=False, highlight=False, soft_wrap=True)
+        with contextlib.suppress(StoreError):  # one of a newer aicc: that is the problem, and is said
+            console.print(f"{len(store.entries())} rewrites, {len(problems)} problems", highlight=False)
         return 1 if problems else 0
     elif arguments.action == "drop":
         for dropped in store.drop(*arguments.names):

@@ -25,12 +25,14 @@ from compiler_ai.profile import hotness
 from compiler_ai.profile.model import Profile
 from compiler_ai.store.store import Store
 from compiler_ai.toolchains.x86_64 import X86_64
+from compiler_ai.tune import orphans
 from compiler_ai.tune import plan as planning
 from compiler_ai.tune.session import DEFAULT_FUNCTION_BUDGET_S, work_on
 
 
 def main() -> int:
     """Exit status 0; 1 with one line on standard error."""
+    orphans.end_with(int(os.environ.get("AICC_SHIM_PID") or os.getppid()))
     text = sys.stdin.buffer.read().decode(errors="surrogateescape")
     ours, _ = options.parse([word for word in _list("AICC_SHIM_FLAGS") if word], {})
     project = os.environ.get("AICC_SHIM_PROJECT", "")

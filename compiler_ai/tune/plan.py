@@ -83,6 +83,10 @@ def make(
             continue
         baseline = Baseline(symbol, command, unit.listing_text, key, sizes[command].get(symbol, 0))
         files = captures_of(project, hot.profiled)
+        if not files:
+            words = f"aicc-tool profile --functions {symbol} -- COMMAND"
+            plan.left_out.append((hot, f"no call of it was captured: '{words}' does it, or says why not"))
+            continue
         plan.tasks.append(Task(hot, baseline, unit.flags, files, option_flags, project, seed))
     return plan
 

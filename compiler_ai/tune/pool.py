@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
+import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
+
+from compiler_ai.tune import orphans
 
 _GRACE_S = 30.0  # how long past its budget a worker may go on before it is killed
 
@@ -37,6 +42,7 @@ class _Running:
     process: BaseProcess
     pipe: Connection
     deadline_s: float
+    stderr: int  # an anonymous file: a dying worker's traceback is no message for the user
 
 
 def run_all(
@@ -49,9 +55,12 @@ def run_all(
     """Yield (index, result or Died) as tasks end; at most `jobs` run at once.
 
     `work(task, budget_s, report)` runs in a fresh process; `budgets_s(index)` is asked when a task starts. Closing the
-    iterator (or an exception, KeyboardInterrupt included) ends the workers.
+    iterator (or an exception, KeyboardInterrupt included) ends the workers, and so does the end of this process, however
+    it comes. What a worker wrote to standard error follows its answer, a line that another has written before left out; of
+    one that died, `Died.reason` has the last line.
     """
     context = multiprocessing.get_context("spawn")
+    said: set[str] = set()
     waiting = list(range(len(tasks)))
     running: list[_Running] = []
     try:
@@ -60,16 +69,22 @@ def run_all(
                 index = waiting.pop(0)
                 budget_s = budgets_s(index)
                 ours, theirs = context.Pipe(duplex=False)
-                process = context.Process(target=_worker, args=(work, tasks[index], budget_s, theirs), daemon=False)
-                process.start()
+                arguments = (work, tasks[index], budget_s, theirs, os.getpid())
+                process = context.Process(target=_worker, args=arguments, daemon=False)
+                stderr = os.memfd_create("stderr")
+                with _stderr_into(stderr):
+                    process.start()
                 theirs.close()
-                running.append(_Running(index, process, ours, time.monotonic() + budget_s + _GRACE_S))
+                running.append(_Running(index, process, ours, time.monotonic() + budget_s + _GRACE_S, stderr))
             wait([task.pipe for task in running], timeout=1.0)
             for task in list(running):
                 finished, answer = _poll(task, on_progress)
                 if finished:
                     running.remove(task)
-                    _end(task)
+                    lines = _end(task)
+                    if not isinstance(answer, Died):
+                        sys.stderr.writelines(f"{line}\n" for line in lines if line not in said)
+                        said.update(lines)
                     yield task.index, answer
     finally:
         for task in running:
@@ -86,13 +101,29 @@ def _poll(task: _Running, on_progress: Callable[[int, Progress], None]) -> tuple
                 return True, message
     except (EOFError, OSError):
         task.process.join(5.0)
-        return True, Died(f"its worker ended with status {task.process.exitcode}")
+        return True, Died(_how_it_ended(task))
+    except Exception as error:  # what came is not what a worker sends
+        return True, Died(f"its worker's answer cannot be read: {type(error).__name__}: {error}")
     if time.monotonic() > task.deadline_s:
         return True, Died("its worker did not end in time and was killed")
     return False, None
 
 
-def _end(task: _Running) -> None:
+def _how_it_ended(task: _Running) -> str:
+    status = task.process.exitcode
+    if status is None:
+        return "its worker closed its pipe without an answer"
+    if status < 0:
+        how = f"its worker was ended by {signal.Signals(-status).name}"
+        how += ", by hand or for want of memory" if -status == signal.SIGKILL else ""
+    else:
+        how = f"its worker ended with status {status}"
+    lines = _lines(task.stderr)
+    return f"{how}: {lines[-1]}" if lines else how
+
+
+def _end(task: _Running) -> list[str]:
+    """End the worker, if it has not ended; returns the lines that it wrote to standard error."""
     task.pipe.close()
     if task.process.is_alive():
         task.process.terminate()
@@ -100,9 +131,34 @@ def _end(task: _Running) -> None:
     if task.process.is_alive():
         task.process.kill()
     task.process.join()
+    lines = _lines(task.stderr)
+    os.close(task.stderr)
+    return lines
 
 
-def _worker(work: Callable[..., Any], task: Any, budget_s: float, pipe: Connection) -> None:
+@contextlib.contextmanager
+def _stderr_into(descriptor: int) -> Iterator[None]:
+    """Processes that are started meanwhile have `descriptor` as their standard error: multiprocessing has no such option."""
+    saved = os.dup(2)
+    os.dup2(descriptor, 2)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+
+
+def _lines(descriptor: int) -> list[str]:
+    text = os.pread(descriptor, os.fstat(descriptor).st_size, 0).decode(errors="replace")
+    return [line.rstrip() for line in text.splitlines() if line.strip()]
+
+
+def _worker(work: Callable[..., Any], task: Any, budget_s: float, pipe: Connection, parent: int) -> None:
+    orphans.end_with(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
-    pipe.send(work(task, budget_s, pipe.send))
+    try:
+        answer = work(task, budget_s, pipe.send)
+    except Exception as error:
+        answer = Died(f"{type(error).__name__}: {error}")
+    pipe.send(answer)
     pipe.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 import time
@@ -22,6 +23,7 @@ from compiler_ai.profile import hotness
 from compiler_ai.profile.model import Profile
 from compiler_ai.report import results as stored_results
 from compiler_ai.report.table import print_table
+from compiler_ai.store.errors import StoreError
 from compiler_ai.toolchains.x86_64 import X86_64
 from compiler_ai.tune import plan as planning
 from compiler_ai.tune.display import Display
@@ -54,7 +56,7 @@ def tune(settings: Settings, console: Console) -> int:
     """Tune every hot function; returns the exit status. Raises AiccError for what the user has to mend."""
     profile = load_profile(settings)
     hot_set = hotness.select(profile, settings.project.parent, hotness.Rules(only=settings.functions))
-    console.print(hot_set.coverage, highlight=False)
+    console.print(hot_set.coverage, highlight=False, markup=False, soft_wrap=True)
     matched = hotness.match_units(hot_set.functions, list(units.load_all(str(settings.project))))
     plan = planning.make(
         matched.found,
@@ -62,17 +64,24 @@ def tune(settings: Settings, console: Console) -> int:
         settings.project,
         settings.seed,
     )
+    for item in hot_set.left_out:
+        if item.function in settings.functions:
+            console.print(
+                f"  left alone: {item.function}: {item.reason}", highlight=False, markup=False, soft_wrap=True
+            )
     left_out = matched.unmatched + plan.left_out
     for hot, reason in left_out:
-        console.print(f"  left alone: {hot.profiled.symbol} ({hot.share:.1%}): {reason}", highlight=False, markup=False)
+        line = f"  left alone: {hot.profiled.symbol} ({hot.share:.1%}): {reason}"
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
     if not plan.tasks:
         raise TuneError("no hot function can be tuned; the lines above say why")
     results = run_tasks(settings, plan, console)
-    stored_results.save(settings.project, results)
     print_table(console, results, profile)
+    stored_results.save(settings.project, results)
     accepted = sum(result.rewrite is not None for result in results)
     console.print(
-        f"{accepted} of {len(plan.tasks)} functions have a faster body. Build again with CC=aicc to use them."
+        f"{accepted} of {len(plan.tasks)} functions have a faster body. Build again with CC=aicc to use them.",
+        soft_wrap=True,
     )
     return 0
 
@@ -116,7 +125,8 @@ def _run_tasks(settings: Settings, tasks: list[Task], console: Console) -> list[
                 log.write(str(settings.project), f"tune: {tasks[index].hot.profiled.symbol}: {answer.reason}")
                 answer = FunctionResult(tasks[index].hot, tasks[index].baseline, skipped=answer.reason)
             results[index] = answer
-            stored_results.save(settings.project, [results[i] for i in sorted(results)])
+            with contextlib.suppress(StoreError):  # a full disk: said at the end, when the last results are written
+                stored_results.save(settings.project, [results[i] for i in sorted(results)])
     return [results[index] for index in sorted(results)]
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from compiler_ai.artifacts import CompileCommand, HotFunction, ProfiledFunction
+from compiler_ai.profile.collect import RawSample, collect
 from compiler_ai.profile.hotness import Rules, inlined_into, match_units, select
 from compiler_ai.profile.model import Profile
 from compiler_ai.profile.symbols import ModuleSymbols
@@ -197,6 +198,31 @@ def test_the_cold_part_of_a_global_function_is_not_taken_for_a_static_one_of_ano
     module = ModuleSymbols(str(tmp_path / "program"))
     owners = {module.owner(part).is_local: part.source for part in module.named("f.cold")}
     assert owners == {False: "one.c", True: "two.c"}
+
+
+@pytest.mark.parametrize("suffix", [".aicc_baseline", ".aicc_baseline.aicc.0123456789abcdef"])
+def test_gccs_body_behind_a_cpu_check_counts_for_its_function(tmp_path, suffix):
+    """As -faicc-isa=dispatch makes them: `f` holds the check and the rewrite, and a local symbol GCC's body."""
+    for name, other in (("one", ""), ("two", "static __attribute__((noinline)) ")):
+        (tmp_path / f"{name}.c").write_text(
+            f'static int baseline(int n) __asm__("f{suffix}"); __attribute__((noinline)) static int baseline(int n) '
+            f"{{ return n * 3 + {len(other)}; }} {other}int f(int n) {{ return baseline(n) + 1; }} int {name}(int n) {{ return f(n) * 2; }}"
+        )
+        compile_unit(
+            tmp_path / f"{name}.c", f"{name}.o", "-O2", "-fno-inline", "-fno-ipa-cp", "-fno-optimize-sibling-calls"
+        )
+    (tmp_path / "main.c").write_text("int one(int),two(int); int main(int c,char**v){return one(c+9)+two(c+9);}")
+    compile_unit(tmp_path / "main.c", "main.o", "-O2")
+    module = ModuleSymbols(str(link(tmp_path, "main.o", "one.o", "two.o")))
+    parts = module.named(f"f{suffix}")
+    assert len(parts) == 2
+    owners = {part.source: module.owner(part) for part in parts}
+    assert {(source, owner.name, owner.is_local) for source, owner in owners.items()} == {
+        ("one.c", "f", False),
+        ("two.c", "f", True),
+    }
+    samples = [RawSample(module.path, part.address, 2.0) for part in parts]
+    assert [(function.symbol, function.cost) for function in collect(samples)[0]] == [("f", 2.0), ("f", 2.0)]
 
 
 def test_inlined_functions_are_named_with_what_holds_them(tmp_path):

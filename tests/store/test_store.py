@@ -173,6 +173,16 @@ def test_a_store_of_a_newer_aicc_is_refused_by_everything(project: Path) -> None
     assert any("newer aicc" in problem for problem in store.verify())
 
 
+@pytest.mark.parametrize("version", ["99999999999999999999", "1" * 5000])
+def test_a_version_of_any_length_is_a_newer_one(project: Path, version: str) -> None:
+    Store(project).add(rewrite())
+    path = project / "store" / "lock.toml"
+    path.write_text(path.read_text().replace("version = 1", f"version = {version}"))
+    with pytest.raises(StoreError, match="newer aicc"):
+        Index.load(str(project / "store"))
+    assert any("newer aicc" in problem for problem in Store(project).verify())
+
+
 def test_the_index_names_every_function(project: Path) -> None:
     assert Index.load(str(project / "store")).functions() == frozenset()
     for name in ("f.constprop.0", 'quo"te', "back\\slash", "ünïcode", "tab\t"):
@@ -262,3 +272,53 @@ def test_a_full_disk_is_one_clear_error_and_the_store_stays(project: Path) -> No
     assert {path.name: path.read_bytes() for path in (project / "store").iterdir()} == before
     assert store.lookup("a" * 64) is not None
     assert os.path.isdir(project)
+
+
+_ON_A_FULL_DISK = """
+import os, pathlib, shutil, subprocess, sys
+sys.path[:0] = {path!r}
+from tests_store_helpers import rewrite
+from compiler_ai.store.store import Store, StoreError
+project = pathlib.Path({project!r})
+subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k", "none", project], check=True)
+outcomes = set()
+for free_pages in range(8):
+    shutil.rmtree(project / "store", ignore_errors=True)
+    Store(project).add(rewrite())
+    with open(project / "filler", "wb") as filler:
+        try:
+            while True:
+                filler.write(bytes(4096))
+                filler.flush()
+        except OSError:
+            pass
+        os.ftruncate(filler.fileno(), max(0, os.path.getsize(project / "filler") - 4096 * free_pages))
+        try:
+            filler.close()
+        except OSError:
+            pass
+    try:
+        Store(project).add(rewrite("other", "b" * 64, body="\\tnop\\n" * 900))
+        added = True
+    except StoreError as error:
+        assert "No space left on device" in str(error), error
+        added = False
+    os.unlink(project / "filler")
+    store = Store(project)
+    assert store.lookup("a" * 64) == rewrite(), free_pages
+    assert (store.lookup("b" * 64) is not None) == added, free_pages
+    assert all("not in lock.toml" in problem for problem in store.verify()), store.verify()
+    store.add(rewrite("other", "b" * 64))
+    assert len(store.entries()) == 2 and store.lookup("b" * 64) is not None
+    outcomes.add(added)
+assert outcomes == {{True, False}}, outcomes
+"""
+
+
+def test_a_disk_that_fills_up_at_any_step_of_adding_keeps_what_was_there(project: Path) -> None:
+    """A tmpfs with no page free, with one, and so on, in a mount namespace of its own: as root or with user namespaces."""
+    (project.parent / "tests_store_helpers.py").write_text(Path(__file__).read_text())
+    code = _ON_A_FULL_DISK.format(path=[str(project.parent), *sys.path], project=str(project))
+    unshare = ["unshare", "-m"] if os.getuid() == 0 else ["unshare", "-rm"]
+    done = subprocess.run([*unshare, sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

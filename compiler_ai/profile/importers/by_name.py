@@ -16,7 +16,7 @@ def attribute(executed: Iterable[Executed], module: ModuleSymbols) -> tuple[list
     """A function's cost goes to its symbol, in equal parts to its clones, and to what it is inlined into when it has no symbol."""
     named: dict[str, list[FunctionSymbol]] = {}
     for symbol in module.functions:
-        if not symbol.name.endswith(".cold"):
+        if symbol.owner == symbol.name:
             named.setdefault(base_name(symbol.name), []).append(symbol)
     costs: dict[FunctionSymbol, float] = {}
     absent: list[Executed] = []

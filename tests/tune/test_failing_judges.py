@@ -1,0 +1,88 @@
+"""What could not be judged, remembered or stored: not this run's loss, nor for good."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from compiler_ai.passes.propose import Propose
+from compiler_ai.passes.select import Select
+from compiler_ai.toolchains.x86_64 import X86_64
+
+from compiler_ai import artifacts as a
+from compiler_ai.asm import listing
+from compiler_ai.driver import options
+from compiler_ai.store.errors import StoreError
+from compiler_ai.store.store import Store
+from compiler_ai.store.trials import TrialCache, digest
+from compiler_ai.work import CandidateState, Context, FunctionWork
+
+TEXT = "\t.text\n\t.globl\tf\n\t.type\tf, @function\nf:\n\tret\n\t.size\tf, .-f\n"
+CANDIDATE = a.Candidate("f", "\tnop\n\tret\n")
+
+
+class Offers:
+    """A proposer with one candidate."""
+
+    name = "offers"
+
+    def propose(self, _baseline: a.Baseline, _context: object) -> list[a.Candidate]:
+        return [CANDIDATE]
+
+
+@pytest.fixture
+def work() -> FunctionWork:
+    command = a.CompileCommand(("gcc",), (), "/p/x.c", "/p/x.o", "/p", X86_64.name)
+    hot = a.HotFunction(a.ProfiledFunction("f", "/p/prog", "x.c", 16, 1, 1.0), 1.0)
+    return FunctionWork(hot, a.Baseline("f", command, TEXT, "a" * 64, 1), listing.parse(TEXT), ())
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Context:
+    return Context(options.parse([], {})[0], X86_64, tmp_path / ".aicc", time.monotonic() + 600)
+
+
+@pytest.mark.parametrize(
+    ("stage", "remembered"),
+    [
+        ("verify.refuted", True),
+        ("screen.text", True),
+        ("rank.behind", False),
+        ("verify.failed", False),
+        ("measure.failed", False),
+    ],
+)
+def test_only_verdicts_over_the_candidate_itself_are_remembered(
+    work: FunctionWork, context: Context, tmp_path: Path, stage: str, remembered: bool
+) -> None:
+    trials = TrialCache(tmp_path, X86_64.name, "machine", "judges")
+    trials.append("a" * 64, a.Trial(CANDIDATE, digest(CANDIDATE), a.Rejection(stage, "the runner failed")))
+    Propose([Offers()], trials).run(work, context)
+    (state,) = work.candidates
+    assert (state.remembered, state.alive) == (remembered, not remembered)
+
+
+def test_a_trial_cache_that_cannot_be_written_is_said_once_and_costs_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    said: list[str] = []
+    trials = TrialCache(tmp_path / "file", X86_64.name, "machine", "judges", lambda error: said.append(str(error)))
+    for _ in range(3):
+        trials.append("a" * 64, a.Trial(CANDIDATE, digest(CANDIDATE)))
+    assert len(said) == 1
+    assert said[0].startswith(f"cannot write the trial cache in {tmp_path}")
+
+
+def test_what_the_store_does_not_hold_is_no_rewrite(work: FunctionWork, context: Context) -> None:
+    timing = a.Timing(a.Interval(1.5, 1.4, 1.6), None)
+    evidence = a.Evidence(a.Grade.TESTED)
+    work.candidates = [CandidateState(CANDIDATE, "d", TEXT, b"object", evidence=evidence, timing=timing)]
+
+    context.project.write_text("no directory")
+    with pytest.raises(StoreError, match="cannot make"):
+        Select().run(work, context)
+    assert work.rewrite is None
+    context.project.unlink()
+    Select().run(work, context)
+    assert work.rewrite is not None
+    assert Store(context.project).names() != ()
