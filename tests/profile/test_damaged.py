@@ -51,7 +51,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def damaged(content: bytes, chance: random.Random) -> Iterator[bytes]:
-    """Cut short, with bytes changed, with pieces doubled, left out, or made of many digits."""
+    """Empty, of another kind, cut short, with bytes changed, with pieces doubled, left out, or made of many digits."""
+    yield from (b"", b"no profile at all\n")
     for _ in range(DAMAGED // 5):
         at, other = sorted(chance.randrange(len(content)) for _ in range(2))
         yield content[:at]
