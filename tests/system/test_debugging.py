@@ -40,7 +40,12 @@ def gdb(directory: Path, *commands: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "flags", ["-O2 -g", "-O1 -gdwarf-4", "-O2 -g -fomit-frame-pointer -fno-asynchronous-unwind-tables"]
+    "flags",
+    [
+        "-O2 -g",
+        pytest.param("-O1 -gdwarf-4", marks=pytest.mark.full),
+        pytest.param("-O2 -g -fomit-frame-pointer -fno-asynchronous-unwind-tables", marks=pytest.mark.full),
+    ],
 )
 def test_backtraces_go_through_a_rewritten_function(tmp_path: Path, flags: str) -> None:
     (tmp_path / ".aicc").mkdir()
