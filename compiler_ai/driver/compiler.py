@@ -47,6 +47,9 @@ def underlying(program: str, environment: Mapping[str, str]) -> list[str]:
             if not word.startswith("-"):
                 words[position] = _found(word, search_path, named)
                 break
+        else:
+            if named and os.path.basename(words[0]) in LAUNCHERS:
+                raise CompilerError(f"AICC_CC ('{named}') names no compiler: write '{named.split()[0]} gcc'")
     return words
 
 
@@ -79,6 +82,8 @@ def _found(name: str, search_path: str, named: str) -> str:
     if named and (is_ours(name) or any(is_ours(f"{one or '.'}/{name}") for one in search_path.split(":"))):
         raise CompilerError(f"AICC_CC ('{named}') names aicc itself: set it to the compiler that aicc is to drive")
     origin = " (from AICC_CC)" if named else ""
+    if "/" in name and os.path.exists(name):
+        raise CompilerError(f"'{name}'{origin} is not an executable file: set AICC_CC to a compiler")
     raise CompilerError(f"compiler '{name}'{origin} not found: install it or set AICC_CC to another one")
 
 

@@ -117,5 +117,7 @@ def _become(program: str, underlying: list[str], arguments: list[str], environme
     try:
         os.execve(underlying[0], [*underlying, *arguments], environment)
     except OSError as error:
-        sys.stderr.write(f"{os.path.basename(program)}: error: cannot run {underlying[0]}: {error.strerror}\n")
+        sys.stderr.write(
+            f"{os.path.basename(program)}: error: cannot run {underlying[0]}: {error.strerror}: set AICC_CC to a compiler\n"
+        )
     return 1

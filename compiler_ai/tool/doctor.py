@@ -36,7 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     found = project.find(os.getcwd(), os.environ)
-    findings = [*compiler_findings(), *tool_findings(), *project_findings(found)]
+    findings = [*compiler_findings(), *tool_findings(), *verifier_findings(), *project_findings(found)]
     table = Table(box=None, show_header=False, pad_edge=False)
     for finding in findings:
         mark = "[red]missing[/]" if finding.fatal else "[yellow]note[/]" if finding.fix else "[green]ok[/]"
@@ -99,10 +99,25 @@ def tool_findings() -> Iterator[Finding]:
     )
 
 
+def verifier_findings() -> Iterator[Finding]:
+    try:
+        from compiler_ai.sandbox.process import Sandbox
+        from compiler_ai.verify import engine
+
+        with Sandbox():
+            yield Finding("verifier", f"replays calls in its sandbox ({Path(engine.__file__).parent})")
+    except ImportError as error:
+        yield Finding("verifier", f"the Python package {error.name} is missing", f"pip install {error.name}", True)
+    except (AiccError, OSError) as error:
+        yield Finding("verifier", f"its sandbox does not start: {error}", "apt-get install gcc libc6-dev", True)
+
+
 def project_findings(found: str | None) -> Iterator[Finding]:
     if found is None:
         yield Finding("project", "no .aicc here: aicc is plain gcc", "aicc-tool init")
         return
+    if not os.access(found, os.W_OK):
+        yield Finding("project", f"{found} cannot be written: compiles are not recorded", f"chown or chmod {found}")
     recorded = list(units.load_all(found))
     yield Finding("project", f"{found}, {len(recorded)} units recorded", "" if recorded else "build with CC=aicc")
     profile = Path(found, "profile.json")

@@ -73,14 +73,23 @@ def _instructions(code: bytes, start: int, spans: Spans, relocations: dict[int, 
         at = one.address + one.size - start
         where = range(one.address, one.address + one.size)
         referred = tuple((place - one.address, relocations[place]) for place in where if place in relocations)
-        jumps = one.group(capstone.CS_GRP_JUMP) or one.group(capstone.CS_GRP_CALL)
-        if jumps and not referred and one.operands and one.operands[0].type == capstone.x86.X86_OP_IMM:
-            target = one.operands[0].imm
-            if not start <= target < start + len(code):
-                yield one.mnemonic, _named(target, spans) or target
-                continue
+        target = None if referred else _target(one)
+        if target is not None and not start <= target < start + len(code):
+            registers = [one.reg_name(each.reg) for each in one.operands if each.type == capstone.x86.X86_OP_REG]
+            yield one.mnemonic, *registers, _named(target, spans) or target
+            continue
         yield (bytes(one.bytes), *referred)
     yield (code[at:],)  # what the decoder does not know
+
+
+def _target(one: capstone.CsInsn) -> int | None:
+    """The address that an instruction refers to relative to its own."""
+    if one.group(capstone.CS_GRP_JUMP) or one.group(capstone.CS_GRP_CALL):
+        return one.operands[0].imm if one.operands and one.operands[0].type == capstone.x86.X86_OP_IMM else None
+    for each in one.operands:
+        if each.type == capstone.x86.X86_OP_MEM and each.mem.base == capstone.x86.X86_REG_RIP:
+            return one.address + one.size + each.mem.disp
+    return None
 
 
 def _named(address: int, spans: Spans) -> tuple[object, ...] | None:

@@ -121,7 +121,11 @@ def test_an_example_is_gccs_and_gets_its_rewrites(example: Example, tmp_path: Pa
     ("example", "build"),
     [
         (CMAKE, "cmake -S . -B build -DCMAKE_TOOLCHAIN_FILE=$(aicc-tool toolchain cmake) && cmake --build build"),
-        (MESON, 'meson setup build --native-file "$(aicc-tool toolchain meson)" && meson compile -C build'),
+        pytest.param(
+            MESON,
+            'meson setup build --native-file "$(aicc-tool toolchain meson)" && meson compile -C build',
+            marks=pytest.mark.full,
+        ),
     ],
     ids=["cmake", "meson"],
 )

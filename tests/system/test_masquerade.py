@@ -65,6 +65,23 @@ def test_naming_aicc_as_its_own_compiler_is_one_line(project: Path, name: str) -
     assert "names aicc itself" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [
+        ("./junk", "cannot run ./junk: Exec format error: set AICC_CC to a compiler"),
+        ("./a.c", "'./a.c' (from AICC_CC) is not an executable file: set AICC_CC to a compiler"),
+        ("ccache", "AICC_CC ('ccache') names no compiler: write 'ccache gcc'"),
+        ("ccache missing", "compiler 'missing' (from AICC_CC) not found: install it or set AICC_CC to another one"),
+        ("gcc '", "AICC_CC is not well quoted: No closing quotation"),
+    ],
+)
+def test_a_compiler_that_cannot_be_used_is_one_line_that_says_what_to_do(project: Path, named: str, said: str) -> None:
+    (project / "junk").write_text("garbage")
+    (project / "junk").chmod(0o755)
+    done = run(project, "aicc", "-c", "a.c", AICC_CC=named)
+    assert (done.returncode, done.stderr) == (1, f"aicc: error: {said}\n")
+
+
 def test_a_script_that_leads_back_to_aicc_ends_at_the_compiler(project: Path) -> None:
     script = project / "wrapped"
     script.write_text('#!/bin/sh\nexec gcc "$@"\n')

@@ -1,0 +1,45 @@
+"""`aicc-tool doctor` says on one screen what is in use, what is missing, and what to do about it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+SUBJECTS = ("compiler", "assembler", "shim", "perf", "valgrind", "ptrace", "verifier", "project")
+
+
+def doctor(directory: Path, **variables: str) -> tuple[int, str]:
+    """Exit status, and the screen as one line of words."""
+    done = subprocess.run(
+        ["aicc-tool", "doctor"],
+        cwd=directory,
+        env={**os.environ, "COLUMNS": "400", **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr == ""
+    return done.returncode, " ".join(done.stdout.split())
+
+
+def test_every_part_is_named_where_all_is_well(tmp_path: Path) -> None:
+    status, said = doctor(tmp_path)
+    assert status == 0, said
+    for subject in SUBJECTS:
+        assert f"ok {subject} " in said or f"note {subject} " in said, subject
+    assert "note project no .aicc here: aicc is plain gcc -> aicc-tool init" in said
+    assert "missing" not in said
+
+
+def test_what_is_wrong_comes_with_its_fix(tmp_path: Path) -> None:
+    (tmp_path / ".aicc" / "store").mkdir(parents=True)
+    (tmp_path / ".aicc" / "store" / "lock.toml").write_text("version = 99\n")
+    status, said = doctor(tmp_path, AICC_CC="no-such-gcc")
+    assert status == 1
+    assert "missing compiler compiler 'no-such-gcc' (from AICC_CC) not found" in said
+    assert "-> apt-get install gcc, or set AICC_CC" in said
+    assert "note project" in said
+    assert "-> build with CC=aicc" in said
+    assert "-> aicc-tool profile -- COMMAND" in said
+    assert "newer aicc" in said
