@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 from compiler_ai.candidates import Candidate as Candidate
 from compiler_ai.candidates import Grade as Grade
 
+# Of a field that stored evidence of earlier versions does not have: it is not written while it has its default.
+ADDED = {"added": True}
+
 
 @dataclass(frozen=True)
 class Rejection:
@@ -100,7 +103,7 @@ class Counterexample:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What backs a grade. ``blocks_covered``/``blocks_total`` count the candidate's basic blocks that tests executed."""
+    """What backs a grade. ``answered`` counts tests in which calls out of the unit were answered instead of made; ``blocks_covered``/``blocks_total`` count the candidate's basic blocks that tests executed."""
 
     grade: Grade
     captures: int = 0
@@ -111,6 +114,7 @@ class Evidence:
     counterexample: Counterexample | None = None
     assumptions: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    answered: int = field(default=0, metadata=ADDED)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from types import TracebackType
 
 from compiler_ai.sandbox import footprint, wire
 from compiler_ai.sandbox.errors import SandboxError
+from compiler_ai.sandbox.events import Answers, pack_answers
 from compiler_ai.sandbox.footprint import Footprint, LogPlan
 from compiler_ai.sandbox.pages import PageSet
 from compiler_ai.sandbox.runner import runner_path
@@ -83,6 +84,7 @@ class Sandbox:
         self._loaded: OrderedDict[PageSet, int] = OrderedDict()
         self._free: list[int] = []
         self._lock = threading.Lock()
+        self._digest_key = os.urandom(16)  # no body can know it
 
     def __enter__(self) -> Sandbox:
         return self
@@ -122,14 +124,18 @@ class Sandbox:
         patches: Sequence[tuple[int, bytes]] = (),
         breakpoints: Sequence[int] = (),
         cpu_limit_ns: int = DEFAULT_CPU_LIMIT_NS,
+        inside: tuple[int, int] = (0, 0),
+        answers: Answers | None = None,
     ) -> Outcome:
         """Runs from ``registers`` on the union of the page sets until control reaches ``return_address``.
 
         ``patches`` are (address, bytes) written before the start, page protections notwithstanding; ``breakpoints`` are
         instruction addresses whose execution is recorded in `Outcome.covered`. Pages of the sets must not overlap.
+        With ``answers``, calls that lead out of ``inside`` (the half-open address range of the body) to where nothing can be
+        executed, or to a trap, are not made but answered, and noted in `Outcome.events`.
         Raises SandboxError when the run could not be made.
         """
-        return self._run(image, registers, return_address, patches, breakpoints, cpu_limit_ns, "", 0)
+        return self._run(image, registers, return_address, patches, breakpoints, cpu_limit_ns, "", 0, inside, answers)
 
     def trace(
         self,
@@ -141,16 +147,19 @@ class Sandbox:
         max_steps: int = 200_000,
         cpu_limit_ns: int = 60_000_000_000,
         inside: tuple[int, int] = (0, 0),
+        answers: Answers | None = None,
     ) -> Trace:
         """Like `run`, one instruction at a time; a run of more than ``max_steps`` ends as MAX_STEPS.
 
         ``inside`` is the half-open address range of the body: when a call out of it returns, all call-clobbered registers
-        that cannot hold a result get other contents, as any callee may leave them (AMD64 ABI, 3.2.1).
+        that cannot hold a result get other contents, as any callee may leave them (AMD64 ABI, 3.2.1). ``answers`` as for `run`.
         """
         descriptor = os.memfd_create("aicc-trace")
         try:
             path = f"/proc/{os.getpid()}/fd/{descriptor}"
-            outcome = self._run(image, registers, return_address, patches, (), cpu_limit_ns, path, max_steps, inside)
+            outcome = self._run(
+                image, registers, return_address, patches, (), cpu_limit_ns, path, max_steps, inside, answers
+            )
             size = os.fstat(descriptor).st_size
             if not size:
                 return Trace(outcome, b"")
@@ -219,10 +228,12 @@ class Sandbox:
         trace_path: str,
         max_steps: int,
         inside: tuple[int, int] = (0, 0),
+        answers: Answers | None = None,
     ) -> Outcome:
         outcome, rest = self._run_for_all(
-            image, registers, return_address, patches, breakpoints, limit_ns, trace_path, max_steps, inside
-        )
+            image, registers, return_address, patches, breakpoints, limit_ns, trace_path, max_steps, inside,
+            answers=answers,
+        )  # fmt: skip
         if rest:
             raise SandboxError("the runner's outcome has an unexpected length")
         return outcome
@@ -239,6 +250,7 @@ class Sandbox:
         max_steps: int = 0,
         inside: tuple[int, int] = (0, 0),
         log_plan: bytes = b"",
+        answers: Answers | None = None,
     ) -> tuple[Outcome, bytes]:
         """The outcome, and what follows it in the reply."""
         marks = sorted(set(breakpoints))
@@ -256,6 +268,7 @@ class Sandbox:
                 max_steps,
                 inside,
                 log_plan,
+                pack_answers(answers, self._digest_key) if answers is not None else b"",
             )
             reply = self._request(Operation.RUN, payload, wall_limit_ns / 1e9 + _REPLY_GRACE_S)
         return wire.unpack_outcome(reply, marks)

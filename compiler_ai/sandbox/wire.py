@@ -8,14 +8,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from compiler_ai.sandbox.errors import SandboxError
+from compiler_ai.sandbox.events import EVENT_BYTES, CallEvent, unpack_events
 from compiler_ai.sandbox.pages import PAGE_BYTES, PageSet
 from compiler_ai.sandbox.state import GENERAL, USER_REGS_FORMAT, Registers, XStateLayout, unpack_registers
 
-PROTOCOL_VERSION = 3
+PROTOCOL_VERSION = 4
 HEADER = struct.Struct("<IIQ")
 _LOAD = struct.Struct("<IIQQ")
 _REGION = struct.Struct("<QQQIIQ")
-_RUN = struct.Struct("<IIIIQQQQQQQQ")
+_RUN = struct.Struct("<IIIIQQQQQQQQQ")
 _PATCH = struct.Struct("<QQ")
 _OUTCOME = struct.Struct("<IiiIQQQIIII")
 _HELLO = struct.Struct("<IIQQ")
@@ -39,6 +40,8 @@ class OutcomeKind(enum.Enum):
     TIMEOUT = "timeout"
     SYSCALL = "syscall"
     MAX_STEPS = "max-steps"
+    LEFT = "left"  # it called a function that does not return (only when calls are answered)
+    MAX_EVENTS = "max-events"  # it made more calls than are answered
 
 
 _KINDS = tuple(OutcomeKind)
@@ -51,7 +54,7 @@ class Outcome:
     ``signal``, ``signal_code`` (si_code) and ``fault_address`` tell about a fault; ``registers`` are those at the end.
     ``written`` are the addresses of all pages with a store (also of the same value) or a patch; ``changed`` maps those
     whose contents differ from the run's start to their 4096 bytes. ``covered`` are the breakpoints that were reached.
-    ``cpu_ns`` is the child's CPU time, ``steps`` counts the instructions of a trace.
+    ``cpu_ns`` is the child's CPU time, ``steps`` counts the instructions of a trace, ``events`` are the answered calls.
     """
 
     kind: OutcomeKind
@@ -64,6 +67,7 @@ class Outcome:
     covered: frozenset[int]
     cpu_ns: int
     steps: int = 0
+    events: tuple[CallEvent, ...] = ()
 
     @property
     def rip(self) -> int:
@@ -121,28 +125,29 @@ def pack_run(
     max_steps: int = 0,
     inside: tuple[int, int] = (0, 0),
     log_plan: bytes = b"",
+    answers: bytes = b"",
 ) -> bytes:
-    """OP_RUN's payload. ``breakpoints`` are sorted and distinct; ``log_plan`` is that of a body that logs its accesses."""
+    """OP_RUN's payload. ``breakpoints`` are sorted and distinct; ``log_plan`` is that of a body that logs its accesses,
+    ``answers`` is `events.pack_answers`'s."""
     path = trace_path.encode() + b"\0" if trace_path else b""
     head = _RUN.pack(
         len(sets), len(registers.xstate), len(breakpoints), len(patches), len(path),
-        max_steps, cpu_limit_ns, wall_limit_ns, return_address, bool(log_plan), *inside,
+        max_steps, cpu_limit_ns, wall_limit_ns, return_address, bool(log_plan), *inside, len(answers),
     )  # fmt: skip
     parts = [head, registers.pack(), padded(struct.pack(f"<{len(sets)}I", *sets)), padded(registers.xstate)]
     parts.append(struct.pack(f"<{len(breakpoints)}Q", *breakpoints))
     for address, data in patches:
         parts.append(_PATCH.pack(address, len(data)))
         parts.append(padded(data))
-    parts.append(padded(path))
-    parts.append(log_plan)
+    parts += [padded(path), log_plan, answers]
     return b"".join(parts)
 
 
 def unpack_outcome(data: bytes, breakpoints: Sequence[int]) -> tuple[Outcome, bytes]:
     """The reply to OP_RUN, and what follows the outcome in it."""
-    (kind, signal, code, xstate_bytes, fault_address, cpu_ns, steps, marks, written_count, changed_count, _) = (
+    (kind, signal, code, xstate_bytes, fault_address, cpu_ns, steps, marks, written_count, changed_count, event_count) = (
         _OUTCOME.unpack_from(data)
-    )
+    )  # fmt: skip
     at = _OUTCOME.size
     general = data[at : at + USER_REGS_FORMAT.size]
     at += USER_REGS_FORMAT.size
@@ -157,6 +162,8 @@ def unpack_outcome(data: bytes, breakpoints: Sequence[int]) -> tuple[Outcome, by
         (address,) = struct.unpack_from("<Q", data, at)
         changed[address] = data[at + 8 : at + 8 + PAGE_BYTES]
         at += 8 + PAGE_BYTES
+    events = unpack_events(data[at : at + event_count * EVENT_BYTES])
+    at += event_count * EVENT_BYTES
     outcome = Outcome(
         kind=_KINDS[kind],
         signal=signal,
@@ -168,6 +175,7 @@ def unpack_outcome(data: bytes, breakpoints: Sequence[int]) -> tuple[Outcome, by
         covered=frozenset(address for address, hit in zip(breakpoints, hits, strict=True) if hit),
         cpu_ns=cpu_ns,
         steps=steps,
+        events=events,
     )
     return outcome, data[at:]
 

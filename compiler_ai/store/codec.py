@@ -1,4 +1,5 @@
 """Dataclasses to JSON values and back, strictly: every field is written, and what is read must have exactly the fields.
+A field whose metadata says that it was added is left out while it has its default, and need not be there.
 
 Covers what `artifacts` is made of: str, int, float, bool, None, enums (by name), optional values, tuples, lists,
 dictionaries with string keys, and dataclasses of these.
@@ -36,7 +37,11 @@ def to_json(value: object) -> Json:
     if value is None or isinstance(value, bool | int | str):
         return value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: to_json(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {
+            field.name: to_json(getattr(value, field.name))
+            for field in dataclasses.fields(value)
+            if not (_is_added(field) and getattr(value, field.name) == field.default)
+        }
     if isinstance(value, list | tuple):
         return [to_json(item) for item in value]
     if isinstance(value, dict) and all(isinstance(key, str) for key in value):
@@ -113,8 +118,16 @@ def _field_kinds(kind: Hashable) -> dict[str, Any]:
 
 def _decode_dataclass(kind: type[Any], value: dict[str, Any], path: str) -> Any:
     kinds: dict[str, Any] = _field_kinds(kind)  # type: ignore[arg-type]  # mypy takes no class for hashable
-    unknown, missing = sorted(value.keys() - kinds.keys()), sorted(kinds.keys() - value.keys())
+    unknown, missing = sorted(value.keys() - kinds.keys()), sorted(_needed(kind) - value.keys())
     if unknown or missing:
         wrong = [f"unknown field {name!r}" for name in unknown] + [f"missing field {name!r}" for name in missing]
         raise CodecError(f"{path}: {', '.join(wrong)}")
-    return kind(**{name: _decode(kinds[name], value[name], f"{path}.{name}") for name in kinds})
+    return kind(**{name: _decode(kinds[name], value[name], f"{path}.{name}") for name in kinds if name in value})
+
+
+def _is_added(field: dataclasses.Field[Any]) -> bool:
+    return bool(field.metadata.get("added"))
+
+
+def _needed(kind: type[Any]) -> set[str]:
+    return {field.name for field in dataclasses.fields(kind) if not _is_added(field)}

@@ -63,6 +63,7 @@ def parse(assembly: bytes, evidence: bytes) -> Rewrite:
 
 def _grade(evidence: Evidence) -> str:
     tests = f"{evidence.captures} captures, {evidence.mutated} mutated, {evidence.generated} generated"
+    tests += f", {evidence.answered} answered" if evidence.answered else ""
     return f"{evidence.grade.name.lower()} ({tests}; {evidence.blocks_covered} of {evidence.blocks_total} blocks)"
 
 

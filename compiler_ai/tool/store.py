@@ -93,7 +93,8 @@ def described(rewrite: Rewrite) -> str:
     cold = f"\ncold: {speedup(timing.cold)}" if timing.cold else ""
     return (
         f"{rewrite.candidate.function} of {rewrite.source}: {evidence.grade.name.lower()} by {evidence.captures} captures, "
-        f"{evidence.mutated} mutated, {evidence.generated} generated inputs; {evidence.blocks_covered} of "
+        f"{evidence.mutated} mutated, {evidence.generated} generated inputs, {evidence.answered} with answered calls; "
+        f"{evidence.blocks_covered} of "
         f"{evidence.blocks_total} blocks\nwarm: {speedup(timing.warm)}{cold}\nfrom: {rewrite.candidate.origin}; measured on "
         f"{rewrite.machine}\n\n{rewrite.candidate.body}{rewrite.candidate.extra}"
     )

@@ -23,6 +23,7 @@ from compiler_ai.verify.state import integer_places
 TRANSPARENT = frozenset(
     {
         *("memcpy", "memmove", "memset", "memcmp", "bcmp", "memchr", "mempcpy"),
+        *("__errno_location", "__ctype_b_loc", "__ctype_tolower_loc", "__ctype_toupper_loc"),
         *("strlen", "strnlen", "strcmp", "strncmp", "strchr", "strrchr", "strcpy", "strncpy", "stpcpy", "strcat"),
     }
 )

@@ -41,6 +41,8 @@ def describe_end(outcome: Outcome) -> str:
         OutcomeKind.TIMEOUT: "it does not end in time",
         OutcomeKind.SYSCALL: "it makes a system call",
         OutcomeKind.MAX_STEPS: "it takes too many steps",
+        OutcomeKind.LEFT: "it calls what does not return",
+        OutcomeKind.MAX_EVENTS: "it makes too many calls",
     }
     return words.get(outcome.kind, "it ends in an unknown way")
 
@@ -65,7 +67,7 @@ def difference(
         _returns(baseline, candidate, prototype, layout)
         or _preserved(baseline, candidate, preserved, layout)
         or _x87(baseline, candidate, prototype)
-        or _memory(baseline, candidate, entry["rsp"], initial, _float_element_bytes(prototype))
+        or memory_difference(baseline, candidate, entry["rsp"], initial, float_element_bytes(prototype))
     )
 
 
@@ -138,7 +140,7 @@ def _x87(baseline: Outcome, candidate: Outcome, prototype: Prototype | None) -> 
     return ""
 
 
-def _memory(
+def memory_difference(
     baseline: Outcome, candidate: Outcome, stack_pointer: int, initial: Callable[[int], bytes], element_bytes: int
 ) -> str:
     """`element_bytes` is the size of the floats that the function's type says it works on, 0 for none."""
@@ -171,7 +173,7 @@ def _is_dead_page(page: int, stack_pointer: int) -> bool:
     return is_dead(page, stack_pointer) or page == page_floor(stack_pointer)
 
 
-def _float_element_bytes(prototype: Prototype | None) -> int:
+def float_element_bytes(prototype: Prototype | None) -> int:
     """The size of the floats that all pointers of the function's type point to; 0 when some point to anything else."""
     kinds = [kind for _, kind in (prototype.parameters if prototype else ()) if kind.kind == "pointer"]
     sizes = {kind.target_bytes if kind.target_kind == "float" else 0 for kind in kinds}

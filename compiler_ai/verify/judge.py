@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from compiler_ai.artifacts import Counterexample, Evidence, Grade
 from compiler_ai.sandbox.errors import SandboxError
 from compiler_ai.sandbox.process import Outcome, OutcomeKind
+from compiler_ai.verify.answered import answered_again
 from compiler_ai.verify.calls import Call, calls_differ
 from compiler_ai.verify.coverage import Blocks, UnknownTargetError, blocks
 from compiler_ai.verify.equivalence import describe_end, is_dead
@@ -39,7 +40,7 @@ class Judgement:
         self._object = object_bytes
         self._body = prepared.body
         self._tests = list(prepared.tests)
-        self._counts = {"captured": 0, "mutated": 0, "generated": 0}
+        self._counts = {"captured": 0, "mutated": 0, "generated": 0, "answered": 0}
         self._starts: set[int] = set()
         self._uncovered: set[int] = set()
         self._uncompared: set[int] = set()
@@ -112,10 +113,10 @@ class Judgement:
                 raise Undecided(
                     f"{test.state.name}: it does not end within the safety limit of {test.limit_ns // 1_000_000} ms"
                 )
-            found = self._prepared.differ(expected, outcome, state, self._settings.preserved)
+            found = self._prepared.differ(expected, outcome, state, self._settings.preserved, self._body)
             if found:
                 raise Refuted(test.state.name, found)
-        self._counts[test.state.origin] += 1
+        self._counts["answered" if test.state.answers is not None else test.state.origin] += 1
 
     def _reach(self, found: Blocks) -> None:
         """Looks for states that reach what no test reached. What one candidate needs is no test of the next."""
@@ -127,10 +128,10 @@ class Judgement:
             self._machine, self._body, seeds, prepared.prototype, prepared.constants + found.constants, found,
             self._uncovered,
         )  # fmt: skip
-        for _, state in zip(range(self._settings.directed), states, strict=False):
+        for number, state in zip(range(self._settings.directed), states, strict=False):
             if not self._uncovered:
                 return
-            test, _ = prepared.test(state, set())
+            test, _ = prepared.test_or_answered(answered_again(state, number), set())
             if test is None:
                 continue
             before = len(self._uncovered)
@@ -148,7 +149,7 @@ class Judgement:
         prepared = self._prepared
         states = boundary_states(self._machine, self._body, prepared.seeds, prepared.prototype, found)
         for _, state in zip(range(self._settings.boundary // 2), states, strict=False):
-            test, _ = prepared.test(state, set())
+            test, _ = prepared.test_or_answered(state, set())
             if test is not None:
                 self._compare(test)
                 self._tests.append(test)
@@ -172,7 +173,7 @@ class Judgement:
             )
             if outcome.covered:
                 self._trace_anew(test)
-                if test.traced is None:
+                if test.traced is None and test.state.answers is None:  # instrumented bodies make their calls
                     self._compare_logged(test)
         if self._uncompared - self._uncovered:
             self._lacking.append(
@@ -258,7 +259,7 @@ class Judgement:
         found = trace_body(self._machine, state, self._body, self._prepared.callees, most)
         self._steps += found.steps
         if not found.complete:
-            if found.trace.outcome.kind is OutcomeKind.MAX_STEPS:
+            if found.trace.outcome.kind in (OutcomeKind.MAX_STEPS, OutcomeKind.MAX_EVENTS):
                 return  # its blocks stay uncompared
             end = describe_end(found.trace.outcome)
             raise Refuted(test.state.name, f"callees may leave anything in scratch registers, and then: {end}")
@@ -273,7 +274,9 @@ class Judgement:
         difference = difference or calls_differ(expected.calls, found.calls, self._prepared.callees, stack)
         # Once more, since in a trace the callees outside of the unit leave nothing behind in scratch registers.
         ends = expected.trace.outcome, found.trace.outcome
-        difference = difference or self._prepared.differ(*ends, state, self._settings.preserved)
+        difference = difference or self._prepared.differ(
+            *ends, state, self._settings.preserved, self._body, traced=True
+        )
         if difference:
             raise Refuted(test.state.name, difference)
         self._check_unwinding(test, expected, found)
@@ -316,6 +319,8 @@ class Judgement:
         calls = {call.target: call for test in self._tests if test.traced is not None for call in test.traced.calls}
         for target in sorted(calls)[:_MOST_CALLEES]:
             for test in self._tests:
+                if test.state.answers is not None:
+                    continue  # there memory is compared at every call
                 body = self._body.at(self._machine.context(test.state))
                 theirs, mine = prepared.first_call(test, target), prepared.until(test, body, target)
                 reached = [end.kind is OutcomeKind.FAULT and end.rip == target for end in (theirs, mine)]
@@ -351,6 +356,7 @@ class Judgement:
             captures=self._counts["captured"],
             mutated=self._counts["mutated"],
             generated=self._counts["generated"],
+            answered=self._counts["answered"],
             blocks_total=len(self._starts),
             blocks_covered=len(self._starts) - len(self._uncovered),
             counterexample=counterexample,

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from compiler_ai.capture.format import Capture
+from compiler_ai.sandbox.events import Answers
 from compiler_ai.sandbox.footprint import Callee, Footprint
 from compiler_ai.sandbox.image import CaptureImage
 from compiler_ai.sandbox.loader import LoadedObject, load
@@ -13,6 +14,9 @@ from compiler_ai.sandbox.object import RelocatableObject, read_object
 from compiler_ai.sandbox.pages import PAGE_BYTES, PageSet, page_floor
 from compiler_ai.sandbox.process import Outcome, Sandbox, Trace
 from compiler_ai.verify.accesses import Decoder
+from compiler_ai.verify.answering import described
+from compiler_ai.verify.calls import Callees
+from compiler_ai.verify.closed import ClosedWorld, close
 from compiler_ai.verify.code import reader, section_bases, table_targets
 from compiler_ai.verify.instrument import Instrumented, instrument
 from compiler_ai.verify.state import EntryState
@@ -27,6 +31,7 @@ class Context:
     baseline: LoadedObject
     initial: dict[int, bytes] = field(default_factory=dict)
     writable: set[int] = field(default_factory=set)
+    closed: ClosedWorld | None = None  # once calls were answered here
 
 
 class Body:
@@ -78,6 +83,7 @@ class Machine:
     def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox
         self.contexts: list[Context] = []
+        self.callees = Callees({}, {})
 
     def context(self, state: EntryState) -> Context:
         return next(context for context in self.contexts if context.image is state.image)
@@ -98,18 +104,20 @@ class Machine:
             patches=[*state.patches.items(), *patches],
             breakpoints=marks,
             cpu_limit_ns=limit_ns,
+            inside=_span(body),
+            answers=self._answers(state),
         )
 
     def trace(self, state: EntryState, body: LoadedObject, max_steps: int) -> Trace:
         """A run instruction by instruction, in which callees outside of the unit leave nothing in scratch registers."""
-        regions = body.pages.regions
         return self.sandbox.trace(
             self._pages(state, body),
             replace(state.registers, rip=body.entry),
             state.image.return_address,
             patches=list(state.patches.items()),
             max_steps=max_steps,
-            inside=(min(region.address for region in regions), max(region.end for region in regions)),
+            inside=_span(body),
+            answers=self._answers(state),
         )
 
     def log(self, state: EntryState, copy: Instrumented, max_entries: int) -> tuple[Outcome, Footprint | None]:
@@ -146,11 +154,35 @@ class Machine:
         context = self.context(state)
         if address in context.initial:
             return context.initial[address]
-        for pages in (state.image.pages, *state.extra):
+        sets = [state.image.pages, *state.extra]
+        if context.closed is not None and state.answers is not None:
+            sets.append(context.closed.variables)
+        for pages in sets:
             region = pages.find(address)
             if region is not None and not region.path:
                 return region.data[address - region.address : address - region.address + PAGE_BYTES]
         return bytes(PAGE_BYTES)
 
     def _pages(self, state: EntryState, body: LoadedObject) -> list[PageSet]:
+        if state.answers is not None:
+            closed = self.closed(self.context(state))
+            return [closed.pages, closed.variables, body.pages, *state.extra, closed.arena]
         return [state.image.pages, body.pages, *state.extra]
+
+    def _answers(self, state: EntryState) -> Answers | None:
+        return None if state.answers is None else self.closed(self.context(state)).answers(state.answers)
+
+    def closed(self, context: Context) -> ClosedWorld:
+        """The context's image for runs with answered calls."""
+        if context.closed is None:
+            transparent = [at for at in self.callees.names if self.callees.is_transparent(at)]
+            context.closed = close(context.capture, context.image, transparent, described(self.callees))
+            variables = context.closed.variables.regions
+            context.writable |= {at for region in variables for at in range(region.address, region.end, PAGE_BYTES)}
+        return context.closed
+
+
+def _span(body: LoadedObject) -> tuple[int, int]:
+    """The half-open address range that a loaded object occupies."""
+    regions = body.pages.regions
+    return min(region.address for region in regions), max(region.end for region in regions)

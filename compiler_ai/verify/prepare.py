@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,11 +17,20 @@ from compiler_ai.sandbox.loader import LoadedObject, load
 from compiler_ai.sandbox.object import UNDEFINED
 from compiler_ai.sandbox.pages import page_floor
 from compiler_ai.sandbox.process import Outcome, OutcomeKind, Sandbox, cpu_limit_ns
-from compiler_ai.sandbox.symbols import Reference
+from compiler_ai.sandbox.symbols import Reference, SymbolKind
+from compiler_ai.verify.answered import (
+    answered,
+    answered_again,
+    answered_difference,
+    calls_outside,
+    constants,
+    leads_outside,
+)
+from compiler_ai.verify.argumentuse import ArgumentUse
 from compiler_ai.verify.calls import Callees
-from compiler_ai.verify.code import OwnCode, functions_of, own_code
+from compiler_ai.verify.code import OwnCode, functions_of, own_code, reader
 from compiler_ai.verify.coverage import Blocks, UnknownTargetError, blocks
-from compiler_ai.verify.equivalence import breaks_abi, describe_end, difference, is_dead
+from compiler_ai.verify.equivalence import breaks_abi, describe_end, difference, float_element_bytes, is_dead
 from compiler_ai.verify.generate import Base, generated
 from compiler_ai.verify.machine import Body, Context, Machine
 from compiler_ai.verify.mutate import Seed, mutations
@@ -39,6 +49,7 @@ _TRAP = b"\x0f\x0b"  # ud2
 _CALLING = 3  # times as many traces where a function calls out of its unit: arguments show only there
 _SMALL = 33  # the length of a test worth tracing
 _QUICK_NS = 25_000_000  # below this, a candidate's limit does not depend on what the baseline took
+_ANSWERED_STATES = 24
 _SAVED = ("rbx", "rbp", "r12", "r13", "r14", "r15", "rsp")
 
 
@@ -64,6 +75,8 @@ class Preparation:
         self.notes: list[str] = []
         self.constants: tuple[int, ...] = ()
         self.callees = Callees({}, {})
+        self._uses = ArgumentUse(lambda _: b"")
+        self._calls_outside = False
         self._blocks: Blocks | None = None  # the baseline's in the first context; None when they cannot be told
         self._uncovered: set[int] = set()
         self._at_boundaries: list[Test] = []
@@ -75,6 +88,7 @@ class Preparation:
         if self.tests:
             self._fill_up()
             self._reach_blocks()
+            self._answer()
             self._reach_boundaries()
             self._trace()
 
@@ -115,13 +129,16 @@ class Preparation:
         """What the baseline's code and unit say: blocks, constants, the callees' names."""
         names = {}
         for symbol in self.body.unit.symbols:
-            if symbol.section == UNDEFINED and symbol.name:
+            if symbol.name and (symbol.section == UNDEFINED or symbol.kind is SymbolKind.FUNCTION):
                 reference = Reference(symbol.name, symbol.kind, symbol.is_local, 0, self.body.unit.unit)
                 address = context.image.resolver.resolve(reference)
                 if address is not None:
                     names[address] = symbol.name
         names |= {address: name for name, address in context.capture.symbols.items() if address not in names}
         self.callees = Callees(names, self.prototype.callees if self.prototype is not None else {})
+        self.machine.callees = self.callees
+        self._uses = ArgumentUse(reader([context.image.pages]))
+        self._calls_outside = calls_outside(context.baseline, self.callees)
         try:
             found = blocks(self.own(self.body, context))
         except UnknownTargetError:
@@ -218,12 +235,33 @@ class Preparation:
         states = directed_states(
             self.machine, self.body, self.seeds, self.prototype, self.constants, self._blocks, self._uncovered
         )
-        for _, state in zip(range(self.settings.directed), states, strict=False):
+        for number, state in zip(range(self.settings.directed), states, strict=False):
             if not self._uncovered:
                 return
-            test, _ = self.test(state, self._uncovered, only_new=True)
+            test, _ = self.test_or_answered(answered_again(state, number), self._uncovered, only_new=True)
             if test is not None:
                 self.tests.append(test)
+
+    def _answer(self) -> None:
+        """Adds tests in which calls out of the unit are answered: some at all, and those that reach what no test has reached."""
+        if not self._calls_outside:
+            return
+        small = [test.state for test in self.tests if test.state.size <= _SMALL]
+        waiting = deque([*(s for s in small if s.answers is not None), *_varied_origins(small)])
+        kept = 0
+        for number in range(self.settings.answered):
+            only_new = kept >= self.settings.answered_kept
+            if not waiting or (only_new and not self._uncovered):
+                break
+            state = waiting.popleft()
+            test, outcome = self.test(answered(state, number), self._uncovered, only_new)
+            if outcome.events:
+                waiting.append(state)
+            if test is not None:
+                self.tests.append(test)
+                kept += 1
+        if kept:
+            self._reach_blocks()
 
     def _reach_boundaries(self) -> None:
         """Adds tests on which comparisons come out equal or nearly so."""
@@ -232,7 +270,7 @@ class Preparation:
         states = boundary_states(self.machine, self.body, self.seeds, self.prototype, self._blocks)
         most = self.settings.boundary * (_TABLES if self._blocks.indirect else 1)
         for _, state in zip(range(most), states, strict=False):
-            test, _ = self.test(state, self._uncovered)
+            test, _ = self.test_or_answered(state, self._uncovered)
             if test is not None:
                 self.tests.append(test)
                 self._at_boundaries.append(test)
@@ -298,7 +336,7 @@ class Preparation:
             outcome = self.machine.run(filled, baseline, limit_ns, marks)
             fills.append((filled, outcome))
             reached |= {address - baseline.entry for address in outcome.covered}
-            if breaks_abi(outcome, filled.registers) or (only_new and not reached):
+            if (only_new and not reached) or not self._is_valid(outcome, filled):
                 return None, fills[0][1]
         (first_state, first), (second_state, second) = fills[0], fills[1]
         if self.differ(first, second, second_state, frozenset()):
@@ -309,8 +347,42 @@ class Preparation:
                 self._plant(first_state)
         return Test(state, fills, cpu_limit_ns(max(first.cpu_ns, second.cpu_ns, _QUICK_NS))), first
 
-    def differ(self, expected: Outcome, outcome: Outcome, state: EntryState, preserved: frozenset[str]) -> str:
-        """The first difference between two outcomes of runs from `state` that a caller could see, or ""."""
+    def test_or_answered(
+        self, state: EntryState, uncovered: set[int], only_new: bool = False
+    ) -> tuple[Test | None, Outcome]:
+        """`test`, or the same with answered calls where what the unit calls ended the run."""
+        test, outcome = self.test(state, uncovered, only_new)
+        if test is not None or state.answers is not None or not self._calls_outside:
+            return test, outcome
+        context = self.machine.context(state)
+        if not leads_outside(outcome, context.baseline, self.machine.closed(context).variables):
+            return test, outcome
+        return self.test(answered(state, len(self.tests)), uncovered, only_new)
+
+    @staticmethod
+    def _is_valid(outcome: Outcome, state: EntryState) -> bool:
+        """Whether the baseline's run is one to compare with; with answered calls that is one that made some."""
+        if state.answers is not None and not outcome.events:
+            return False
+        if outcome.kind in (OutcomeKind.LEFT, OutcomeKind.MAX_EVENTS):
+            return True
+        return not breaks_abi(outcome, state.registers)
+
+    def differ(
+        self,
+        expected: Outcome,
+        outcome: Outcome,
+        state: EntryState,
+        preserved: frozenset[str],
+        body: Body | None = None,
+        traced: bool = False,
+    ) -> str:
+        """The first difference between two outcomes of runs from `state` that a caller, or a callee whose calls are answered,
+        could see, or "". The second is `body`'s, the baseline's own without it."""
+        if state.answers is not None:
+            found = self._answered_difference(expected, outcome, state, body or self.body, traced)
+            if found or expected.kind is not OutcomeKind.RETURNED:
+                return found
         return difference(
             expected,
             outcome,
@@ -321,12 +393,30 @@ class Preparation:
             preserved,
         )
 
+    def _answered_difference(
+        self, expected: Outcome, outcome: Outcome, state: EntryState, body: Body, traced: bool
+    ) -> str:
+        context = self.machine.context(state)
+        bodies = context.baseline, body.at(context)
+        sides = constants(bodies[0], context.image.pages), constants(bodies[1], context.image.pages)
+
+        def until(number: int) -> tuple[Outcome, Outcome]:
+            assert state.answers is not None
+            cut = replace(state, answers=replace(state.answers, max_events=number))
+            limit_ns = self.settings.captured_limit_ns
+            return self.machine.run(cut, bodies[0], limit_ns), self.machine.run(cut, bodies[1], limit_ns)
+
+        return answered_difference(
+            expected, outcome, sides, self.callees, self._uses, state.registers["rsp"],
+            lambda page: self.machine.page(state, page), float_element_bytes(self.prototype), None if traced else until,
+        )  # fmt: skip
+
     def _trace(self) -> None:
         """Traces the baseline on small tests of all origins in turn."""
         small = [test for test in self.tests if test.state.size <= _SMALL]
         by_origin = {
             origin: _spread([test for test in small if test.state.origin == origin], self.settings.traces)
-            for origin in ("generated", "mutated", "captured")
+            for origin in ("generated", "mutated", "captured", "answered")
         }
         by_origin["boundary"] = _spread(self._at_boundaries, self.settings.traces)
         left = self.settings.traces
@@ -348,6 +438,13 @@ class Preparation:
                     if traced.calls and not calling:
                         calling = True
                         left += (_CALLING - 1) * self.settings.traces
+
+
+def _varied_origins(states: list[EntryState]) -> list[EntryState]:
+    """At most `_ANSWERED_STATES` of them, some of each origin."""
+    by_origin = [[s for s in states if s.origin == origin] for origin in ("captured", "generated", "mutated")]
+    each = max(1, _ANSWERED_STATES // 3)
+    return [state for group in by_origin for state in group[:: max(1, len(group) // each)][:each]]
 
 
 def _spread(tests: list[Test], count: int) -> list[Test]:

@@ -50,7 +50,7 @@ class Type:
 
 @dataclass(frozen=True)
 class Prototype:
-    """A function's return type and parameters, in order; `variadic` when it ends in `...`.
+    """A function's return type and parameters, in order; `variadic` when it ends in `...`, `never_returns` when it is declared so.
 
     `callees` are the prototypes that the unit declares or defines, by name, for judging calls.
     """
@@ -58,6 +58,7 @@ class Prototype:
     returns: Type
     parameters: tuple[tuple[str, Type], ...]
     variadic: bool = False
+    never_returns: bool = False
     callees: Mapping[str, Prototype] = field(default_factory=dict, compare=False, repr=False)
 
 
@@ -90,7 +91,7 @@ def _prototype(entry: Any) -> Prototype:
             parameters.append((_name(child), _type(child)))
         elif child.tag == "DW_TAG_unspecified_parameters":
             variadic = True
-    return Prototype(_type(entry), tuple(parameters), variadic)
+    return Prototype(_type(entry), tuple(parameters), variadic, "DW_AT_noreturn" in entry.attributes)
 
 
 def _type(entry: Any) -> Type:

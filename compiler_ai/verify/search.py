@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from compiler_ai.verify.answered import granted_answers
 from compiler_ai.verify.branches import table_wishes, wishes
 from compiler_ai.verify.coverage import Blocks
 from compiler_ai.verify.machine import Body, Machine
@@ -45,6 +46,7 @@ def directed_states(
             sites = [at for at, sides in branches.items() if open_blocks & set(sides)]
             trace = machine.trace(seed.state, loaded, _LOOK_STEPS)
             for wish in wishes(trace, sites, body.decoder(context), seed.memory, {}, {}):
+                yield from granted_answers(seed.state, wish, trace.outcome.events)
                 yield from granted(seed, prototype, wish)
             jumps = [at + shift for at in blocks.indirect]
             for wish in table_wishes(trace, jumps, body.decoder(context), seed.memory):
@@ -79,6 +81,7 @@ def boundary_states(
             continue  # what was seen is kept by address
         trace = machine.trace(seed.state, loaded, _LOOK_STEPS)
         for wish in wishes(trace, sites, body.decoder(context), seed.memory, seen, tried):
+            yield from granted_answers(seed.state, wish, trace.outcome.events)
             yield from granted(seed, prototype, wish, most=4)
         for wish in table_wishes(trace, blocks.indirect, body.decoder(context), seed.memory):
             yield from exact(seed, wish)

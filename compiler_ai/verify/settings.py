@@ -12,9 +12,9 @@ class Settings:
 
     `captures`, `mutated` and `generated` are how many tests of each kind are wanted; `attempts` bounds the states tried for
     them, `directed` those tried for blocks that no test reached, `boundary` those tried for comparisons that come out
-    equal. A test is traced for at most `trace_steps` instructions;
-    `traced_steps` bounds the traces of one candidate together, `logged_runs` and `logged_entries` its longer runs and
-    the accesses that these log.
+    equal, `answered` those tried with answered calls, of which `answered_kept` are kept though they reach nothing new. A
+    test is traced for at most `trace_steps` instructions; `traced_steps` bounds the traces of one candidate together,
+    `logged_runs` and `logged_entries` its longer runs and the accesses that these log.
     The `*_limit_ns` are safety limits on CPU time, far above what tests take: a generated state on which the baseline runs
     into its limit is no test, and a candidate that runs into its own is not judged.
     """
@@ -25,6 +25,8 @@ class Settings:
     attempts: int = 600
     directed: int = 400
     boundary: int = 120
+    answered: int = 160
+    answered_kept: int = 48
     traces: int = 16
     trace_steps: int = 1_500
     long_trace_steps: int = 20_000

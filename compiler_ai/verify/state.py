@@ -21,20 +21,32 @@ _SCRATCH = ("rax", "r10", "r11", *_INTEGER_ARGUMENTS)
 
 
 @dataclass(frozen=True)
+class Answering:
+    """Calls out of the unit are answered, pseudo-randomly from `seed` but for the `chosen` (call number from 0 -> value);
+    `effects`: callees also write through their arguments. The run ends at call `max_events`."""
+
+    seed: int
+    effects: bool = False
+    chosen: tuple[tuple[int, int], ...] = ()
+    max_events: int = 64
+
+
+@dataclass(frozen=True)
 class EntryState:
     """One test: where it comes from, the image it runs on, registers, and what is written before the start.
 
     `extra` are page sets besides the image's (fresh buffers between unmapped pages); `size` orders states by how much work
-    they are likely to be.
+    they are likely to be. `answers`: calls out of the unit are not made but answered.
     """
 
     name: str
-    origin: str  # "captured", "mutated" or "generated"
+    origin: str  # "captured", "mutated", "generated" or "answered"
     image: CaptureImage
     registers: Registers
     patches: Mapping[int, bytes] = field(default_factory=dict)
     extra: tuple[PageSet, ...] = ()
     size: int = 0
+    answers: Answering | None = None
 
 
 def varied(state: EntryState, prototype: Prototype | None, layout: XStateLayout, seed: int) -> EntryState:

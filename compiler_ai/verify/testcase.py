@@ -17,7 +17,7 @@ from compiler_ai.verify.state import EntryState
 
 @dataclass(frozen=True)
 class Traced:
-    """What a single-stepped run did. `complete` is False for one that was cut off; `executed` are addresses relative to the
+    """What a single-stepped run did. `calls` are those that were made, not those answered. `complete` is False for one that was cut off; `executed` are addresses relative to the
     body's entry."""
 
     trace: Trace
@@ -66,9 +66,9 @@ def trace_body(machine: Machine, state: EntryState, body: Body, callees: Callees
     return Traced(
         trace,
         decoder.accesses(trace),
-        outside_calls(trace, inside(loaded), decoder.code, callees),
+        outside_calls(trace, inside(loaded), decoder.code, callees) if state.answers is None else (),
         frozenset(address - loaded.entry for address in set(memoryview(trace.data).cast("Q")[::18])),
-        trace.outcome.kind is OutcomeKind.RETURNED,
+        trace.outcome.kind in (OutcomeKind.RETURNED, OutcomeKind.LEFT),
     )
 
 

@@ -69,32 +69,9 @@ static const char *initial_content(const struct region *region, uint64_t address
     return scratch;
 }
 
-struct changes {
-    struct buffer pages;
-    uint32_t count;
-};
-
-static const char *page_compare(const struct child *child, const struct region *region, uint64_t address,
-                                const struct altered *altered, struct changes *changes)
-{
-    static char now[PAGE_BYTES], scratch[PAGE_BYTES];
-    if (child_read(child, address, now, PAGE_BYTES) < 0)
-        return "cannot read a page of the child";
-    if (memcmp(now, initial_content(region, address, altered, scratch), PAGE_BYTES) == 0)
-        return NULL;
-    char *entry = buffer_extend(&changes->pages, 8 + PAGE_BYTES);
-    if (!entry)
-        return "out of memory";
-    memcpy(entry, &address, 8);
-    memcpy(entry + 8, now, PAGE_BYTES);
-    changes->count++;
-    return NULL;
-}
-
 /* Copy-on-write gave the child an anonymous page exactly where it (or the parent for it) wrote. */
-static const char *region_diff(const struct child *child, int pagemap, const struct region *region,
-                               const struct altered *altered, struct buffer *reply, uint32_t *written,
-                               struct changes *changes)
+static const char *region_visit(const struct child *child, int pagemap, const struct region *region,
+                                page_visitor visit, void *context)
 {
     static uint64_t entries[ENTRIES_AT_ONCE];
     for (uint64_t done = 0; done < region->size_bytes;) {
@@ -105,15 +82,9 @@ static const char *region_diff(const struct child *child, int pagemap, const str
         if (SYSTEM(__NR_pread64, pagemap, entries, pages * 8, first / PAGE_BYTES * 8) != (long)(pages * 8))
             return "cannot read the child's page map";
         for (uint64_t i = 0; i < pages; i++) {
-            uint64_t address = first + i * PAGE_BYTES;
             if (!(entries[i] & (ENTRY_PRESENT | ENTRY_SWAPPED)) || entries[i] & ENTRY_FILE)
                 continue;
-            uint64_t *slot = buffer_extend(reply, 8);
-            if (!slot)
-                return "out of memory";
-            *slot = address;
-            ++*written;
-            const char *problem = page_compare(child, region, address, altered, changes);
+            const char *problem = visit(context, child, region, first + i * PAGE_BYTES);
             if (problem)
                 return problem;
         }
@@ -122,21 +93,68 @@ static const char *region_diff(const struct child *child, int pagemap, const str
     return NULL;
 }
 
-const char *diff_pages(const struct child *child, struct page_set *const *sets, size_t set_count,
-                       const struct altered *altered, const struct footprint *footprint, struct buffer *reply,
-                       uint32_t *written, uint32_t *changed)
+const char *written_pages_visit(const struct child *child, struct page_set *const *sets, size_t set_count,
+                                page_visitor visit, void *context)
 {
-    struct changes changes = {{NULL, 0, 0, 0}, 0};
     const char *problem = NULL;
     int pagemap = pagemap_open(child->pid);
     if (pagemap < 0)
         return "cannot open the child's page map";
     for (size_t i = 0; i < set_count && !problem; i++)
         for (size_t j = 0; j < sets[i]->region_count && !problem; j++)
-            if (sets[i]->regions[j].prot & PROT_WRITE /* nothing else can have changed: there is no mprotect */
-                && !(footprint && footprint_hides(footprint, sets[i]->regions[j].address)))
-                problem = region_diff(child, pagemap, &sets[i]->regions[j], altered, reply, written, &changes);
+            if (sets[i]->regions[j].prot & PROT_WRITE) /* nothing else can have changed: there is no mprotect */
+                problem = region_visit(child, pagemap, &sets[i]->regions[j], visit, context);
     SYSTEM(__NR_close, pagemap);
+    return problem;
+}
+
+const char *page_contents(const struct child *child, const struct region *region, uint64_t address,
+                          const struct altered *altered, char *now, char *scratch, const char **before)
+{
+    if (child_read(child, address, now, PAGE_BYTES) < 0)
+        return "cannot read a page of the child";
+    *before = initial_content(region, address, altered, scratch);
+    return NULL;
+}
+
+struct changes {
+    const struct altered *altered;
+    const struct footprint *footprint;
+    struct buffer *written;
+    struct buffer pages;
+    uint32_t written_count, count;
+};
+
+static const char *page_note(void *context, const struct child *child, const struct region *region, uint64_t address)
+{
+    static char now[PAGE_BYTES], scratch[PAGE_BYTES];
+    struct changes *changes = context;
+    const char *before;
+    if (changes->footprint && footprint_hides(changes->footprint, region->address))
+        return NULL;
+    uint64_t *slot = buffer_extend(changes->written, 8);
+    if (!slot)
+        return "out of memory";
+    *slot = address;
+    changes->written_count++;
+    const char *problem = page_contents(child, region, address, changes->altered, now, scratch, &before);
+    if (problem || memcmp(now, before, PAGE_BYTES) == 0)
+        return problem;
+    char *entry = buffer_extend(&changes->pages, 8 + PAGE_BYTES);
+    if (!entry)
+        return "out of memory";
+    memcpy(entry, &address, 8);
+    memcpy(entry + 8, now, PAGE_BYTES);
+    changes->count++;
+    return NULL;
+}
+
+const char *diff_pages(const struct child *child, struct page_set *const *sets, size_t set_count,
+                       const struct altered *altered, const struct footprint *footprint, struct buffer *reply,
+                       uint32_t *written, uint32_t *changed)
+{
+    struct changes changes = {altered, footprint, reply, {NULL, 0, 0, 0}, 0, 0};
+    const char *problem = written_pages_visit(child, sets, set_count, page_note, &changes);
     if (!problem && changes.count) {
         char *to = buffer_extend(reply, changes.pages.size);
         if (to)
@@ -144,6 +162,7 @@ const char *diff_pages(const struct child *child, struct page_set *const *sets, 
         else
             problem = "out of memory";
     }
+    *written = changes.written_count;
     *changed = changes.count;
     pages_free(changes.pages.data, changes.pages.capacity);
     return problem;

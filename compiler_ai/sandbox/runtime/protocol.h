@@ -5,7 +5,7 @@
 
 #include "system.h"
 
-#define PROTOCOL_VERSION 3
+#define PROTOCOL_VERSION 4
 
 enum operation { OP_HELLO = 1, OP_LOAD = 2, OP_UNLOAD = 3, OP_RUN = 4, OP_TIME = 5 };
 enum reply_status { REPLY_OK = 0, REPLY_ERROR = 1 };
@@ -14,7 +14,9 @@ enum outcome_kind {
     OUTCOME_FAULT = 1,
     OUTCOME_TIMEOUT = 2,
     OUTCOME_SYSCALL = 3,
-    OUTCOME_MAX_STEPS = 4
+    OUTCOME_MAX_STEPS = 4,
+    OUTCOME_LEFT = 5,      /* it called a function that does not return; only when calls are answered */
+    OUTCOME_MAX_EVENTS = 6 /* it made more calls than are answered */
 };
 
 /* Precedes every request and every reply. `code` is an operation or a reply_status; an error's payload is text. */
@@ -45,8 +47,8 @@ struct region_request {
 };
 
 /* OP_RUN: run_request, then u32 sets (padded to 8), xstate (padded), u64 breakpoints (sorted), patch headers with
- * their bytes (padded), for a trace the output path with its NUL, and for a body that logs its accesses the plan of
- * footprint.c. */
+ * their bytes (padded), for a trace the output path with its NUL, for a body that logs its accesses the plan of
+ * footprint.c, and for answered calls an answer_request with what belongs to it. */
 struct run_request {
     uint32_t set_count;
     uint32_t xstate_bytes;
@@ -59,6 +61,7 @@ struct run_request {
     uint64_t return_address;
     uint64_t logs; /* 1 when a log plan follows */
     uint64_t inside_low, inside_high; /* a trace overwrites scratch registers when a call out of here returns; 0, 0: never */
+    uint64_t answer_bytes;            /* 0: calls out of the body are made */
     struct user_regs_struct registers;
 };
 
@@ -67,8 +70,59 @@ struct patch_header {
     uint64_t size_bytes;
 };
 
+/* Calls out of the body are not made but answered: see events.h. Followed by callee[] (sorted by address), then chosen[]. */
+struct answer_request {
+    uint64_t seed;
+    uint64_t key[2];            /* of the digests; a body must not know it */
+    uint64_t arena, slot_bytes; /* writable memory for pointers that callees return, a slot each */
+    uint32_t slot_count;
+    uint32_t max_events, digest_events; /* calls to answer; of how many memory is digested */
+    uint32_t effects;                   /* whether callees also write through their arguments */
+    uint32_t callee_count, chosen_count;
+};
+
+enum callee_returns { RETURNS_UNKNOWN = 0, RETURNS_NOTHING = 1, RETURNS_INTEGER = 2, RETURNS_FLOAT = 3, RETURNS_POINTER = 4 };
+enum callee_flags { CALLEE_NEVER_RETURNS = 1, CALLEE_SIGNED = 2, CALLEE_BOOLEAN = 4 };
+enum parameter_kind {
+    PARAMETER_OPAQUE = 0,
+    PARAMETER_INTEGER = 1,       /* of size_bytes */
+    PARAMETER_TO_NUMBER = 2,     /* the callee may write a number of size_bytes through it */
+    PARAMETER_TO_POINTER = 3,    /* ... a pointer */
+    PARAMETER_TO_BYTES = 4,      /* ... as many bytes as the product of the parameters factors[0] and factors[1] */
+    PARAMETER_TO_OBJECT = 5      /* ... some 4-byte words of an object of size_bytes */
+};
+#define NO_PARAMETER 0xff
+
+struct parameter {
+    uint8_t kind, factors[2], reserved;
+    uint32_t size_bytes;
+};
+
+/* What the answers to a callee look like; `sizes` are the parameters whose product a returned pointer has room for. */
+struct callee {
+    uint64_t address;
+    uint8_t returns, return_bytes, flags, sizes[2], reserved[3];
+    struct parameter parameters[6]; /* those in rdi, rsi, rdx, rcx, r8, r9 */
+};
+
+/* The value that the call of this number returns, instead of a pseudo-random one. */
+struct chosen {
+    uint64_t event, value;
+};
+
+/* One call out of the body: the state at the callee's first instruction. */
+struct call_event {
+    uint64_t target, return_to, stack_pointer, rflags;
+    uint64_t arguments[6];
+    uint64_t pointees[6]; /* the 8 bytes at each argument, where `readable` has its bit */
+    uint64_t vectors[8];  /* the low halves of xmm0 to xmm7 */
+    uint64_t stack[8];    /* the words above the return address */
+    uint64_t digest, answer;
+    uint32_t mxcsr, x87_tags, readable, has_digest;
+};
+
 /* Reply to OP_RUN: outcome, then xstate (padded to 8), one byte a breakpoint (padded), u64 addresses of the pages that
- * were written, then changed_count times: u64 address and the page. */
+ * were written, then changed_count times: u64 address and the page, then call_event[]. */
 struct outcome {
     uint32_t kind;
     int32_t signal;
@@ -80,7 +134,7 @@ struct outcome {
     uint32_t breakpoint_count;
     uint32_t written_count;
     uint32_t changed_count;
-    uint32_t reserved;
+    uint32_t event_count;
     struct user_regs_struct registers;
 };
 

@@ -1,6 +1,7 @@
 #include "run.h"
 
 #include "diff.h"
+#include "events.h"
 #include "footprint.h"
 
 #define MAX_RUN_SETS 16
@@ -17,6 +18,8 @@ struct run {
     struct altered altered;
     struct child child;
     struct footprint *footprint; /* of a body that logs its accesses; else NULL */
+    struct answering answering;
+    const char *problem; /* with a call that was to be answered */
 };
 
 static const char *run_parse(struct run *run, struct cursor *from, struct cursor *patches)
@@ -41,6 +44,11 @@ static const char *run_parse(struct run *run, struct cursor *from, struct cursor
         return "truncated run request";
     if (request->logs && !(run->footprint = footprint_new(from, request->registers.rsp)))
         return "malformed log plan";
+    if (request->answer_bytes) {
+        const char *problem = answering_parse(&run->answering, from);
+        if (problem)
+            return problem;
+    }
     for (uint32_t i = 0; i < request->set_count; i++)
         if (!(run->sets[i] = set_find(ids[i])))
             return "no such page set";
@@ -143,6 +151,24 @@ static const char *child_arm(struct run *run, struct cursor patches)
     return NULL;
 }
 
+/* A stop that may be a call to be answered. 1 when the run is over. */
+static int call_judge(struct run *run, int signal, const siginfo_t *info, struct outcome *outcome)
+{
+    switch (event_serve(&run->answering, signal, info, &outcome->registers, &run->problem)) {
+    case EVENT_ANSWERED:
+        return 0;
+    case EVENT_LEFT:
+        outcome->kind = OUTCOME_LEFT;
+        break;
+    case EVENT_TOO_MANY:
+        outcome->kind = OUTCOME_MAX_EVENTS;
+        break;
+    default:
+        break;
+    }
+    return 1;
+}
+
 /* Fills the outcome from a stop. 1 when the run is over, 0 when the child has to be resumed. */
 static int stop_judge(struct run *run, struct stop stop, struct outcome *outcome)
 {
@@ -178,6 +204,8 @@ static int stop_judge(struct run *run, struct stop stop, struct outcome *outcome
         return 0;
     if (stop.signal == 11 /* SIGSEGV */ && outcome->registers.rip == run->request->return_address)
         outcome->kind = OUTCOME_RETURNED;
+    else
+        return call_judge(run, stop.signal, &info, outcome);
     return 1;
 }
 
@@ -267,26 +295,32 @@ static const char *step_to_the_end(struct run *run, struct outcome *outcome)
         problem = excursion_follow(run, &excursion, r);
         if (problem)
             break;
-        steps[held++] = (struct trace_step){
-            r->rip, r->eflags & ~0x100UL, {r->rax, r->rcx, r->rdx, r->rbx, r->rsp, r->rbp, r->rsi, r->rdi, r->r8, r->r9,
-                                           r->r10, r->r11, r->r12, r->r13, r->r14, r->r15}};
-        outcome->steps++;
         if (held == STEPS_AT_ONCE) {
             if (write_all(fd, steps, sizeof steps) < 0)
                 problem = "cannot write the trace";
             held = 0;
         }
+        steps[held++] = (struct trace_step){
+            r->rip, r->eflags & ~0x100UL, {r->rax, r->rcx, r->rdx, r->rbx, r->rsp, r->rbp, r->rsi, r->rdi, r->r8, r->r9,
+                                           r->r10, r->r11, r->r12, r->r13, r->r14, r->r15}};
+        outcome->steps++;
         child_step(&run->child);
         struct stop stop = child_wait_step(&run->child);
-        if (!held && clock_monotonic_ns() > deadline_ns)
+        if (held == 1 && clock_monotonic_ns() > deadline_ns)
             stop = (struct stop){EVENT_WALL_LIMIT, 0};
         siginfo_t info;
         memset(&info, 0, sizeof info);
         if (stop.event == EVENT_STOPPED && stop.signal == 5 && child_get_siginfo(&run->child, &info) == 0
             && info.si_code == TRAP_TRACE)
             continue;
-        stop_judge(run, stop, outcome);
-        break;
+        uint32_t answered = run->answering.count;
+        int over = stop_judge(run, stop, outcome);
+        if (run->answering.count > answered) { /* what the body did ends with the call itself */
+            held--;
+            outcome->steps--;
+        }
+        if (over)
+            break;
     }
     if (held && write_all(fd, steps, held * sizeof *steps) < 0)
         problem = "cannot write the trace";
@@ -315,6 +349,13 @@ static const char *run_report(struct run *run, struct outcome *outcome, struct b
     if (!problem && !dead)
         problem = diff_pages(&run->child, run->sets, run->request->set_count, &run->altered, run->footprint, reply,
                              &outcome->written_count, &outcome->changed_count);
+    outcome->event_count = run->answering.count;
+    size_t event_bytes = outcome->event_count * sizeof *run->answering.events;
+    char *events = problem ? NULL : buffer_extend(reply, event_bytes);
+    if (events)
+        memcpy(events, run->answering.events, event_bytes);
+    else if (!problem)
+        problem = "out of memory";
     memcpy(reply->data, outcome, sizeof *outcome);
     if (!problem && run->footprint && !dead)
         problem = footprint_report(run->footprint, &run->child, reply);
@@ -326,10 +367,20 @@ static const char *run_confined(struct run *run, struct cursor patches, struct b
     struct outcome outcome;
     memset(&outcome, 0, sizeof outcome);
     const char *problem = child_arm(run, patches);
+    run->answering.inside_low = run->request->inside_low;
+    run->answering.inside_high = run->request->inside_high;
+    run->answering.return_address = run->request->return_address;
+    run->answering.entry_stack = run->request->registers.rsp;
+    run->answering.child = &run->child;
+    run->answering.sets = run->sets;
+    run->answering.set_count = run->request->set_count;
+    run->answering.altered = &run->altered;
     if (!problem && run->trace_path)
         problem = step_to_the_end(run, &outcome);
     else if (!problem)
         run_to_the_end(run, &outcome);
+    if (!problem)
+        problem = run->problem;
     return problem ? problem : run_report(run, &outcome, reply);
 }
 

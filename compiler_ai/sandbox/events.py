@@ -1,0 +1,142 @@
+"""Calls out of a body that are answered instead of made, and what is noted of each; runtime/events.h says how."""
+
+from __future__ import annotations
+
+import enum
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+_REQUEST = struct.Struct("<Q16sQQIIIIII")
+_CALLEE = struct.Struct("<QBBBBBxxx")
+_PARAMETER = struct.Struct("<BBBxI")
+_CHOSEN = struct.Struct("<QQ")
+_EVENT = struct.Struct("<4Q6Q6Q8Q8Q2Q4I")
+EVENT_BYTES = _EVENT.size
+MAX_EVENTS = 255
+REGISTER_PARAMETERS = 6
+_NO_PARAMETER = 0xFF
+
+
+class Returns(enum.IntEnum):
+    """What kind of value a callee returns, as far as answers go."""
+
+    UNKNOWN = 0
+    NOTHING = 1
+    INTEGER = 2
+    FLOAT = 3
+    POINTER = 4
+
+
+class Use(enum.IntEnum):
+    """What a callee may do with an argument, as far as answers go."""
+
+    OPAQUE = 0
+    INTEGER = 1
+    TO_NUMBER = 2  # it may write a number through it
+    TO_POINTER = 3  # ... a pointer
+    TO_BYTES = 4  # ... as many bytes as other arguments say
+    TO_OBJECT = 5  # ... some words of an object
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter in a general register: its size (of what it points to, for TO_NUMBER and TO_OBJECT), and for TO_BYTES the numbers of the
+    parameters whose product is the count."""
+
+    use: Use = Use.OPAQUE
+    size_bytes: int = 0
+    factors: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Callee:
+    """What answers to one callee look like. `sizes` are the numbers of the parameters whose product is the size of the
+    memory that it returns."""
+
+    returns: Returns = Returns.UNKNOWN
+    return_bytes: int = 0
+    signed: bool = False
+    boolean: bool = False
+    never_returns: bool = False
+    sizes: tuple[int, ...] = ()
+    parameters: tuple[Parameter, ...] = ()  # in the order of rdi, rsi, rdx, rcx, r8, r9
+
+
+@dataclass(frozen=True)
+class Answers:
+    """How the calls of one run are answered: pseudo-randomly from `seed`, or as `chosen` (call number from 0 -> value) says.
+
+    `arena` is writable memory of the image, `slot_count` times `slot_bytes`, that returned pointers lead to. `effects`:
+    callees also write through their arguments. The run ends at call `max_events` (from 0); memory is digested at the first
+    `digest_events` calls and at the last.
+    """
+
+    seed: int
+    callees: Mapping[int, Callee] = field(default_factory=dict, hash=False)
+    arena: int = 0
+    slot_bytes: int = 1
+    slot_count: int = 0
+    max_events: int = 64
+    digest_events: int = 32
+    effects: bool = False
+    chosen: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True)
+class CallEvent:
+    """The state at the callee's first instruction: `arguments` are rdi, rsi, rdx, rcx, r8, r9, `pointees` the 8 bytes at each
+    of them (None where nothing is mapped), `vectors` the low halves of xmm0 to xmm7, `stack` the 8 words above the return
+    address. `digest` (None: not taken) stands for all memory that changed so far, the body's own frame left out."""
+
+    target: int
+    return_to: int
+    stack_pointer: int
+    rflags: int
+    arguments: tuple[int, ...]
+    pointees: tuple[int | None, ...]
+    vectors: tuple[int, ...]
+    stack: tuple[int, ...]
+    digest: int | None
+    answer: int
+    mxcsr: int
+    x87_tags: int
+
+
+def pack_answers(answers: Answers, key: bytes) -> bytes:
+    """An answer_request; `key` is that of the digests."""
+    head = _REQUEST.pack(
+        answers.seed & 0xFFFFFFFFFFFFFFFF, key, answers.arena, answers.slot_bytes, answers.slot_count,
+        min(answers.max_events, MAX_EVENTS), answers.digest_events, answers.effects, len(answers.callees),
+        len(answers.chosen),
+    )  # fmt: skip
+    callees = [_pack_callee(address, callee) for address, callee in sorted(answers.callees.items())]
+    return b"".join((head, *callees, *(_CHOSEN.pack(*pair) for pair in answers.chosen)))
+
+
+def _pack_callee(address: int, callee: Callee) -> bytes:
+    flags = callee.never_returns | callee.signed << 1 | callee.boolean << 2
+    parts = [_CALLEE.pack(address, callee.returns, callee.return_bytes, flags, *_two(callee.sizes))]
+    for parameter in (*callee.parameters, *(Parameter(),) * REGISTER_PARAMETERS)[:REGISTER_PARAMETERS]:
+        parts.append(_PARAMETER.pack(parameter.use, *_two(parameter.factors), parameter.size_bytes))
+    return b"".join(parts)
+
+
+def _two(numbers: Sequence[int]) -> tuple[int, int]:
+    first, second = (*numbers, _NO_PARAMETER, _NO_PARAMETER)[:2]
+    return first, second
+
+
+def unpack_events(data: bytes) -> tuple[CallEvent, ...]:
+    """An array of call_event."""
+    events = []
+    for values in _EVENT.iter_unpack(data):
+        readable, has_digest = values[36], values[37]
+        pointees = tuple(value if readable >> n & 1 else None for n, value in enumerate(values[10:16]))
+        events.append(
+            CallEvent(
+                values[0], values[1], values[2], values[3], values[4:10], pointees, values[16:24], values[24:32],
+                values[32] if has_digest else None, values[33], values[34], values[35],
+            )
+        )  # fmt: skip
+    return tuple(events)

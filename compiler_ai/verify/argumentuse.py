@@ -1,0 +1,72 @@
+"""Which argument registers a callee without a prototype reads: those that its code reads before it writes them.
+
+Its code is followed along every branch and direct jump, not into what it calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import capstone
+from capstone import x86_const as x86
+
+_NAMES = (
+    ("rdi", "edi", "di", "dil"), ("rsi", "esi", "si", "sil"), ("rdx", "edx", "dx", "dl", "dh"),
+    ("rcx", "ecx", "cx", "cl", "ch"), ("r8", "r8d", "r8w", "r8b"), ("r9", "r9d", "r9w", "r9b"),
+)  # fmt: skip
+_NUMBER = {name: number for number, names in enumerate(_NAMES) for name in names}
+_MOST_INSTRUCTIONS = 2_000
+
+
+class ArgumentUse:
+    """Decodes each callee once; `code` gives up to 16 bytes of code at an address."""
+
+    def __init__(self, code: Callable[[int], bytes]) -> None:
+        self._code = code
+        self._capstone = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
+        self._capstone.detail = True
+        self._known: dict[int, frozenset[int]] = {}
+
+    def registers(self, target: int) -> frozenset[int]:
+        """The numbers (rdi is 0) of the argument registers that the function at `target` reads."""
+        if target not in self._known:
+            self._known[target] = self._read(target)
+        return self._known[target]
+
+    def _read(self, target: int) -> frozenset[int]:
+        used: set[int] = set()
+        seen: dict[int, frozenset[int]] = {}  # address -> what may still hold an argument there
+        waiting = [(target, frozenset(range(len(_NAMES))))]
+        budget = _MOST_INSTRUCTIONS
+        while waiting and budget:
+            at, held = waiting.pop()
+            while budget and held - seen.get(at, frozenset()):
+                seen[at] = seen.get(at, frozenset()) | held
+                budget -= 1
+                instruction = next(self._capstone.disasm(self._code(at), at, 1), None)
+                if instruction is None:
+                    break
+                read, written = ({instruction.reg_name(r) for r in group} for group in instruction.regs_access())
+                if _clears(instruction):
+                    read = set()
+                used |= {_NUMBER[name] for name in read if name in _NUMBER} & held
+                held -= {_NUMBER[name] for name in written if name in _NUMBER}
+                following = at + instruction.size
+                if instruction.group(x86.X86_GRP_CALL):
+                    held = frozenset()  # the callee may have overwritten all of them
+                elif instruction.group(x86.X86_GRP_JUMP):
+                    operand = instruction.operands[0]
+                    if operand.type == x86.X86_OP_IMM:
+                        waiting.append((operand.imm, held))
+                    if instruction.mnemonic.rpartition(" ")[2] == "jmp":
+                        break
+                elif instruction.group(x86.X86_GRP_RET) or instruction.mnemonic in ("ud2", "hlt", "int3"):
+                    break
+                at = following
+        return frozenset(used)
+
+
+def _clears(instruction: capstone.CsInsn) -> bool:
+    """Whether it sets a register to zero, whatever was there."""
+    operands = [operand.reg for operand in instruction.operands if operand.type == x86.X86_OP_REG]
+    return instruction.mnemonic in ("xor", "sub") and len(operands) == 2 and operands[0] == operands[1]
