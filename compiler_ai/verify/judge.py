@@ -171,10 +171,9 @@ class Judgement:
             outcome = self._machine.run(
                 test.fills[0][0], body, test.limit_ns, [body.entry + offset for offset in wanted]
             )
-            if outcome.covered:
-                self._trace_anew(test)
-                if test.traced is None and test.state.answers is None:  # instrumented bodies make their calls
-                    self._compare_logged(test)
+            # Instrumented bodies make their calls.
+            if outcome.covered and not self._trace_anew(test) and test.state.answers is None:
+                self._compare_logged(test)
         if self._uncompared - self._uncovered:
             self._lacking.append(
                 f"no run that executes {_places(self._uncompared - self._uncovered)} was short enough, and its accesses plain"
@@ -182,10 +181,10 @@ class Judgement:
                 + "".join(f" ({reason})" for reason in sorted(self._unlogged)[:2])
             )
 
-    def _trace_anew(self, test: Test) -> None:
-        """Single-steps a test that was not, unless it is known to be too long for that."""
+    def _trace_anew(self, test: Test) -> bool:
+        """Single-steps a test that was not, unless it is known to be too long for that. Whether it was short enough."""
         if test.is_long or self._steps > self._settings.traced_steps:
-            return
+            return False
         traced = trace_body(
             self._machine,
             test.fills[0][0],
@@ -197,6 +196,7 @@ class Judgement:
         test.is_long = not traced.complete
         if traced.complete:
             self._compare_trace(test, traced)
+        return traced.complete
 
     def _compare_logged(self, test: Test) -> None:
         """One run too long for single steps, by instrumented copies of both bodies: what they access, how they end, and for
