@@ -14,7 +14,8 @@ from compiler_ai.verify.footprint import footprint_of, overreach
 from compiler_ai.verify.frames import unconfirmed
 from compiler_ai.verify.machine import Body, Context
 from compiler_ai.verify.prepare import Preparation
-from compiler_ai.verify.search import boundary_states, directed_states
+from compiler_ai.verify.relations import Relations, one_sided_differ
+from compiler_ai.verify.search import boundary_states, directed_states, leading_to
 from compiler_ai.verify.testcase import Test, Traced, inside, log_body, trace_body
 from compiler_ai.verify.unwinding import UnwindTable, read_table, wrong_rule
 
@@ -59,6 +60,7 @@ class Judgement:
                 self._compare(test)
             self._reach(found)
             self._reach_boundaries(found)
+            self._reach_relations(found)
             self._compare_traces()
             self._compare_rest()
             self._compare_first_calls()
@@ -123,9 +125,10 @@ class Judgement:
             return
         prepared = self._prepared
         seeds = list(prepared.seeds)
+        entry = self._body.at(self._machine.contexts[0]).entry
         states = directed_states(
             self._machine, self._body, seeds, prepared.prototype, prepared.constants + found.constants, found,
-            self._uncovered,
+            lambda: leading_to(found, entry, self._uncovered),
         )  # fmt: skip
         for _, state in zip(range(self._settings.directed), states, strict=False):
             if not self._uncovered:
@@ -152,6 +155,37 @@ class Judgement:
             if test is not None:
                 self._compare(test)
                 self._tests.append(test)
+
+    def _reach_relations(self, found: Blocks) -> None:
+        """Both outcomes of every condition, the candidate's and the baseline's, must have been tested: what lies on a side that no
+        test took may well be known from elsewhere, but not when it is taken."""
+        prepared, settings = self._prepared, self._settings
+        theirs = prepared.relations
+        if theirs is None:
+            return
+        mine = Relations(self._machine, self._body, found, self._machine.contexts[0])
+        for test in sorted(self._tests, key=lambda test: test.state.origin == "captured"):
+            if mine.is_complete() or mine.steps > settings.relation_steps:
+                break
+            mine.keep(mine.look(test.fills[0][0], settings.trace_steps))
+        seeds = list(prepared.seeds)
+        states = directed_states(
+            self._machine, self._body, seeds, prepared.prototype, prepared.constants + found.constants, found,
+            lambda: set(mine.one_sided()), narrow=True,
+        )  # fmt: skip
+        for _, state in zip(range(settings.relations), states, strict=False):
+            if not one_sided_differ(theirs, mine) or mine.steps > settings.relation_steps:
+                break
+            seen = mine.look(state, settings.trace_steps)
+            found_test = prepared.test(state, set())[0] if seen else None
+            if found_test is not None:
+                self._compare(found_test)
+                self._tests.append(found_test)
+                mine.keep(seen)
+                seeds.append(prepared.seed_of(found_test.fills[0][0]))
+        left = one_sided_differ(theirs, mine)
+        if left:
+            self._lacking.append(left)
 
     def _compare_traces(self) -> None:
         for test in self._tests:

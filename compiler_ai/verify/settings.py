@@ -12,7 +12,8 @@ class Settings:
 
     `captures`, `mutated` and `generated` are how many tests of each kind are wanted; `attempts` bounds the states tried for
     them, `directed` those tried for blocks that no test reached, `boundary` those tried for comparisons that come out
-    equal. A test is traced for at most `trace_steps` instructions;
+    equal, `relations` those tried for relations of compared values that no test has shown, by at most `relation_steps` traced
+    instructions. A test is traced for at most `trace_steps` instructions;
     `traced_steps` bounds the traces of one candidate together, `logged_runs` and `logged_entries` its longer runs and
     the accesses that these log.
     The `*_limit_ns` are safety limits on CPU time, far above what tests take: a generated state on which the baseline runs
@@ -25,6 +26,8 @@ class Settings:
     attempts: int = 600
     directed: int = 400
     boundary: int = 120
+    relations: int = 400
+    relation_steps: int = 800_000
     traces: int = 16
     trace_steps: int = 1_500
     long_trace_steps: int = 20_000

@@ -1,7 +1,7 @@
-"""Changes that were looked at one by one: (function, what changed) -> why the change is no fault, why no test can see it, or what test is lacking.
+"""Changes that were looked at one by one: (function, what changed) -> why the change is no fault, or why no test can see it.
 
 The key is the very change (`saboteur.change`: line number, old and new text), so that the same kind of change at another place
-is not excused. GCC 12.2's bodies of `corpus` are meant.
+is not excused. GCC 12.2's bodies of `corpus` and `programs` are meant.
 """
 
 from __future__ import annotations
@@ -77,12 +77,4 @@ ONLY_PROOF: dict[tuple[str, str], str] = {
         "put_escaped",
         "72: movsbl (%rbx), %esi -> movzbl (%rbx), %esi",
     ): "differs only where the text lies in the sink itself",
-}
-
-# Wrong, and graded tested: a test could tell, but the verifier makes none that does. Each is a gap to close, not an excuse.
-MISSED: dict[tuple[str, str], str] = {
-    (
-        "run_program",
-        "40: jne .Lsaboteur_12 -> jg .Lsaboteur_12",
-    ): "needs a byte program that computes a negative number and jumps on it; no input holds that number itself",
 }
