@@ -173,7 +173,7 @@ class Judgement:
             self._machine, self._body, seeds, prepared.prototype, prepared.constants + found.constants, found,
             lambda: set(mine.one_sided()), narrow=True,
         )  # fmt: skip
-        for _, state in zip(range(settings.relations), states, strict=False):
+        for _, state in zip(range(settings.relations // 2), states, strict=False):
             if not one_sided_differ(theirs, mine) or mine.steps > settings.relation_steps:
                 break
             seen = mine.look(state, settings.trace_steps)

@@ -34,7 +34,7 @@ from compiler_ai.verify.unwinding import UnwindTable, read_table
 
 _FILLS = 2
 _MOST_SEEDS = 24
-_MORE_SEEDS = 64  # with those whose comparisons came out as never before
+_MORE_SEEDS = 32  # besides, those whose comparisons came out as never before
 _MOST_REPLICAS = 4
 _TABLES = 4  # times as many boundary states where there are jump tables, whose every index is tried
 _TRAP = b"\x0f\x0b"  # ud2
@@ -68,6 +68,7 @@ class Preparation:
         self.callees = Callees({}, {})
         self._blocks: Blocks | None = None  # the baseline's in the first context; None when they cannot be told
         self.relations: Relations | None = None
+        self._novel = 0  # seeds kept for how comparisons came out
         self._uncovered: set[int] = set()
         self._at_boundaries: list[Test] = []
         for path in self._chosen(captures):
@@ -249,6 +250,7 @@ class Preparation:
         relations = self.relations
         if relations is None or self._blocks is None:
             return
+        most_steps = relations.steps + self.settings.relation_steps
         states = directed_states(
             self.machine,
             self.body,
@@ -260,7 +262,7 @@ class Preparation:
             narrow=True,
         )
         for _, state in zip(range(self.settings.relations), states, strict=False):
-            if relations.is_complete() or relations.steps > self.settings.relation_steps:
+            if relations.is_complete() or relations.steps > most_steps:
                 return
             found = relations.look(state, self.settings.trace_steps)
             if found:
@@ -268,25 +270,28 @@ class Preparation:
                 if test is not None:
                     relations.keep(found)
                     self.tests.append(test)
-                    self._plant(state, _MORE_SEEDS)
+                    self._plant_novel(test.fills[0][0])
 
     def _keep(self, test: Test) -> None:
         """Adds a test; one on which some comparison comes out as never before is also one to vary."""
         self.tests.append(test)
         relations, state = self.relations, test.fills[0][0]
-        if (
-            relations is not None
-            and not relations.is_complete()
-            and relations.steps < self.settings.relation_steps // 2
-        ):
-            found = relations.look(state, self.settings.trace_steps)
-            relations.keep(found)
-            if found and test.state.origin != "captured":
-                self._plant(state, _MORE_SEEDS)
+        if relations is None or relations.is_complete() or relations.steps > self.settings.relation_steps:
+            return
+        found = relations.look(state, self.settings.trace_steps)
+        relations.keep(found)
+        if found and test.state.origin != "captured":
+            self._plant_novel(state)
 
-    def _plant(self, state: EntryState, most: int = _MOST_SEEDS) -> None:
+    def _plant_novel(self, state: EntryState) -> None:
+        """Keeps a state on which some comparison came out as never before, unless it is kept already."""
+        if self._novel < _MORE_SEEDS and all(seed.state is not state for seed in self.seeds):
+            self._novel += 1
+            self.seeds.append(self.seed_of(state))
+
+    def _plant(self, state: EntryState) -> None:
         """Keeps a state as one to vary. Its reads are those of the first part of its run."""
-        if len(self.seeds) < most and all(seed.state is not state for seed in self.seeds[-2:]):
+        if len(self.seeds) - self._novel < _MOST_SEEDS:
             self.seeds.append(self.seed_of(state))
 
     def seed_of(self, state: EntryState) -> Seed:

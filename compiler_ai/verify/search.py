@@ -26,26 +26,25 @@ def directed_states(
     narrow: bool = False,
 ) -> Iterator[EntryState]:
     """An endless stream, as long as there are seeds, which may grow meanwhile; `open_sites` gives the conditions to turn,
-    relative to the entry. `narrow` changes nothing but what was compared, where it was loaded just before, and asks for the same of
-    a few seeds only.
+    relative to the entry. `narrow` changes nothing but what was compared, where it was loaded just before, and takes the
+    latest seeds first: they came farthest.
 
     `blocks` are the body's in the first context.
     """
     first_entry = body.at(machine.contexts[0]).entry
-    looked = 0
-    tried: dict[tuple[int, int], int] = {}
+    looked: set[int] = set()
     streams: dict[int, Iterator[EntryState]] = {}
     while seeds:
-        while looked < len(seeds):
-            seed = seeds[looked]
-            looked += 1
+        while len(looked) < len(seeds):
+            fresh = [index for index in range(len(seeds)) if index not in looked]
+            looked.add(fresh[-1 if narrow else 0])
+            seed = seeds[fresh[-1 if narrow else 0]]
             context = machine.context(seed.state)
             loaded = body.at(context)
             shift = loaded.entry - first_entry
             sites = [loaded.entry + offset for offset in open_sites()]
             trace = machine.trace(seed.state, loaded, _LOOK_STEPS)
-            known = tried if narrow and not shift else {}
-            for wish in wishes(trace, sites, body.decoder(context), seed.memory, {}, known):
+            for wish in wishes(trace, sites, body.decoder(context), seed.memory, {}, {}):
                 found = list(exact(seed, wish)) if narrow else []
                 yield from found or granted(seed, prototype, wish, 2 if narrow else 6)
             jumps = [at + shift for at in blocks.indirect]
@@ -57,7 +56,7 @@ def directed_states(
             state = next(streams[index], None)
             if state is not None:
                 yield state
-        if looked == len(seeds) and not any(seed.reads or prototype for seed in seeds):
+        if len(looked) == len(seeds) and not any(seed.reads or prototype for seed in seeds):
             return
 
 

@@ -26,7 +26,7 @@ class Settings:
     attempts: int = 600
     directed: int = 400
     boundary: int = 120
-    relations: int = 400
+    relations: int = 1_000
     relation_steps: int = 800_000
     traces: int = 16
     trace_steps: int = 1_500
