@@ -25,7 +25,7 @@ class Settings:
     generated: int = 200
     attempts: int = 600
     directed: int = 400
-    boundary: int = 120
+    boundary: int = 160
     relations: int = 1_000
     relation_steps: int = 800_000
     traces: int = 16

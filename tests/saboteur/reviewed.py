@@ -24,6 +24,8 @@ EQUIVALENT: dict[tuple[str, str], str] = {
     ("varint_decode", "13: movzbl (%rdi,%rax), %r9d -> movsbl (%rdi,%rax), %r9d"): _LOW_BYTE,
     # edi is stored as dil by the next instruction; lines 13 and 41 write it.
     ("run_lengths", "31: movzbl (%r8,%r11), %edi -> movsbl (%r8,%r11), %edi"): _LOW_BYTE,
+    # r11d is compared as r11w, there and at line 189, and as r11b after line 106 has written it.
+    ("mainGtU", "100: movzwl (%r10,%rbx,2), %r11d -> movswl (%r10,%rbx,2), %r11d"): "only the low 16 bits are read",
     # ax is compared, incremented and stored as 16 bits; the function returns nothing.
     ("lru_touch", "1: movzwl 20(%rsi), %eax -> movswl 20(%rsi), %eax"): "only the low 16 bits are read",
     # r8b, the same difference as al, was compared with 9 on both ways to line 34.
