@@ -177,7 +177,7 @@ class Judgement:
             if not one_sided_differ(theirs, mine) or mine.steps > settings.relation_steps:
                 break
             seen = mine.look(state, settings.trace_steps)
-            found_test = prepared.test(state, set())[0] if seen else None
+            found_test = prepared.test(state, set())[0] if seen.new else None
             if found_test is not None:
                 self._compare(found_test)
                 self._tests.append(found_test)

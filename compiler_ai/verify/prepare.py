@@ -265,7 +265,7 @@ class Preparation:
             if relations.is_complete() or relations.steps > most_steps:
                 return
             found = relations.look(state, self.settings.trace_steps)
-            if found:
+            if found.new:
                 test, _ = self.test(state, self._uncovered)
                 if test is not None:
                     relations.keep(found)
@@ -280,7 +280,7 @@ class Preparation:
             return
         found = relations.look(state, self.settings.trace_steps)
         relations.keep(found)
-        if found and test.state.origin != "captured":
+        if found.new and test.state.origin != "captured":
             self._plant_novel(state)
 
     def _plant_novel(self, state: EntryState) -> None:

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from dataclasses import dataclass
 
 from compiler_ai.sandbox.process import OutcomeKind
 from compiler_ai.verify.conditions import Condition, observed
 from compiler_ai.verify.coverage import Blocks
 from compiler_ai.verify.machine import Body, Context, Machine
 from compiler_ai.verify.state import EntryState
+
+
+@dataclass(frozen=True)
+class Look:
+    """`new` are (offset, flags) of conditions in a run that came out as never before, `executed` the offsets of all that it
+    executed, `whole` says that it was seen to its end. Empty when the run fails."""
+
+    new: frozenset[tuple[int, int]] = frozenset()
+    executed: frozenset[int] = frozenset()
+    whole: bool = False
+
 
 _RUN_STEPS = 100  # what starting a run costs, in traced instructions
 
@@ -23,26 +34,30 @@ class Relations:
         entry = body.at(first).entry
         self._conditions = {at - entry: condition for at, condition in blocks.conditions.items()}
         self._seen: dict[int, set[int]] = {at: set() for at in self._conditions}
+        self._in_whole: set[int] = set()  # conditions executed in runs that were seen to their ends
+        self._in_cut: set[int] = set()
         self.steps = 0
 
-    def look(self, state: EntryState, most_steps: int) -> frozenset[tuple[int, int]]:
-        """(offset, flags) of the conditions in a run from `state` that came out as never before; none when the run fails."""
+    def look(self, state: EntryState, most_steps: int) -> Look:
+        """A run from `state`, of which at most `most_steps` instructions are looked at."""
         loaded = self._body.at(self._machine.context(state))
         trace = self._machine.trace(state, loaded, most_steps)
         self.steps += len(trace) + _RUN_STEPS
         if trace.outcome.kind not in (OutcomeKind.RETURNED, OutcomeKind.MAX_STEPS):
-            return frozenset()
-        new = set()
+            return Look()
+        new, executed = set(), set()
         for address, flags in observed(trace, {at + loaded.entry for at in self._conditions}):
             at = address - loaded.entry
+            executed.add(at)
             if self._conditions[at].kinds([flags]) - self._conditions[at].kinds(self._seen[at]):
                 new.add((at, flags))
-        return frozenset(new)
+        return Look(frozenset(new), frozenset(executed), trace.outcome.kind is OutcomeKind.RETURNED)
 
-    def keep(self, found: Iterable[tuple[int, int]]) -> None:
-        """Counts these as seen: the state that they come from is a test."""
-        for at, flags in found:
+    def keep(self, look: Look) -> None:
+        """Counts what was looked at as seen: the state is a test."""
+        for at, flags in look.new:
             self._seen[at].add(flags)
+        (self._in_whole if look.whole else self._in_cut).update(look.executed)
 
     def open_sites(self) -> set[int]:
         """The offsets of the executed conditions that have not been seen to decide on all that they may."""
@@ -53,11 +68,13 @@ class Relations:
         return all(self._seen.values()) and not self.open_sites()
 
     def one_sided(self) -> dict[int, Condition]:
-        """The conditions that were never seen to hold, or never not to, by their offsets."""
+        """The conditions that were never seen to hold, or never not to, by their offsets. Those executed only in runs
+        too long to be looked at to their ends are left out: their blocks are known to be executed, and no more than that."""
+        unclear = self._in_cut - self._in_whole
         return {
             at: condition
             for at, condition in self._conditions.items()
-            if len({condition.holds(flags) for flags in self._seen[at]}) < 2
+            if at not in unclear and len({condition.holds(flags) for flags in self._seen[at]}) < 2
         }
 
 
