@@ -42,11 +42,11 @@ class Condition:
         return frozenset(_relations(flags) for flags in seen)
 
     def is_complete(self, seen: Iterable[int]) -> bool:
-        """Whether both outcomes are among `seen`, and where it asks for an order, all three of them."""
+        """Whether the sides of the comparison were less, equal and greater, or else both outcomes are among `seen`."""
         flags = set(seen)
-        if self.code in (*_SIGNED, *_UNSIGNED):
-            return len({_relations(value)[self.code in _UNSIGNED] for value in flags}) == 3
-        return len({self.holds(value) for value in flags}) == 2
+        if self.code.removeprefix("n") in ("s", "o", "p"):
+            return len({self.holds(value) for value in flags}) == 2
+        return len({_relations(value)[self.code in _UNSIGNED] for value in flags}) == 3
 
 
 def code_of(mnemonic: str) -> str:

@@ -58,7 +58,8 @@ def compared(first: int, second: int, bits: int = 32) -> int:
     ("code", "pairs", "complete"),
     [
         ("e", [(1, 1)], False),
-        ("e", [(1, 1), (2, 1)], True),
+        ("e", [(1, 1), (2, 1)], False),  # "equal" or "not greater"?
+        ("e", [(1, 1), (2, 1), (-3, 1)], True),
         ("l", [(1, 1), (2, 1)], False),  # it holds for neither
         ("l", [(0, 1), (2, 1)], False),  # "less" or "less or equal"?
         ("l", [(0, 1), (1, 1), (2, 1)], True),
