@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from compiler_ai.sandbox.pages import PAGE_BYTES
 
@@ -29,6 +29,7 @@ class PlaceKind(enum.IntEnum):
     ARGUMENT = 3  # an argument register of the CALL that follows: rdi, rsi, rdx in turn
     CALL = 4  # where control goes; the place's base when that is known beforehand
     UNKNOWN = 5  # an access whose address or size cannot be told
+    FLAGS = 6  # the status flags, as lahf and seto leave them in rax
 
 
 class Callee(enum.IntEnum):
@@ -98,14 +99,23 @@ class Footprint:
     left_for: int = 0
     entries: int = 0
     marked: frozenset[int] = frozenset()  # numbers of the blocks that were entered
+    flags: Mapping[int, frozenset[int]] = field(
+        default_factory=dict
+    )  # number of a FLAGS place -> status flags seen there
 
 
-def unpack(data: bytes, mark_count: int) -> Footprint:
+_STATUS_FLAGS = (0x1, 0x4, 0x40, 0x80, 0x800)  # carry, parity, zero, sign, overflow (Intel SDM volume 1, 3.4.3.1)
+_COMBINATIONS = tuple(sum(flag for bit, flag in enumerate(_STATUS_FLAGS) if number >> bit & 1) for number in range(32))
+
+
+def unpack(data: bytes, plan: LogPlan) -> Footprint:
     """The footprint that follows the outcome in the runner's reply."""
     entries, lowest, below, unknown, left_for, page_count, _, _ = _REPLY.unpack_from(data)
     at = _REPLY.size
-    marks = data[at : at + mark_count]
-    at += mark_count + -mark_count % 8
+    marks = data[at : at + plan.mark_count]
+    at += plan.mark_count + -plan.mark_count % 8
+    masks = struct.unpack_from(f"<{len(plan.places)}I", data, at)
+    at += 4 * len(masks) + 4 * len(masks) % 8
     reads: dict[int, int] = {}
     writes: dict[int, int] = {}
     for _ in range(page_count):
@@ -125,4 +135,9 @@ def unpack(data: bytes, mark_count: int) -> Footprint:
         left_for=left_for,
         entries=entries,
         marked=frozenset(number for number, mark in enumerate(marks) if mark),
+        flags={place: _flags(mask) for place, mask in enumerate(masks) if mask},
     )
+
+
+def _flags(mask: int) -> frozenset[int]:
+    return frozenset(flags for bit, flags in enumerate(_COMBINATIONS) if mask >> bit & 1)

@@ -184,7 +184,7 @@ class Sandbox:
         outcome, rest = self._run_for_all(
             image, registers, return_address, patches, (), cpu_limit_ns, log_plan=plan.pack(max_entries)
         )
-        return outcome, footprint.unpack(rest, plan.mark_count) if rest else None
+        return outcome, footprint.unpack(rest, plan) if rest else None
 
     def time(
         self,

@@ -25,6 +25,7 @@ _JUMPS = 6
 _TABLE_LOOK_BACK = 8
 _LARGEST_TABLE = 64
 _MOST_TRIES = 4
+_SIGNS = 3  # a difference in sign bits, where signed and unsigned numbers compare differently
 _LOOK_BACK = 4  # instructions between a comparison and its branch
 _NAMES = {
     **{name: (index, 8) for index, name in enumerate(GENERAL)},
@@ -43,13 +44,13 @@ def wishes(
     memory: Callable[[int, int], bytes],
     seen: dict[int, set[int]],
     tried: dict[tuple[int, int], int],
-    most: int = 40,
+    most: int = 50,
 ) -> Iterator[Wish]:
     """Values to look for in the input that would turn the conditional jumps at the addresses `sites`, or bring what they
-    compare to equality or next to it; at most `most`.
+    compare to equality or next to it, or give its sides different signs; at most `most`.
 
-    `memory` gives the input's bytes. `seen` keeps, for each jump, by how much its operands differed so far (-1, 0 or 1, and 2
-    for anything else), and `tried` how often what was never seen was wished for: a few seeds' turn is enough.
+    `memory` gives the input's bytes. `seen` keeps, for each jump, by how much its operands differed so far (-1, 0 or 1, 2
+    for anything else, and `_SIGNS` where only one of them had its sign bit set), and `tried` how often what was never seen was wished for: a few seeds' turn is enough.
     """
     wanted, made = set(sites), 0
     capstone_decoder = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
@@ -67,18 +68,22 @@ def wishes(
             if instruction is not None and instruction.mnemonic in _COMPARISONS:
                 pair = _compared(instruction, view[step + 2 : step + 18], memory)
                 if pair is not None:
-                    seen.setdefault(view[at], set()).add(_difference(*pair))
+                    seen.setdefault(view[at], set()).update(_differences(*pair))
                     found[view[at]] = (step, pair)  # the last one in the run
                 break
     for site, (step, (first, second, size)) in found.items():
-        for change in (0, 1, -1):
+        for change in (0, 1, -1, _SIGNS):
             if change in seen[site] or made >= most or tried.get((site, change), 0) >= _MOST_TRIES:
                 continue
             tried[site, change] = tried.get((site, change), 0) + 1
             made += 1
             near = tuple(_loads(view, step, decoder))
-            yield Wish(first, second + change, size, near)
-            yield Wish(second, first - change, size)
+            if change == _SIGNS:
+                yield Wish(first, first ^ (1 << 8 * size - 1), size, near)
+                yield Wish(second, second ^ (1 << 8 * size - 1), size, near)
+            else:
+                yield Wish(first, second + change, size, near)
+                yield Wish(second, first - change, size)
 
 
 def table_wishes(
@@ -104,9 +109,10 @@ def table_wishes(
             break
 
 
-def _difference(first: int, second: int, size: int) -> int:
+def _differences(first: int, second: int, size: int) -> set[int]:
     signed = (first - second) & ((1 << 8 * size) - 1)
-    return {0: 0, 1: 1, (1 << 8 * size) - 1: -1}.get(signed, 2)
+    found = {{0: 0, 1: 1, (1 << 8 * size) - 1: -1}.get(signed, 2)}
+    return found | {_SIGNS} if (first ^ second) >> (8 * size - 1) else found
 
 
 def _loads(view: Any, step: int, decoder: Decoder) -> Iterator[tuple[int, int]]:

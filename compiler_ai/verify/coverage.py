@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import capstone
 from capstone import x86_const as x86
 
 from compiler_ai.verify.code import OwnCode
+from compiler_ai.verify.conditions import Condition, code_of
 
 _ENDS = ("jmp", "ret", "ud2", "hlt", "int3")
 
@@ -19,11 +21,13 @@ class UnknownTargetError(Exception):
 @dataclass(frozen=True)
 class Blocks:
     """`starts` are the blocks' addresses; `branches` maps a conditional jump to the two blocks that it chooses between;
-    `selects` are the conditional moves and sets; `indirect` the jumps through tables; `constants` the immediate operands."""
+    `conditions` maps it, and each conditional move and set (the `selects`), to its condition; `indirect` are the jumps through
+    tables; `constants` the immediate operands."""
 
     starts: frozenset[int]
     branches: dict[int, tuple[int, int]]
     selects: frozenset[int]
+    conditions: dict[int, Condition]
     indirect: frozenset[int]
     constants: tuple[int, ...]
 
@@ -38,6 +42,7 @@ def blocks(own: OwnCode) -> Blocks:
     leaders: set[int] = set()
     branches: dict[int, tuple[int, int]] = {}
     selects: set[int] = set()
+    conditions: dict[int, Condition] = {}
     indirect: set[int] = set()
     constants: set[int] = set()
     waiting = [own.entry, *sorted(own.table_targets)]
@@ -47,7 +52,7 @@ def blocks(own: OwnCode) -> Blocks:
         if start in leaders or not own.holds(start):
             continue
         leaders.add(start)
-        at = start
+        at, asked = start, ""
         while own.holds(at) and (at not in seen or at == start):
             seen.add(at)
             instruction = next(decoder.disasm(own.code(at), at, 1), None)
@@ -58,6 +63,10 @@ def blocks(own: OwnCode) -> Blocks:
             jump = instruction.group(x86.X86_GRP_JUMP)
             if plain.startswith(("set", "cmov")):
                 selects.add(at)
+            if code := code_of(plain):
+                conditions[at] = Condition(code, asked)
+            if x86.X86_REG_EFLAGS in instruction.regs_access()[1]:
+                asked = _without_places(instruction)
             for operand in instruction.operands:
                 if operand.type != x86.X86_OP_IMM:
                     continue
@@ -79,4 +88,15 @@ def blocks(own: OwnCode) -> Blocks:
             if plain in _ENDS:
                 break
             at = following
-    return Blocks(frozenset(leaders), branches, frozenset(selects), frozenset(indirect), tuple(sorted(constants)))
+    return Blocks(
+        frozenset(leaders), branches, frozenset(selects), conditions, frozenset(indirect), tuple(sorted(constants))
+    )
+
+
+def _without_places(instruction: Any) -> str:
+    """The instruction with the sizes of its operands in place of registers and addresses."""
+    operands = (
+        f"${operand.imm:#x}" if operand.type == x86.X86_OP_IMM else str(operand.size)
+        for operand in instruction.operands
+    )
+    return f"{instruction.mnemonic} {' '.join(operands)}".strip()

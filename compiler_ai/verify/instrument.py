@@ -1,4 +1,5 @@
-"""A loaded body that notes what it accesses while it runs at nearly its own speed, for runs too long to be single-stepped.
+"""A loaded body that notes what it accesses, or what its conditions decide on, while it runs at nearly its own speed: for runs too
+long, or too many, to be single-stepped.
 
 Every instruction of the unit that the body can reach is copied into a code area of its own; in front of one that accesses memory
 stands code that appends (address, number of the place) to a log, which changes no flag and uses no stack. Before a basic block
@@ -22,6 +23,7 @@ from compiler_ai.sandbox.loader import SPAN_BYTES, LoadedObject
 from compiler_ai.sandbox.pages import PAGE_BYTES, PageSet, Prot, Region, page_ceil
 from compiler_ai.sandbox.state import GENERAL
 from compiler_ai.verify.accesses import Decoded, Decoder, Operand
+from compiler_ai.verify.conditions import code_of
 from compiler_ai.verify.logcode import GARBAGE, LIMIT, LOG_POINTER, MARKS, InstrumentError, LogCode
 
 LOG_BYTES = 1 << 20
@@ -43,6 +45,7 @@ class Instrumented:
     entry: int
     plan: LogPlan
     blocks: tuple[int, ...]
+    conditions: Mapping[int, int]  # number of a place -> original address of the conditional jump, move or set there
 
 
 def instrument(
@@ -51,11 +54,12 @@ def instrument(
     code: Callable[[int], bytes],
     decoder: Decoder,
     models: Mapping[int, Callee],
+    conditions: bool = False,
 ) -> Instrumented:
     """Copies what control can reach from `loaded.entry` and from `starts` (jump tables' targets).
 
     `code` gives up to 16 bytes at an address, `decoder` what an instruction accesses; `models` say what external callees do.
-    Raises InstrumentError.
+    With `conditions` the copy logs the status flags in front of conditional instructions, and no accesses. Raises InstrumentError.
     """
     text = _text_ranges(loaded)
     found = _discover([loaded.entry, *starts], text, code)
@@ -63,7 +67,7 @@ def instrument(
     area = max(loaded.base + _AREA_AT, page_ceil(top) + PAGE_BYTES)
     first = min(found.instructions)
     log = LogCode(area, first, max(found.instructions) + 1 - first)
-    return _Writer(loaded, text, found, decoder, models, code, log).write()
+    return _Writer(loaded, text, found, decoder, models, code, log, conditions).write()
 
 
 def _text_ranges(loaded: LoadedObject) -> list[tuple[int, int]]:
@@ -139,9 +143,11 @@ class _Writer:
     models: Mapping[int, Callee]
     code: Callable[[int], bytes]
     log: LogCode
+    only_conditions: bool
     copies: dict[int, int] = field(default_factory=dict)  # original address -> address of the copy
     branches: list[tuple[int, int]] = field(default_factory=list)  # offset of a rel32 in `out`, original target
     blocks: list[int] = field(default_factory=list)
+    conditions: dict[int, int] = field(default_factory=dict)
 
     def write(self) -> Instrumented:
         following: int | None = None
@@ -196,7 +202,9 @@ class _Writer:
             copies=tuple((at, self.copies[at]) for at in self.blocks),
             callees=tuple(self.models.items()),
         )
-        return Instrumented(PageSet((*original, *own)), self.copies[self.loaded.entry], plan, tuple(self.blocks))
+        return Instrumented(
+            PageSet((*original, *own)), self.copies[self.loaded.entry], plan, tuple(self.blocks), self.conditions
+        )
 
     def _table(self) -> bytes:
         """By distance from the first instruction: where the copy of the block there is, 0 for none."""
@@ -212,6 +220,9 @@ class _Writer:
         plain = instruction.mnemonic.rpartition(" ")[2]
         if plain in _REFUSED or instruction.group(x86.X86_GRP_INT):
             raise InstrumentError(f"{plain} cannot be instrumented")
+        if self.only_conditions:
+            self._copy_condition(at, instruction, plain)
+            return
         if decoded.unknown:
             self.log.log_register(_RSP, Place(PlaceKind.UNKNOWN))
         if decoded.string:
@@ -227,6 +238,15 @@ class _Writer:
         self._verbatim(at, instruction)
         if plain not in ("push", "pop", "pushfq", "popfq", "leave", "ret") and _writes_stack_pointer(instruction):
             self.log.log_register(_RSP, Place(PlaceKind.STACK))
+
+    def _copy_condition(self, at: int, instruction: Any, plain: str) -> None:
+        if code_of(plain):
+            self.conditions[len(self.log.places)] = at
+            self.log.log_flags(Place(PlaceKind.FLAGS))
+        if _is_transfer(instruction):
+            self._transfer(at, instruction, plain)
+        else:
+            self._verbatim(at, instruction)
 
     def _verbatim(self, at: int, instruction: Any) -> None:
         raw = bytearray(instruction.bytes)
@@ -315,6 +335,8 @@ class _Writer:
             self.log.log_register(_RDI, Place(PlaceKind.ACCESS, kind | (COUNTED if repeated else 0), size))
 
     def _log_leaving(self, place: Place, indirect: Any | None) -> None:
+        if self.only_conditions:
+            return
         for register in _ARGUMENTS:
             self.log.log_register(register, Place(PlaceKind.ARGUMENT))
         target = _RSP if indirect is None else self._target_place(indirect)

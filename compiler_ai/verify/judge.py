@@ -15,7 +15,8 @@ from compiler_ai.verify.footprint import footprint_of, overreach
 from compiler_ai.verify.frames import unconfirmed
 from compiler_ai.verify.machine import Body, Context
 from compiler_ai.verify.prepare import Preparation
-from compiler_ai.verify.search import boundary_states, directed_states
+from compiler_ai.verify.relations import Relations, one_sided_differ
+from compiler_ai.verify.search import boundary_states, directed_states, leading_to
 from compiler_ai.verify.testcase import Test, Traced, inside, log_body, trace_body
 from compiler_ai.verify.unwinding import UnwindTable, read_table, wrong_rule
 
@@ -60,6 +61,7 @@ class Judgement:
                 self._compare(test)
             self._reach(found)
             self._reach_boundaries(found)
+            self._compare_conditions(found)
             self._compare_traces()
             self._compare_rest()
             self._compare_first_calls()
@@ -124,9 +126,10 @@ class Judgement:
             return
         prepared = self._prepared
         seeds = list(prepared.seeds)
+        entry = self._body.at(self._machine.contexts[0]).entry
         states = directed_states(
             self._machine, self._body, seeds, prepared.prototype, prepared.constants + found.constants, found,
-            self._uncovered,
+            lambda: leading_to(found, entry, self._uncovered),
         )  # fmt: skip
         for number, state in zip(range(self._settings.directed), states, strict=False):
             if not self._uncovered:
@@ -153,6 +156,22 @@ class Judgement:
             if test is not None:
                 self._compare(test)
                 self._tests.append(test)
+
+    def _compare_conditions(self, found: Blocks) -> None:
+        """Both outcomes of every condition of the baseline must have been tested, or the candidate must have the same condition:
+        what lies on a side that no test took may well be executed from elsewhere, but not when that side is taken."""
+        prepared, settings = self._prepared, self._settings
+        theirs = prepared.relations
+        if theirs is None:
+            return
+        mine = Relations(self._machine, self._body, found, self._machine.contexts[0])
+        for test in sorted(self._tests, key=lambda test: (test.state.origin == "captured", test.state.size)):
+            if mine.is_complete() or mine.steps > settings.relation_steps:
+                break
+            mine.keep(mine.look(test.fills[0][0]))
+        left = one_sided_differ(theirs, mine)
+        if left:
+            self._lacking.append(left)
 
     def _compare_traces(self) -> None:
         for test in self._tests:

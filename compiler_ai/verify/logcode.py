@@ -74,6 +74,12 @@ class LogCode:
         self._move(register, _RAX)
         self._append(place)
 
+    def log_flags(self, place: Place) -> None:
+        """Appends the status flags."""
+        self._save()
+        self.out += b"\x9f\x0f\x90\xc0"  # lahf; seto %al
+        self._append(place)
+
     def jump_through_table(self, target: int | Operand, is_call: bool, original: Callable[[], None]) -> None:
         """An indirect jump or call whose target is in a register or in memory: one that has a copy goes there, any other one
         where the original goes, which `original` writes."""

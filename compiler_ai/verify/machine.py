@@ -43,7 +43,7 @@ class Body:
         self.unit: RelocatableObject = read_object(object_bytes)
         self._loaded: dict[int, LoadedObject] = {}
         self._decoders: dict[int, Decoder] = {}
-        self._instrumented: dict[int, Instrumented] = {}
+        self._instrumented: dict[tuple[int, bool], Instrumented] = {}
 
     def adopt(self, context: Context) -> None:
         """This is the baseline: what the context loaded is it."""
@@ -66,14 +66,15 @@ class Body:
             self._decoders[key] = Decoder(reader(pages), registers.fs_base, registers.gs_base)
         return self._decoders[key]
 
-    def instrumented(self, context: Context, callees: Mapping[int, Callee]) -> Instrumented:
-        """The copy of this body that logs what it accesses. Raises SandboxError when none can be made."""
-        key = id(context)
+    def instrumented(self, context: Context, callees: Mapping[int, Callee], conditions: bool = False) -> Instrumented:
+        """The copy of this body that logs what it accesses, or instead what its conditions decide on. Raises SandboxError when
+        none can be made."""
+        key = (id(context), conditions)
         if key not in self._instrumented:
             loaded = self.at(context)
-            starts = table_targets(self.unit, section_bases(self.unit, loaded))
+            starts = sorted(table_targets(self.unit, section_bases(self.unit, loaded)))
             decoder = self.decoder(context)
-            self._instrumented[key] = instrument(loaded, sorted(starts), decoder.code, decoder, callees)
+            self._instrumented[key] = instrument(loaded, starts, decoder.code, decoder, callees, conditions)
         return self._instrumented[key]
 
 

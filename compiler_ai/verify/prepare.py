@@ -35,7 +35,8 @@ from compiler_ai.verify.generate import Base, generated
 from compiler_ai.verify.machine import Body, Context, Machine
 from compiler_ai.verify.mutate import Seed, mutations
 from compiler_ai.verify.prototype import Prototype
-from compiler_ai.verify.search import boundary_states, directed_states
+from compiler_ai.verify.relations import Relations
+from compiler_ai.verify.search import boundary_states, directed_states, leading_to
 from compiler_ai.verify.settings import Settings
 from compiler_ai.verify.state import EntryState, varied
 from compiler_ai.verify.testcase import Logged, Test, log_body, trace_body
@@ -43,6 +44,7 @@ from compiler_ai.verify.unwinding import UnwindTable, read_table
 
 _FILLS = 2
 _MOST_SEEDS = 24
+_MORE_SEEDS = 32  # besides, those whose comparisons came out as never before
 _MOST_REPLICAS = 4
 _TABLES = 4  # times as many boundary states where there are jump tables, whose every index is tried
 _TRAP = b"\x0f\x0b"  # ud2
@@ -78,6 +80,8 @@ class Preparation:
         self._uses = ArgumentUse(lambda _: b"")
         self._calls_outside = False
         self._blocks: Blocks | None = None  # the baseline's in the first context; None when they cannot be told
+        self.relations: Relations | None = None
+        self._novel = 0  # seeds kept for how comparisons came out
         self._uncovered: set[int] = set()
         self._at_boundaries: list[Test] = []
         for path in self._chosen(captures):
@@ -90,6 +94,7 @@ class Preparation:
             self._reach_blocks()
             self._answer()
             self._reach_boundaries()
+            self._reach_relations()
             self._trace()
 
     def _chosen(self, captures: Sequence[Path]) -> list[Path]:
@@ -122,7 +127,7 @@ class Preparation:
         if test is None:
             self.notes.append(f"{path.name}: GCC's own body depends on what no callee may rely on")
             return
-        self.tests.append(test)
+        self._keep(test)
         self._plant(test.fills[0][0])
 
     def _learn(self, context: Context) -> None:
@@ -144,6 +149,7 @@ class Preparation:
         except UnknownTargetError:
             return
         self._blocks = found
+        self.relations = Relations(self.machine, self.body, found, context)
         self.constants = found.constants
         self._uncovered = {start - context.baseline.entry for start in found.starts}
 
@@ -169,7 +175,7 @@ class Preparation:
                 test = self._smallest(group)
                 tried += 1
                 if test is not None:
-                    self.tests.append(test)
+                    self._keep(test)
                     wanted[test.state.origin] -= 1
                     if "elsewhere" in test.state.name and replicas < _MOST_REPLICAS:
                         replicas += 1
@@ -232,15 +238,17 @@ class Preparation:
         """Looks for states that reach what no test has reached."""
         if not self._uncovered or self._blocks is None:
             return
+        blocks, entry = self._blocks, self.machine.contexts[0].baseline.entry
         states = directed_states(
-            self.machine, self.body, self.seeds, self.prototype, self.constants, self._blocks, self._uncovered
-        )
+            self.machine, self.body, self.seeds, self.prototype, self.constants, blocks,
+            lambda: leading_to(blocks, entry, self._uncovered),
+        )  # fmt: skip
         for number, state in zip(range(self.settings.directed), states, strict=False):
             if not self._uncovered:
                 return
             test, _ = self.test_or_answered(answered_again(state, number), self._uncovered, only_new=True)
             if test is not None:
-                self.tests.append(test)
+                self._keep(test)
 
     def _answer(self) -> None:
         """Adds tests in which calls out of the unit are answered: some at all, and those that reach what no test has reached."""
@@ -258,7 +266,7 @@ class Preparation:
             if outcome.events:
                 waiting.append(state)
             if test is not None:
-                self.tests.append(test)
+                self._keep(test)
                 kept += 1
         if kept:
             self._reach_blocks()
@@ -272,12 +280,56 @@ class Preparation:
         for _, state in zip(range(most), states, strict=False):
             test, _ = self.test_or_answered(state, self._uncovered)
             if test is not None:
-                self.tests.append(test)
+                self._keep(test)
                 self._at_boundaries.append(test)
+
+    def _reach_relations(self) -> None:
+        """Adds tests on which comparisons come out as on no test before, as long as some condition lacks any."""
+        relations = self.relations
+        if relations is None or self._blocks is None:
+            return
+        most_steps = relations.steps + self.settings.relation_steps
+        states = directed_states(
+            self.machine,
+            self.body,
+            self.seeds,
+            self.prototype,
+            self.constants,
+            self._blocks,
+            relations.open_sites,
+            narrow=True,
+        )
+        for _, state in zip(range(self.settings.relations), states, strict=False):
+            if relations.is_complete() or relations.steps > most_steps:
+                return
+            found = relations.look(state)
+            if found.new:
+                test, _ = self.test_or_answered(state, self._uncovered)
+                if test is not None:
+                    relations.keep(found)
+                    self.tests.append(test)
+                    self._plant_novel(test.fills[0][0])
+
+    def _keep(self, test: Test) -> None:
+        """Adds a test; one on which some comparison comes out as never before is also one to vary."""
+        self.tests.append(test)
+        relations, state = self.relations, test.fills[0][0]
+        if relations is None or relations.is_complete() or relations.steps > self.settings.relation_steps:
+            return
+        found = relations.look(state)
+        relations.keep(found)
+        if found.new and test.state.origin != "captured":
+            self._plant_novel(state)
+
+    def _plant_novel(self, state: EntryState) -> None:
+        """Keeps a state on which some comparison came out as never before, unless it is kept already."""
+        if self._novel < _MORE_SEEDS and all(seed.state is not state for seed in self.seeds):
+            self._novel += 1
+            self.seeds.append(self.seed_of(state))
 
     def _plant(self, state: EntryState) -> None:
         """Keeps a state as one to vary. Its reads are those of the first part of its run."""
-        if len(self.seeds) < _MOST_SEEDS:
+        if len(self.seeds) - self._novel < _MOST_SEEDS:
             self.seeds.append(self.seed_of(state))
 
     def seed_of(self, state: EntryState) -> Seed:

@@ -3,7 +3,7 @@ those that bring the two sides of a comparison together."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from compiler_ai.verify.answered import granted_answers
 from compiler_ai.verify.branches import table_wishes, wishes
@@ -23,31 +23,32 @@ def directed_states(
     prototype: Prototype | None,
     constants: tuple[int, ...],
     blocks: Blocks,
-    uncovered: set[int],
+    open_sites: Callable[[], set[int]],
+    narrow: bool = False,
 ) -> Iterator[EntryState]:
-    """An endless stream, as long as there are seeds; `seeds` may grow and `uncovered` (relative to the entry) shrink meanwhile.
+    """An endless stream, as long as there are seeds, which may grow meanwhile; `open_sites` gives the conditions to turn,
+    relative to the entry. `narrow` changes nothing but what was compared, where it was loaded just before, and takes the
+    latest seeds first: they came farthest.
 
     `blocks` are the body's in the first context.
     """
     first_entry = body.at(machine.contexts[0]).entry
-    looked = 0
+    looked: set[int] = set()
     streams: dict[int, Iterator[EntryState]] = {}
     while seeds:
-        while looked < len(seeds):
-            seed = seeds[looked]
-            looked += 1
+        while len(looked) < len(seeds):
+            fresh = [index for index in range(len(seeds)) if index not in looked]
+            looked.add(fresh[-1 if narrow else 0])
+            seed = seeds[fresh[-1 if narrow else 0]]
             context = machine.context(seed.state)
             loaded = body.at(context)
             shift = loaded.entry - first_entry
-            branches = {
-                at + shift: (taken + shift, following + shift) for at, (taken, following) in blocks.branches.items()
-            }
-            open_blocks = {loaded.entry + offset for offset in uncovered}
-            sites = [at for at, sides in branches.items() if open_blocks & set(sides)]
+            sites = [loaded.entry + offset for offset in open_sites()]
             trace = machine.trace(seed.state, loaded, _LOOK_STEPS)
             for wish in wishes(trace, sites, body.decoder(context), seed.memory, {}, {}):
                 yield from granted_answers(seed.state, wish, trace.outcome.events)
-                yield from granted(seed, prototype, wish)
+                found = list(exact(seed, wish)) if narrow else []
+                yield from found or granted(seed, prototype, wish, 2 if narrow else 6)
             jumps = [at + shift for at in blocks.indirect]
             for wish in table_wishes(trace, jumps, body.decoder(context), seed.memory):
                 yield from exact(seed, wish)
@@ -57,8 +58,14 @@ def directed_states(
             state = next(streams[index], None)
             if state is not None:
                 yield state
-        if looked == len(seeds) and not any(seed.reads or prototype for seed in seeds):
+        if len(looked) == len(seeds) and not any(seed.reads or prototype for seed in seeds):
             return
+
+
+def leading_to(blocks: Blocks, entry: int, uncovered: set[int]) -> set[int]:
+    """The conditional jumps with a side among the blocks `uncovered`; these and the result relative to the entry."""
+    wanted = {entry + offset for offset in uncovered}
+    return {at - entry for at, sides in blocks.branches.items() if wanted & set(sides)}
 
 
 def boundary_states(

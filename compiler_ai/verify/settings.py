@@ -12,7 +12,8 @@ class Settings:
 
     `captures`, `mutated` and `generated` are how many tests of each kind are wanted; `attempts` bounds the states tried for
     them, `directed` those tried for blocks that no test reached, `boundary` those tried for comparisons that come out
-    equal, `answered` those tried with answered calls, of which `answered_kept` are kept though they reach nothing new. A
+    equal, `relations` those tried for relations of compared values that no test has shown, by at most `relation_steps` (single
+    steps or what logging costs in them), `answered` those tried with answered calls, of which `answered_kept` are kept though they reach nothing new. A
     test is traced for at most `trace_steps` instructions; `traced_steps` bounds the traces of one candidate together,
     `logged_runs` and `logged_entries` its longer runs and the accesses that these log.
     The `*_limit_ns` are safety limits on CPU time, far above what tests take: a generated state on which the baseline runs
@@ -24,7 +25,9 @@ class Settings:
     generated: int = 200
     attempts: int = 600
     directed: int = 400
-    boundary: int = 120
+    boundary: int = 160
+    relations: int = 1_000
+    relation_steps: int = 800_000
     answered: int = 160
     answered_kept: int = 48
     traces: int = 16

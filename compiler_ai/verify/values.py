@@ -113,7 +113,7 @@ def numbers(width: int, size: int, chance: random.Random, constants: Sequence[in
     elif style < 0.75:
         pool = sorted(pool)
     elif style < 0.9:
-        most = chance.choice((3, 10))
+        most = chance.choice((3, 10, *(value + 1 for value in constants if 2 <= value < 64)))  # such as operation codes
         pool = [chance.randrange(most) for _ in range(64)]
     block = b"".join((value & mask).to_bytes(width, "little") for value in pool)
     return (block * (size // len(block) + 1))[:size]

@@ -36,6 +36,14 @@ int lookup(int index)
     return table[index & 15]++;
 }
 
+/* The second condition holds for one value of 2^32, and leads where the first one leads. */
+int guarded(const uint32_t *words, int count)
+{
+    if (count < 1 || (words[0] * 0x9E3779B1u ^ words[0] >> 3) == 0x5EEDFACE)
+        return -1;
+    return (int)(words[0] >> 5);
+}
+
 #ifdef MAIN
 #include <stdio.h>
 int main(void)
@@ -53,7 +61,7 @@ int main(void)
         add_arrays(to, a, b, round % 40);
         sum += (unsigned)clamp(to[round % 40], -100, 500);
         total += scale(values, round % 40, round & 1 ? 2.0 : 0.5);
-        sum += (unsigned)lookup(round);
+        sum += (unsigned)lookup(round) + (unsigned)guarded((const uint32_t *)bytes + round % 70, round % 3);
     }
     printf("%u %g\n", sum, total);
     return 0;

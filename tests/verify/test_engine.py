@@ -17,12 +17,13 @@ from compiler_ai.sandbox.process import Sandbox
 
 SOURCE = Path(__file__).with_name("kernels.c")
 FUNCTIONS = ("checksum", "add_arrays", "clamp", "scale", "lookup")
+GUARDED = "guarded"
 
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     directory = tmp_path_factory.mktemp("verify")
-    record_calls(directory, [SOURCE], FUNCTIONS, ["-DMAIN"])
+    record_calls(directory, [SOURCE], (*FUNCTIONS, GUARDED), ["-DMAIN"])
     with Sandbox() as sandbox:
         yield Bench(directory, SOURCE, sandbox)
 
@@ -44,6 +45,19 @@ def test_the_prototype_is_read_from_debug_information(bench):
         ("count", "integer", 4),
         ("factor", "float", 8),
     ]
+
+
+def test_a_condition_that_no_test_turns_is_not_taken_for_tested(bench):
+    """All blocks are executed whether it is there or not."""
+    verifier = bench.verifier(GUARDED)
+    assert verifier.check(bench.assembled(bench.listing("gcc -O2"))).grade is Grade.TESTED
+    for how, pattern, replacement in (
+        ("left out", r"(cmpl\t\$\d+, .*\n)\tje\t.*", r"\1"),
+        ("of another value", r"cmpl\t\$159\d+,", "cmpl\t$7654321,"),
+    ):
+        evidence = verifier.check(bench.changed(GUARDED, pattern, replacement))
+        assert evidence.grade is Grade.UNKNOWN, how
+        assert "came out the same way in every test" in evidence.notes[0]
 
 
 # (function, what is wrong, pattern in GCC's -O2 body, replacement)

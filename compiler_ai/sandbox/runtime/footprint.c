@@ -12,7 +12,7 @@ struct plan {
     uint64_t max_entries, place_count, copy_count, callee_count, reserved;
 };
 
-enum place_kind { PLACE_ACCESS, PLACE_STACK, PLACE_COUNT, PLACE_ARGUMENT, PLACE_CALL, PLACE_UNKNOWN };
+enum place_kind { PLACE_ACCESS, PLACE_STACK, PLACE_COUNT, PLACE_ARGUMENT, PLACE_CALL, PLACE_UNKNOWN, PLACE_FLAGS };
 enum place_flags { READS = 1, WRITES = 2, SETS_STACK = 4, COUNTED = 8 };
 enum callee_kind { CALLEE_COPIES = 1, CALLEE_FILLS = 2, CALLEE_COMPARES = 3 };
 
@@ -44,6 +44,7 @@ struct footprint {
     uint32_t *slots; /* number of a page map + 1, by a hash of its address */
     struct page_map *latest;
     char *log; /* a copy of the child's */
+    uint32_t *flags; /* by place: one bit for each combination of the status flags that was seen there */
     uint64_t page_count, entries, stack, lowest_stack, below_red_zone, count, arguments[3], unknown, left_for;
     int exhausted;
 };
@@ -51,6 +52,11 @@ struct footprint {
 struct report {
     uint64_t entries, lowest_stack, below_red_zone, unknown, left_for, page_count, reserved[2];
 };
+
+static size_t flags_bytes(const struct plan *plan)
+{
+    return plan->place_count * sizeof(uint32_t) + 8;
+}
 
 struct footprint *footprint_new(struct cursor *from, uint64_t stack_pointer)
 {
@@ -68,8 +74,9 @@ struct footprint *footprint_new(struct cursor *from, uint64_t stack_pointer)
     made->pages = pages_allocate(MAX_PAGES * sizeof *made->pages);
     made->slots = pages_allocate(SLOTS * sizeof *made->slots);
     made->log = pages_allocate(plan->log_high - plan->log_low);
+    made->flags = pages_allocate(flags_bytes(plan));
     made->stack = made->lowest_stack = stack_pointer;
-    if (from->failed || !made->pages || !made->slots || !made->log) {
+    if (from->failed || !made->pages || !made->slots || !made->log || !made->flags) {
         footprint_free(made);
         return NULL;
     }
@@ -83,6 +90,7 @@ void footprint_free(struct footprint *footprint)
     pages_free(footprint->pages, MAX_PAGES * sizeof *footprint->pages);
     pages_free(footprint->slots, SLOTS * sizeof *footprint->slots);
     pages_free(footprint->log, footprint->plan->log_high - footprint->plan->log_low);
+    pages_free(footprint->flags, flags_bytes(footprint->plan));
     pages_free(footprint, sizeof *footprint);
 }
 
@@ -217,9 +225,18 @@ static void entry_take(struct footprint *footprint, const struct log_entry *entr
     case PLACE_CALL:
         left(footprint, place->base ? place->base : entry->value, place->stack_delta);
         break;
+    case PLACE_FLAGS:
+        footprint->flags[entry->place] |= 1u << flags_combination(entry->value);
+        break;
     default:
         footprint->unknown = 1;
     }
+}
+
+/* What lahf leaves in ah, and seto in al: carry, parity, zero, sign and overflow as a number. */
+static unsigned flags_combination(uint64_t rax)
+{
+    return (unsigned)(rax >> 8 & 1 | rax >> 9 & 2 | rax >> 12 & 4 | rax >> 12 & 8 | (rax & 1) << 4);
 }
 
 /* Takes the log's entries from its start to `end`. */
@@ -294,11 +311,16 @@ const char *footprint_report(const struct footprint *footprint, const struct chi
     *report = (struct report){footprint->entries, footprint->lowest_stack, footprint->below_red_zone, footprint->unknown,
                               footprint->left_for, footprint->page_count, {0, 0}};
     buffer_extend(reply, footprint->plan->mark_count);
+    char *flags = buffer_extend(reply, footprint->plan->place_count * sizeof *footprint->flags);
+    if (!flags)
+        return "out of memory";
+    memcpy(flags, footprint->flags, footprint->plan->place_count * sizeof *footprint->flags);
     char *pages = buffer_extend(reply, footprint->page_count * sizeof *footprint->pages);
     if (reply->failed)
         return "out of memory";
     memcpy(pages, footprint->pages, footprint->page_count * sizeof *footprint->pages);
-    char *marks = pages - ((footprint->plan->mark_count + 7) & ~7UL);
+    char *marks = pages - ((footprint->plan->place_count * sizeof *footprint->flags + 7) & ~7UL)
+                  - ((footprint->plan->mark_count + 7) & ~7UL);
     return child_read(child, footprint->plan->marks_address, marks, footprint->plan->mark_count) < 0
                ? "cannot read the marks"
                : NULL;

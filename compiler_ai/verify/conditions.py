@@ -1,0 +1,71 @@
+"""What the conditions of a body were seen to decide on: the status flags that runs bring to each conditional jump, move and set.
+
+Source: Intel SDM volume 1, appendix B (condition codes), and 3.4.3.1 (status flags).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable
+from dataclasses import dataclass
+
+from compiler_ai.sandbox.process import Trace
+
+_CARRY, _PARITY, _ZERO, _SIGN, _OVERFLOW = 0x1, 0x4, 0x40, 0x80, 0x800
+STATUS = _CARRY | _PARITY | _ZERO | _SIGN | _OVERFLOW
+_FLAG = {"e": _ZERO, "s": _SIGN, "o": _OVERFLOW, "p": _PARITY}
+_SIGNED, _UNSIGNED = ("l", "g", "le", "ge"), ("b", "a", "be", "ae")
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A condition code, and the instruction whose result it asks about, with the sizes of its operands for their places."""
+
+    code: str
+    asked: str
+
+    def holds(self, flags: int) -> bool:
+        """Whether it holds when these are the status flags."""
+        code = self.code
+        plain = code.removeprefix("n")
+        if plain in _FLAG:
+            return bool(flags & _FLAG[plain]) != (code != plain)
+        zero, carry = bool(flags & _ZERO), bool(flags & _CARRY)
+        less = carry if code in _UNSIGNED else bool(flags & _SIGN) != bool(flags & _OVERFLOW)
+        return {"l": less, "b": less, "le": less or zero, "be": less or zero}.get(
+            code, not (less or zero) if code in ("g", "a") else not less
+        )
+
+    def kinds(self, seen: Iterable[int]) -> frozenset[object]:
+        """What of the status flags in `seen` is worth telling apart."""
+        if self.code.removeprefix("n") in ("s", "o", "p"):
+            return frozenset(self.holds(flags) for flags in seen)
+        return frozenset(_relations(flags) for flags in seen)
+
+    def is_complete(self, seen: Iterable[int]) -> bool:
+        """Whether the sides of the comparison were less, equal and greater, or else both outcomes are among `seen`."""
+        flags = set(seen)
+        if self.code.removeprefix("n") in ("s", "o", "p"):
+            return len({self.holds(value) for value in flags}) == 2
+        return len({_relations(value)[self.code in _UNSIGNED] for value in flags}) == 3
+
+
+def code_of(mnemonic: str) -> str:
+    """The condition code of a conditional jump, move or set, "" for other instructions."""
+    for stem in ("j", "set", "cmov"):
+        if mnemonic.startswith(stem):
+            code = mnemonic.removeprefix(stem)
+            return code if code.removeprefix("n") in _FLAG or code in (*_SIGNED, *_UNSIGNED) else ""
+    return ""
+
+
+def observed(trace: Trace, sites: Container[int]) -> set[tuple[int, int]]:
+    """(address, status flags) of every execution of the instructions at the addresses `sites`."""
+    view = memoryview(trace.data).cast("Q")
+    return {(rip, flags & STATUS) for rip, flags in set(zip(view[::18], view[1::18], strict=True)) if rip in sites}
+
+
+def _relations(flags: int) -> tuple[int, int]:
+    """-1, 0 or 1: how a comparison's sides are related when it leaves these flags, as signed and as unsigned numbers."""
+    less = bool(flags & _SIGN) != bool(flags & _OVERFLOW)
+    signed = 0 if flags & _ZERO else -1 if less else 1
+    return signed, -1 if flags & _CARRY else 0 if flags & _ZERO else 1

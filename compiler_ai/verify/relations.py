@@ -1,0 +1,122 @@
+"""Keeps what a body's conditions were seen to decide on, so that each has been seen to hold and not to hold."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from compiler_ai.sandbox.errors import SandboxError
+from compiler_ai.sandbox.process import OutcomeKind
+from compiler_ai.verify.conditions import Condition, observed
+from compiler_ai.verify.coverage import Blocks
+from compiler_ai.verify.machine import Body, Context, Machine
+from compiler_ai.verify.state import EntryState
+
+
+@dataclass(frozen=True)
+class Look:
+    """`new` are (offset, flags) of conditions in a run that came out as never before, `executed` the offsets of all that it
+    executed, `whole` says that it was seen to its end. Empty when the run fails."""
+
+    new: frozenset[tuple[int, int]] = frozenset()
+    executed: frozenset[int] = frozenset()
+    whole: bool = False
+
+
+_RUN_STEPS = 100  # what starting a run costs, in traced instructions
+_MOST_STEPS = 1_500
+_MOST_ENTRIES = 1_000_000
+_ENTRIES_A_STEP = 1_000  # what a log entry costs in comparison to a single step
+
+
+class Relations:
+    """What the conditions of `body` were seen to decide on. `blocks` are its blocks in the context `first`."""
+
+    def __init__(self, machine: Machine, body: Body, blocks: Blocks, first: Context) -> None:
+        self._machine = machine
+        self._body = body
+        entry = body.at(first).entry
+        self._conditions = {at - entry: condition for at, condition in blocks.conditions.items()}
+        self._seen: dict[int, set[int]] = {at: set() for at in self._conditions}
+        self._in_whole: set[int] = set()  # conditions executed in runs that were seen to their ends
+        self._in_cut: set[int] = set()
+        self.steps = 0
+
+    def look(self, state: EntryState) -> Look:
+        """A run from `state`."""
+        loaded = self._body.at(self._machine.context(state))
+        outcome, seen = self._logged(state) if state.answers is None else self._stepped(state)
+        if outcome not in (OutcomeKind.RETURNED, OutcomeKind.LEFT, OutcomeKind.MAX_STEPS, OutcomeKind.MAX_EVENTS):
+            return Look()
+        new, executed = set(), set()
+        for address, flags in seen:
+            at = address - loaded.entry
+            executed.add(at)
+            if self._conditions[at].kinds([flags]) - self._conditions[at].kinds(self._seen[at]):
+                new.add((at, flags))
+        return Look(frozenset(new), frozenset(executed), outcome in (OutcomeKind.RETURNED, OutcomeKind.LEFT))
+
+    def _logged(self, state: EntryState) -> tuple[OutcomeKind, set[tuple[int, int]]]:
+        """How the run of an instrumented copy ends, and (address, status flags) of its conditions."""
+        context = self._machine.context(state)
+        try:
+            copy = self._body.instrumented(context, {}, conditions=True)
+        except SandboxError:
+            return self._stepped(state)
+        outcome, footprint = self._machine.log(state, copy, _MOST_ENTRIES)
+        self.steps += _RUN_STEPS + (footprint.entries // _ENTRIES_A_STEP if footprint else 0)
+        sites = self._sites(state)
+        seen = {
+            (copy.conditions[place], value)
+            for place, flags in (footprint.flags.items() if footprint else ())
+            for value in flags
+            if copy.conditions[place] in sites
+        }
+        return outcome.kind, seen
+
+    def _stepped(self, state: EntryState) -> tuple[OutcomeKind, set[tuple[int, int]]]:
+        trace = self._machine.trace(state, self._body.at(self._machine.context(state)), _MOST_STEPS)
+        self.steps += len(trace) + _RUN_STEPS
+        return trace.outcome.kind, observed(trace, self._sites(state))
+
+    def _sites(self, state: EntryState) -> frozenset[int]:
+        entry = self._body.at(self._machine.context(state)).entry
+        return frozenset(at + entry for at in self._conditions)
+
+    def keep(self, look: Look) -> None:
+        """Counts what was looked at as seen: the state is a test."""
+        for at, flags in look.new:
+            self._seen[at].add(flags)
+        (self._in_whole if look.whole else self._in_cut).update(look.executed)
+
+    def open_sites(self) -> set[int]:
+        """The offsets of the executed conditions that have not been seen to decide on all that they may."""
+        return {at for at, seen in self._seen.items() if seen and not self._conditions[at].is_complete(seen)}
+
+    def is_complete(self) -> bool:
+        """Whether every condition was executed and decided on all that it may."""
+        return all(self._seen.values()) and not self.open_sites()
+
+    def one_sided(self) -> dict[int, Condition]:
+        """The conditions that were never seen to hold, or never not to, by their offsets. Those executed only in runs
+        too long to be looked at to their ends are left out: their blocks are known to be executed, and no more than that."""
+        unclear = self._in_cut - self._in_whole
+        return {
+            at: condition
+            for at, condition in self._conditions.items()
+            if at not in unclear and len({condition.holds(flags) for flags in self._seen[at]}) < 2
+        }
+
+
+def one_sided_differ(baseline: Relations, candidate: Relations) -> str:
+    """Why not all outcomes of the baseline's conditions were compared, "" when they were. The same condition one-sided in both
+    is no difference. A condition that only the candidate has shows in its blocks, as far as it leads to any of its own."""
+    theirs = baseline.one_sided()
+    extra = Counter(theirs.values()) - Counter(candidate.one_sided().values())
+    if not extra:
+        return ""
+    at, condition = next((at, condition) for at, condition in sorted(theirs.items()) if condition in extra)
+    return (
+        f"{extra.total()} of GCC's conditions came out the same way in every test: {condition.code} at +{at:#x}"
+        f" after {condition.asked}"
+    )

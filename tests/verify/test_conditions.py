@@ -1,0 +1,78 @@
+"""What a condition was seen to decide on: both of its outcomes count, and what it may tell apart is worth searching for."""
+
+from __future__ import annotations
+
+import struct
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from compiler_ai.verify.conditions import Condition, code_of
+
+_CARRY, _PARITY, _ZERO, _SIGN, _OVERFLOW = 0x1, 0x4, 0x40, 0x80, 0x800
+CODES = ("e", "ne", "l", "ge", "g", "le", "b", "ae", "a", "be", "s", "ns", "o", "no", "p", "np")
+
+
+def test_conditional_jumps_moves_and_sets_have_a_condition_and_nothing_else_has() -> None:
+    assert [code_of(name) for name in ("jne", "cmovle", "seta", "jnp", "jb")] == ["ne", "le", "a", "np", "b"]
+    assert [code_of(name) for name in ("jmp", "jrcxz", "je.", "sete ", "sub", "mov", "call")] == [""] * 7
+
+
+def test_conditions_hold_as_the_processor_has_it(tmp_path: Path) -> None:
+    """Every condition on every combination of the five status flags, against set<condition> behind popfq."""
+    lines = [f'__asm__("push %1\\n\\tpopfq\\n\\tset{code} %0" : "=r"(result) : "r"(flags) : "cc");'
+             f" out[{number}] = result;" for number, code in enumerate(CODES)]  # fmt: skip
+    flags = [
+        sum(flag for bit, flag in enumerate((_CARRY, _PARITY, _ZERO, _SIGN, _OVERFLOW)) if n >> bit & 1)
+        for n in range(32)
+    ]
+    source = tmp_path / "holds.c"
+    source.write_text(
+        "#include <unistd.h>\nint main(void) { static const unsigned long all[] = {"
+        + ", ".join(str(value) for value in flags)
+        + "}; for (int i = 0; i < 32; i++) { unsigned long flags = all[i] | 2; unsigned char result, out[16];\n"
+        + "\n".join(lines)
+        + "\nif (write(1, out, 16) != 16) return 1; } return 0; }\n"
+    )
+    subprocess.run(["gcc", "-O1", "-mno-red-zone", "-o", tmp_path / "holds", source], check=True)
+    output = subprocess.run([tmp_path / "holds"], check=True, capture_output=True).stdout
+    for value, results in zip(flags, struct.iter_unpack("16B", output), strict=True):
+        assert [Condition(code, "").holds(value) for code in CODES] == [bool(result) for result in results], hex(value)
+
+
+def compared(first: int, second: int, bits: int = 32) -> int:
+    """The status flags of a comparison."""
+    mask, top = (1 << bits) - 1, 1 << (bits - 1)
+    result = (first - second) & mask
+    overflow = ((first ^ second) & (first ^ result)) & top
+    return (
+        (_CARRY if (first & mask) < (second & mask) else 0)
+        | (0 if result else _ZERO)
+        | (_SIGN if result & top else 0)
+        | (_OVERFLOW if overflow else 0)
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "pairs", "complete"),
+    [
+        ("e", [(1, 1)], False),
+        ("e", [(1, 1), (2, 1)], False),  # "equal" or "not greater"?
+        ("e", [(1, 1), (2, 1), (-3, 1)], True),
+        ("l", [(1, 1), (2, 1)], False),  # it holds for neither
+        ("l", [(0, 1), (2, 1)], False),  # "less" or "less or equal"?
+        ("l", [(0, 1), (1, 1), (2, 1)], True),
+        ("be", [(-1, 1), (1, 1)], False),  # -1 is a large number
+        ("be", [(-1, 1), (1, 1), (0, 1)], True),
+        ("s", [(0, 1), (1, 0)], True),
+    ],
+)
+def test_a_condition_is_complete_once_it_decided_on_all_that_it_tells_apart(code, pairs, complete) -> None:
+    assert Condition(code, "").is_complete(compared(*pair) for pair in pairs) is complete
+
+
+def test_the_order_of_signed_and_of_unsigned_numbers_is_worth_telling_apart() -> None:
+    condition = Condition("l", "cmp 4 4")
+    assert condition.kinds([compared(1, 2)]) == condition.kinds([compared(3, 9)])
+    assert condition.kinds([compared(1, 2)]) != condition.kinds([compared(-1, 2)])
