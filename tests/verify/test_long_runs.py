@@ -17,6 +17,8 @@ from bench import Bench, record_calls
 
 from compiler_ai.artifacts import Grade
 from compiler_ai.sandbox.process import OutcomeKind, Sandbox
+from compiler_ai.verify.conditions import observed
+from compiler_ai.verify.coverage import blocks
 from compiler_ai.verify.footprint import footprint_of
 from compiler_ai.verify.machine import Body
 from compiler_ai.verify.testcase import log_body, trace_body
@@ -91,6 +93,35 @@ def test_a_log_gives_the_footprint_that_single_steps_give(
         assert not prepared.differ(stepped.trace.outcome, logged.outcome, state, frozenset())
         compared += 1
     assert compared > 1
+
+
+@pytest.mark.parametrize("command", ["gcc -O2", "clang-19 -O3 -fno-addrsig"])
+@pytest.mark.parametrize(("unit", "function"), [(unit, name) for unit, names in SHORT.items() for name in names])
+def test_a_log_gives_the_flags_that_single_steps_give(
+    unit: str, function: str, command: str, request: pytest.FixtureRequest
+) -> None:
+    bench: Bench = request.getfixturevalue(unit)
+    prepared = bench.verifier(function)._prepared
+    body = Body(bench.assembled(bench.listing(command)), function)
+    context = prepared.machine.contexts[0]
+    sites = blocks(prepared.own(body, context)).conditions
+    copy = body.instrumented(context, {}, conditions=True)
+    assert {at for at in copy.conditions.values() if prepared.own(body, context).holds(at)} == set(sites)
+    compared = 0
+    for test in prepared.tests[::15]:
+        state = test.fills[0][0]
+        if state.image is not context.image or state.answers is not None:
+            continue
+        trace = prepared.machine.trace(state, body.at(context), 4_000)
+        outcome, footprint = prepared.machine.log(state, copy, 100_000)
+        if trace.outcome.kind is not OutcomeKind.RETURNED:
+            continue
+        assert outcome.kind is OutcomeKind.RETURNED
+        assert footprint is not None
+        logged = {(copy.conditions[place], value) for place, flags in footprint.flags.items() for value in flags}
+        assert {one for one in logged if one[0] in sites} == observed(trace, sites)
+        compared += 1
+    assert compared > 0
 
 
 def test_a_run_that_leaves_for_an_unspecified_callee_is_not_known(shapes: Bench) -> None:

@@ -195,6 +195,12 @@ static void left(struct footprint *footprint, uint64_t target, int64_t stack_del
     }
 }
 
+/* What lahf leaves in ah, and seto in al: carry, parity, zero, sign and overflow as a number. */
+static unsigned flags_combination(uint64_t rax)
+{
+    return (unsigned)(rax >> 8 & 1 | rax >> 9 & 2 | rax >> 12 & 4 | rax >> 12 & 8 | (rax & 1) << 4);
+}
+
 static void entry_take(struct footprint *footprint, const struct log_entry *entry)
 {
     if (entry->place >= footprint->plan->place_count) {
@@ -231,12 +237,6 @@ static void entry_take(struct footprint *footprint, const struct log_entry *entr
     default:
         footprint->unknown = 1;
     }
-}
-
-/* What lahf leaves in ah, and seto in al: carry, parity, zero, sign and overflow as a number. */
-static unsigned flags_combination(uint64_t rax)
-{
-    return (unsigned)(rax >> 8 & 1 | rax >> 9 & 2 | rax >> 12 & 4 | rax >> 12 & 8 | (rax & 1) << 4);
 }
 
 /* Takes the log's entries from its start to `end`. */
