@@ -76,7 +76,7 @@ class Bench:
             self._step("configure", program.configure or ":")
         self._step("build", f"{program.clean} && {program.build}")
         tests_before = self._step("tests-before", program.tests, may_fail=True)
-        self._step("profile", self._tool("profile", [], program.workload))
+        self._step("profile", self._tool("profile", [], program.workload) + " >/dev/null")
         status = self._step("tune", " ".join(["aicc-tool tune -j1 --budget", budget, *self._flags]), may_fail=True)
         functions = stored_results.load(self._directory / ".aicc") if status == 0 else []
         self._step("rebuild", f"{program.clean} && {program.build}")
@@ -111,7 +111,7 @@ class Bench:
             out.write(f"$ {command}\n")
             out.flush()
             done = subprocess.run(
-                ["sh", "-c", command],
+                ["sh", "-ec", command],
                 cwd=self._directory,
                 env=self._environment(),
                 stdin=subprocess.DEVNULL,

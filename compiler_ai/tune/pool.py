@@ -37,6 +37,7 @@ class _Running:
     process: BaseProcess
     pipe: Connection
     deadline_s: float
+    stage: str = ""  # what it last said that it was doing
 
 
 def run_all(
@@ -81,15 +82,20 @@ def _poll(task: _Running, on_progress: Callable[[int, Progress], None]) -> tuple
         while task.pipe.poll():
             message = task.pipe.recv()
             if isinstance(message, Progress):
+                task.stage = message.stage
                 on_progress(task.index, message)
             else:
                 return True, message
     except (EOFError, OSError):
         task.process.join(5.0)
-        return True, Died(f"its worker ended with status {task.process.exitcode}")
+        return True, Died(f"its worker ended with status {task.process.exitcode}{_where(task)}")
     if time.monotonic() > task.deadline_s:
-        return True, Died("its worker did not end in time and was killed")
+        return True, Died(f"its worker did not end in time and was killed{_where(task)}")
     return False, None
+
+
+def _where(task: _Running) -> str:
+    return f" ({task.stage})" if task.stage else ""
 
 
 def _end(task: _Running) -> None:
