@@ -26,6 +26,7 @@ from compiler_ai.proposers.reduce import ReduceError, reduced
 from compiler_ai.proposers.runs import CompilerRuns, RecompileError, TimeoutRecompileError
 from compiler_ai.proposers.sampled import LEAST_PLACES, text_profile
 from compiler_ai.proposers.shared import Recompiled, SharedListings
+from compiler_ai.proposers.variables import declared
 
 # Without these a body relies on what *its* unit knows of other bodies: registers they leave alone, stack alignment they
 # do not need, their being one function with another. A `.cold` part would have to be folded back; it is not made.
@@ -318,7 +319,7 @@ class Recompiler:
         words = [self._clang().path, *self._clang_common(), *self._with_samples(front)]
         words += ["-Xclang", "-disable-llvm-passes", "-emit-llvm"]
         self.runs.to(out, [*words, "-x", self._language, "-S", "-o", str(out), str(source)])
-        return self._read(out)
+        return declared(self._read(out))
 
     def _clang_back_end(self, configuration: Configuration, module: Path, out: Path) -> None:
         if "polly" in configuration.needs and not self._clang().polly:

@@ -15,6 +15,7 @@ from compiler_ai.asm.function import Function
 from compiler_ai.asm.listing import Listing
 from compiler_ai.asm.normalise import normalised_text
 from compiler_ai.asm.statements import LOCAL_LABEL, SYMBOL, directive_of, label_of, symbols_in, without_comment
+from compiler_ai.proposers.variables import STATIC_PREFIX
 
 _DROPPED = frozenset(
     {
@@ -216,6 +217,9 @@ class _Transplant:
             raise _Refused(f"{symbol} cannot be resolved in its own listing")
         if symbol.startswith("_GLOBAL_OFFSET_TABLE_"):
             return
+        if symbol.startswith(STATIC_PREFIX):
+            self._names[symbol] = self._static(symbol.removeprefix(STATIC_PREFIX))
+            return
         if (
             symbol not in self.target.undefined
             and symbol not in self.target.defined
@@ -240,6 +244,17 @@ class _Transplant:
             raise _Refused(f"{symbol}, which it calls, holds inline assembly")
         self._names[symbol] = self._fresh(f"fn_{symbol}")
         self._callees.append(callee)
+
+    def _static(self, variable: str) -> str:
+        """GCC's name of a function's static variable that is the unit's only one of its C name."""
+        counted = [
+            label
+            for label, data in self.target.data.items()
+            if _COUNTED.sub("", label) == variable != label and data.local and not data.readonly
+        ]
+        if len(counted) != 1:
+            raise _Refused(f"the static variable {variable} is not in GCC's listing")
+        return counted[0]
 
     def _settle_data(self, symbol: str, data: DataObject) -> None:
         there = self.target.data.get(symbol) if not symbol.startswith(".L") else None
