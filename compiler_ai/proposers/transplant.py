@@ -7,6 +7,7 @@ library functions the target allows, and to what it brings along under names of 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from compiler_ai.artifacts import Candidate, Rejection
@@ -57,6 +58,9 @@ class Source:
     proposer: str
     origin: str
     features: tuple[str, ...]
+    statics: Callable[[], Mapping[str, int]] = (
+        dict  # how many static variables of its functions the unit has of each C name
+    )
 
 
 def transplant(
@@ -218,7 +222,7 @@ class _Transplant:
         if symbol.startswith("_GLOBAL_OFFSET_TABLE_"):
             return
         if symbol.startswith(STATIC_PREFIX):
-            self._names[symbol] = self._static(symbol.removeprefix(STATIC_PREFIX))
+            self._names[symbol] = self._static(symbol.removeprefix(STATIC_PREFIX), None)
             return
         if (
             symbol not in self.target.undefined
@@ -245,24 +249,19 @@ class _Transplant:
         self._names[symbol] = self._fresh(f"fn_{symbol}")
         self._callees.append(callee)
 
-    def _static(self, variable: str) -> str:
-        """GCC's name of a function's static variable that is the unit's only one of its C name."""
-        counted = [
-            label
-            for label, data in self.target.data.items()
-            if _COUNTED.sub("", label) == variable != label and data.local and not data.readonly
-        ]
-        if len(counted) != 1:
-            raise _Refused(f"the static variable {variable} is not in GCC's listing")
-        return counted[0]
-
     def _settle_data(self, symbol: str, data: DataObject) -> None:
         there = self.target.data.get(symbol) if not symbol.startswith(".L") else None
-        if not data.readonly and (
-            _COUNTED.search(symbol) or (there is not None and there.local and self.source.own_conventions)
-        ):
-            # A counter behind the name says nothing of which variable it is, and LLVM splits local variables in place.
-            raise _Refused(f"the local variable {symbol} may be another one than GCC's")
+        if not data.readonly and _COUNTED.search(symbol):
+            # The counter says nothing of which variable it is; the C name does, when the unit has one of that name.
+            self._names[symbol] = self._static(symbol, data)
+            return
+        if not data.readonly and there is not None and there.local and self.source.own_conventions:
+            raise _Refused(
+                f"the local variable {symbol} may be another one than GCC's"
+            )  # LLVM changes its own in place
+        if data.readonly and _COUNTED.search(symbol) and not self._same_constant(data, there):
+            self._bring(symbol, data)
+            return
         if there is not None and _alignment(there) < _alignment(data):
             raise _Refused(f"{symbol} is aligned less strictly in GCC's listing")
         if (
@@ -278,6 +277,46 @@ class _Transplant:
             return
         kind = "constant" if data.readonly else "variable"
         raise _Refused(f"the {kind} {symbol} is not in GCC's listing as it is in this one")
+
+    def _static(self, symbol: str, data: DataObject | None) -> str:
+        """GCC's name of the function's static variable `symbol`, which is the unit's only one of its C name."""
+        variable = _COUNTED.sub("", symbol)
+        if data is not None and self.source.statics().get(variable, 0) != 1:
+            raise _Refused(f"the local variable {symbol} may be another one than GCC's")
+        counted = [
+            label
+            for label, there in self.target.data.items()
+            if _COUNTED.sub("", label) == variable != label and there.local and not there.readonly
+        ]
+        if len(counted) != 1:
+            raise _Refused(f"the static variable {variable} is not in GCC's listing")
+        there = self.target.data[counted[0]]
+        if data is not None and (there.size_bytes != data.size_bytes or _alignment(there) < _alignment(data)):
+            raise _Refused(f"the static variable {variable} is not in GCC's listing as it is in this one")
+        return counted[0]
+
+    def _same_constant(self, data: DataObject, there: DataObject | None, depth: int = 0) -> bool:
+        """Whether GCC's listing has the same constant under the name, down to the constants that it points to; a table of code
+        addresses never is the same."""
+        if there is None or not there.readonly or len(data.lines) != len(there.lines) or depth > 8:
+            return False
+        for mine, others in zip(data.lines, there.lines, strict=True):
+            labels, theirs = symbols_in(mine), symbols_in(others)
+            plain = [_masked(line, names) for line, names in ((mine, labels), (others, theirs))]
+            if plain[0] != plain[1] or len(labels) != len(theirs):
+                return False
+            for label, other in zip(labels, theirs, strict=True):
+                named = not label.startswith(".L") and not _COUNTED.search(label)
+                if named and label != other:
+                    return False
+                inner = self.source.listing.data.get(label)
+                if not named and (
+                    inner is None
+                    or not inner.readonly
+                    or not self._same_constant(inner, self.target.data.get(other), depth + 1)
+                ):
+                    return False
+        return True
 
     def _bring(self, symbol: str, data: DataObject) -> None:
         """Copy read-only data under a fresh name, with whatever it refers to."""
@@ -313,6 +352,14 @@ def _joined(functions: list[list[str]]) -> list[str]:
             code.insert(at, "\t.p2align 4\n")
         code += lines
     return code
+
+
+def _masked(line: str, symbols: Iterable[str]) -> str:
+    """A statement without its comment and with its symbols left out."""
+    text = " ".join(without_comment(line).split())
+    for symbol in symbols:
+        text = text.replace(symbol, "@", 1)
+    return text
 
 
 def _alignment(data: DataObject) -> int:
