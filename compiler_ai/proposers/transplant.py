@@ -143,7 +143,8 @@ class _Transplant:
         own = {label for line in part.lines if (label := label_of(line))}
         for label in own:
             self._names[label] = self._fresh(label)
-        branches = [(line, _BRANCH.match(line)) for line in part.lines]
+        lines = [line for line in part.lines if directive_of(line) not in _SWITCHES]  # sections' names are no symbols
+        branches = [(line, _BRANCH.match(line)) for line in lines]
         self._point_to({symbol for line, branch in branches if branch is None for symbol in symbols_in(line)})
         for line, _ in branches:
             for symbol in symbols_in(line):

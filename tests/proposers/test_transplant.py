@@ -95,6 +95,29 @@ def test_a_candidate_that_goes_on_using_the_old_table_is_refused(tmp_path: Path)
     assert f"the candidate makes {table}" in rejection.reason
 
 
+@pytest.mark.parametrize("words", [("gcc", "-O2"), CLANG], ids=lambda words: words[0])
+def test_a_jump_table_may_lie_in_a_section_that_gccs_unit_has_not(words: tuple[str, ...], tmp_path: Path) -> None:
+    cases = "".join(
+        f"case {n}: return x {op} {n + 3};" for n, op in enumerate(["+", "*", "^", "-", "|", "&", "%", "/"])
+    )
+    text = f"int f(unsigned kind, int x) {{ switch (kind) {{ {cases} }} return -1; }}\n"
+    (tmp_path / "switch.c").write_text(text)
+
+    def compiled(*words: str) -> listing_model.Listing:
+        command = [*words, "-S", "-o", "-", "switch.c"]
+        return listing_model.parse(
+            subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+        )
+
+    target = compiled("gcc", "-O3", "-fno-jump-tables")
+    assert ".rodata" not in target.text
+    candidate = transplant(Source(compiled(*words), True, "search", "it", ()), target, "f", "p", frozenset())
+    assert isinstance(candidate, Candidate)
+    assert ".rodata" in candidate.body + candidate.extra
+    spliced = replace(target, "f", candidate, 0)
+    assert Screener(target.text, "f", X86_64, ("as", "--64")).screen(candidate, spliced).rejection is None
+
+
 def test_a_static_variable_whose_name_is_not_alone_is_refused(tmp_path: Path) -> None:
     target, theirs = listing(tmp_path, "gcc", "-O3"), listing(tmp_path, "gcc", "-Os")
     for statics in (Counter[str](), Counter(runs=2)):
