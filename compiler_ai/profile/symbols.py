@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from elftools.common.exceptions import ELFError
+from elftools.elf.dynamic import DynamicSegment
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
@@ -60,7 +61,7 @@ class ModuleSymbols:
         self.pointer_bytes, self.order = elf.elfclass // 8, "<" if elf.little_endian else ">"
         self.is_program = elf["e_type"] == "ET_EXEC"
         for segment in elf.iter_segments():
-            if segment["p_type"] == "PT_DYNAMIC":
+            if isinstance(segment, DynamicSegment):
                 flags = (tag["d_val"] for tag in segment.iter_tags("DT_FLAGS_1"))
                 self.is_program |= any(value & _DF_1_PIE for value in flags)
             if segment["p_type"] == "PT_LOAD":

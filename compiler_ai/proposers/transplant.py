@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from compiler_ai.artifacts import Candidate, Rejection
 from compiler_ai.asm.data import DataObject
 from compiler_ai.asm.function import Function
 from compiler_ai.asm.listing import Listing
-from compiler_ai.asm.normalise import normalised_text
+from compiler_ai.asm.normalise import covered, normalised_text
 from compiler_ai.asm.statements import LOCAL_LABEL, SYMBOL, directive_of, label_of, symbols_in, without_comment
 from compiler_ai.proposers.variables import STATIC_PREFIX
 
@@ -101,6 +102,10 @@ class _Transplant:
     _addressed: set[str] = field(
         default_factory=set
     )  # functions whose address is taken: they have the standard convention
+
+    @cached_property
+    def _covered(self) -> frozenset[str]:
+        return covered(self.target, self.name)
 
     def run(self) -> Candidate | None:
         theirs, ours = self.source.listing.function(self.name), self.target.function(self.name)
@@ -235,15 +240,17 @@ class _Transplant:
     def _settle_function(self, symbol: str, callee: Function) -> None:
         """A local function comes along as a subroutine of the body, unless its address matters: then it is GCC's own.
 
-        What is called only may have a convention of its compiler's making; what is pointed to has the ABI's.
+        What is called only may have a convention of its compiler's making; what is pointed to has the ABI's. A function that
+        GCC's body does without, since GCC inlined it there, comes along too: the baseline's key says nothing of GCC's own.
         """
         there = self.target.function(symbol)
         clone = "." in symbol.lstrip(".")
-        if symbol in self._addressed or callee.is_global:
+        inlined = there is not None and not clone and symbol not in self._addressed and symbol not in self._covered
+        if not inlined and (symbol in self._addressed or callee.is_global):
             if there is None or clone:
                 raise _Refused(f"it refers to {symbol}, which GCC's listing does not define")
             return
-        if there is not None and not clone and not self.source.own_conventions:
+        if not inlined and there is not None and not clone and not self.source.own_conventions:
             return
         if callee.has_inline_assembly:
             raise _Refused(f"{symbol}, which it calls, holds inline assembly")

@@ -11,6 +11,7 @@ from compiler_ai.toolchains.x86_64 import X86_64
 
 from compiler_ai.artifacts import Candidate, Rejection
 from compiler_ai.asm import listing as listing_model
+from compiler_ai.asm.normalise import uncovered
 from compiler_ai.asm.splice import replace
 from compiler_ai.proposers.transplant import Source, transplant
 from compiler_ai.screen.gate import Screener
@@ -42,8 +43,8 @@ int main(void)
 CLANG = ("clang-19", "-O2", "-fPIE", "-fno-addrsig", "-fno-stack-protector")
 
 
-def listing(directory: Path, *words: str) -> listing_model.Listing:
-    (directory / "unit.c").write_text(INTERPRETER)
+def listing(directory: Path, *words: str, text: str = INTERPRETER) -> listing_model.Listing:
+    (directory / "unit.c").write_text(text)
     said = subprocess.run(
         [*words, "-S", "-o", "-", "unit.c"], cwd=directory, check=True, capture_output=True, text=True
     )
@@ -101,21 +102,38 @@ def test_a_jump_table_may_lie_in_a_section_that_gccs_unit_has_not(words: tuple[s
         f"case {n}: return x {op} {n + 3};" for n, op in enumerate(["+", "*", "^", "-", "|", "&", "%", "/"])
     )
     text = f"int f(unsigned kind, int x) {{ switch (kind) {{ {cases} }} return -1; }}\n"
-    (tmp_path / "switch.c").write_text(text)
-
-    def compiled(*words: str) -> listing_model.Listing:
-        command = [*words, "-S", "-o", "-", "switch.c"]
-        return listing_model.parse(
-            subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
-        )
-
-    target = compiled("gcc", "-O3", "-fno-jump-tables")
+    target = listing(tmp_path, "gcc", "-O3", "-fno-jump-tables", text=text)
     assert ".rodata" not in target.text
-    candidate = transplant(Source(compiled(*words), True, "search", "it", ()), target, "f", "p", frozenset())
+    candidate = transplant(
+        Source(listing(tmp_path, *words, text=text), True, "search", "it", ()), target, "f", "p", frozenset()
+    )
     assert isinstance(candidate, Candidate)
     assert ".rodata" in candidate.body + candidate.extra
     spliced = replace(target, "f", candidate, 0)
     assert Screener(target.text, "f", X86_64, ("as", "--64")).screen(candidate, spliced).rejection is None
+
+
+@pytest.mark.parametrize("words", [("gcc", "-O2", "-fno-inline"), (*CLANG, "-fno-inline")], ids=lambda words: words[0])
+def test_a_function_that_gcc_inlined_comes_along(words: tuple[str, ...], tmp_path: Path) -> None:
+    """The key of a body without a call says nothing of what the call would reach."""
+    text = """
+    #include <stdio.h>
+    int place(const int *values, int index) { return values[index & 7] ^ index; }
+    __attribute__((noinline)) int total(const int *values, int n) { int s = 0; while (n-- > 0) s += place(values, n); return s; }
+    int main(void) { int v[8] = {3, 1, 4, 1, 5, 9, 2, 6}; printf("%d %d\\n", total(v, 20), place(v, 5)); return 0; }
+    """
+    target = listing(tmp_path, "gcc", "-O2", "-finline-functions", text=text)
+    total = target.function("total")
+    assert total is not None
+    assert "place" not in total.references
+    source = Source(listing(tmp_path, *words, text=text), "clang" in words[0], "search", "it", ())
+    candidate = transplant(source, target, "total", "p", frozenset())
+    assert isinstance(candidate, Candidate)
+    assert "call" in candidate.body
+    assert uncovered(target, "total", candidate) == []
+    spliced = replace(target, "total", candidate, 0)
+    assert output_of(spliced, tmp_path) == output_of(target.text, tmp_path)
+    assert Screener(target.text, "total", X86_64, ("as", "--64")).screen(candidate, spliced).rejection is None
 
 
 def test_a_static_variable_whose_name_is_not_alone_is_refused(tmp_path: Path) -> None:
