@@ -89,7 +89,9 @@ class SearchProposer:
                     if isinstance(found, RecompileError):
                         yield Rejection("propose", f"{configuration.label}: {found}")
                     else:
-                        yield from self._one(configuration, found, target, baseline.function, number, context, recompiler)
+                        yield from self._one(
+                            configuration, found, target, baseline.function, number, context, recompiler
+                        )
                     if time.monotonic() >= deadline_s:
                         yield Rejection("propose", f"out of time after {number + 1} configurations")
                         return
