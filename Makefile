@@ -5,7 +5,7 @@ RESULTS ?= bench-results
 BIN := $(abspath $(VENV))/bin
 SOURCES := $(shell find compiler_ai passes toolchains bin -type f ! -name '*.pyc') setup.cfg pyproject.toml
 
-.PHONY: setup packages demo test test-full bench bench-overhead lint clean
+.PHONY: setup packages demo test test-full bench bench-overhead bench-programs lint clean
 
 setup: $(VENV)/.installed
 
@@ -38,7 +38,10 @@ lint: setup
 	cd $(VENV) && $(BIN)/mypy --config-file $(abspath setup.cfg) -p compiler_ai
 
 bench: setup
-	@PATH="$(BIN):$$PATH" sh scripts/bench $(RESULTS)
+	@PATH="$(BIN):$$PATH" sh scripts/bench $(RESULTS) $(BENCHMARKS)
+
+bench-programs: setup
+	@PATH="$(BIN):$$PATH" sh scripts/bench-programs $(RESULTS) $(PROGRAMS)
 
 bench-overhead: setup
 	@PATH="$(BIN):$$PATH" $(BIN)/python scripts/bench-overhead $(OVERHEAD_FLAGS)

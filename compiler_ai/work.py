@@ -88,7 +88,7 @@ class FunctionWork:
 
     def result(self) -> FunctionResult:
         trials = [state.trial() for state in self.candidates]
-        return FunctionResult(self.hot, self.baseline, trials, self.rewrite, self.skipped)
+        return FunctionResult(self.hot, self.baseline, trials, self.rewrite, self.proposal_rejections, self.skipped)
 
 
 @dataclass

@@ -28,6 +28,7 @@ class Replay:
         ]
         if not waiting:
             return
+        context.progress(self.name, 0, len(waiting), 0.0)  # making the tests comes first, and may take long
         verifier = self._judges.verifier(work, context)
         if verifier.unusable:
             raise PassError(verifier.unusable)

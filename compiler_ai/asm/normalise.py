@@ -65,10 +65,10 @@ def body_key(listing: Listing, function_name: str, target_flags: Sequence[str], 
     return digest.hexdigest()
 
 
-def uncovered(listing: Listing, function_name: str, candidate: Candidate) -> list[str]:
-    """What of the unit the candidate refers to and the baseline's key does not depend on, in alphabetical order.
+def covered(listing: Listing, function_name: str) -> frozenset[str]:
+    """The names of the unit that the baseline's key depends on: whatever its body mentions, and what that does in turn.
 
-    Local labels of the unit count too: their numbers are not part of the key. Raises UnknownFunctionError.
+    Raises UnknownFunctionError.
     """
     function = listing.function(function_name)
     if function is None:
@@ -76,7 +76,15 @@ def uncovered(listing: Listing, function_name: str, candidate: Candidate) -> lis
     normaliser = _Normaliser(listing)
     for _ in normaliser.closure(function, ()):
         pass
-    known = {function_name, *function.aliases, *normaliser.seen}
+    return frozenset({function_name, *function.aliases, *normaliser.seen})
+
+
+def uncovered(listing: Listing, function_name: str, candidate: Candidate) -> list[str]:
+    """What of the unit the candidate refers to and the baseline's key does not depend on, in alphabetical order.
+
+    Local labels of the unit count too: their numbers are not part of the key. Raises UnknownFunctionError.
+    """
+    known = covered(listing, function_name)
     lines = [*candidate.body.splitlines(), *candidate.extra.splitlines()]
     own = {label for line in lines if (label := label_of(line))}
     used = {symbol for line in lines if not _is_skipped(line) for symbol in symbols_in(line)} - own

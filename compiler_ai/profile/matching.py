@@ -107,7 +107,9 @@ class _Matcher:
             return present / max(1, len(table)), present
 
         shares = [alike(option) for option in options]
-        return [option for option, share in zip(options, shares, strict=True) if share == max(shares)]
+        best = [option for option, share in zip(options, shares, strict=True) if share == max(shares)]
+        # Of objects with the same code, libtool's -fPIC ones are for shared libraries, the others for programs.
+        return sorted(best, key=lambda option: _is_shared_code(option.unit) == module.is_program)
 
     def _bodies(self, module: ModuleSymbols, profiled: ProfiledFunction) -> list[bytes]:
         """The function's code in the program as it is now, which may have been linked anew since it was profiled."""
@@ -129,6 +131,11 @@ class _Matcher:
         if path not in self._modules:
             self._modules[path] = ModuleSymbols(path)
         return self._modules[path]
+
+
+def _is_shared_code(unit: CompileCommand) -> bool:
+    words = [word for word in unit.arguments if word.lower() in ("-fpic", "-fno-pic", "-fpie", "-fno-pie")]
+    return bool(words) and words[-1].lower() == "-fpic"
 
 
 def _names(paths: Iterable[str]) -> str:

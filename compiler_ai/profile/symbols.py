@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from elftools.common.exceptions import ELFError
+from elftools.elf.dynamic import DynamicSegment
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
@@ -16,6 +17,7 @@ from compiler_ai.profile import dwarf
 
 _PART = re.compile(r"(\.aicc_baseline(\.aicc\.[0-9a-f]+)?)?(\.cold)?$")  # emit.dispatch, emit.companion; GCC
 _CLONE = re.compile(r"(\.(constprop|isra|part|cold|lto_priv|localalias|clone)(\.\d+)?)+$")
+_DF_1_PIE = 0x08000000
 # What code compiled by gcc -pg and gcc --coverage refers to.
 _INSTRUMENTATION = frozenset({"mcount", "_mcount", "__fentry__", "__gcov_init", "__gcov_merge_add"})
 
@@ -46,6 +48,7 @@ class ModuleSymbols:
         self.segments: list[tuple[int, int, int]] = []  # file offset, size, address
         self.functions: list[FunctionSymbol] = []
         self.is_elf = False
+        self.is_program = False  # and no shared library
         self.names: set[str] = set()  # every symbol, defined or not, without its version
         self.pointer_bytes, self.order = 8, "<"
         try:
@@ -59,7 +62,11 @@ class ModuleSymbols:
     def _read(self, elf: ELFFile) -> None:
         self.is_elf = True
         self.pointer_bytes, self.order = elf.elfclass // 8, "<" if elf.little_endian else ">"
+        self.is_program = elf["e_type"] == "ET_EXEC"
         for segment in elf.iter_segments():
+            if isinstance(segment, DynamicSegment):
+                flags = (tag["d_val"] for tag in segment.iter_tags("DT_FLAGS_1"))
+                self.is_program |= any(value & _DF_1_PIE for value in flags)
             if segment["p_type"] == "PT_LOAD":
                 self.segments.append((segment["p_offset"], segment["p_filesz"], segment["p_vaddr"]))
         table = elf.get_section_by_name(".symtab") or elf.get_section_by_name(".dynsym")

@@ -12,11 +12,14 @@ import re
 import shutil
 import sys
 import tempfile
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
 import compiler_ai
 from compiler_ai.artifacts import CompileCommand
+from compiler_ai.asm import listing as listing_model
 from compiler_ai.proposers import compilers, isa, options
 from compiler_ai.proposers.base import ProposalContext
 from compiler_ai.proposers.configurations import SAMPLED, Configuration
@@ -26,10 +29,12 @@ from compiler_ai.proposers.reduce import ReduceError, reduced
 from compiler_ai.proposers.runs import CompilerRuns, RecompileError, TimeoutRecompileError
 from compiler_ai.proposers.sampled import LEAST_PLACES, text_profile
 from compiler_ai.proposers.shared import Recompiled, SharedListings
+from compiler_ai.proposers.variables import declared
 
 # Without these a body relies on what *its* unit knows of other bodies: registers they leave alone, stack alignment they
 # do not need, their being one function with another. A `.cold` part would have to be folded back; it is not made.
 _GCC_SELF_CONTAINED = ("-fno-ipa-ra", "-fno-ipa-stack-alignment", "-fno-ipa-icf", "-fno-reorder-blocks-and-partition")
+_COUNTED = re.compile(r"([A-Za-z_$][\w$]*)\.\d+")  # GCC's names of static variables of functions
 # GCC keeps endless loops and x86's result of an out-of-range conversion; clang has to be told.
 _CLANG_AS_GCC = ("-fno-finite-loops", "-fno-strict-float-cast-overflow", "-fno-addrsig", "-Qunused-arguments")
 # What LLVM may call in place of what the source calls: exp2(x) for pow(2, x), puts(s) for printf("%s\n", s). A unit that does not
@@ -63,6 +68,7 @@ class Recompiler:
         self._shared = SharedListings(context.shared) if context.shared else None
         self._modules: dict[tuple[str, ...], str | RecompileError] = {}
         self._inputs: dict[str, Path | RecompileError] = {}
+        self._statics: Counter[str] | None = None
         try:
             self._options = options.split(command.arguments)
             self._language = options.language_of(command.source, self._options.language)
@@ -124,12 +130,18 @@ class Recompiler:
         except RecompileError as error:
             return error
 
-    def unoptimised(self) -> str:
-        """GCC's -O0 listing, which names every function-local static variable of the functions it can emit. Raises RecompileError."""
-        out = self._path("unoptimised.s")
-        if not out.exists():
-            self._gcc(["-O0", "-fno-inline"], out)
-        return self._read(out)
+    def statics(self) -> Mapping[str, int]:
+        """How many static variables of its functions the unit has of each C name, by GCC's -O0 listing, which has all of them."""
+        if self._statics is None:
+            out = self._path("unoptimised.s")
+            try:
+                self._gcc(["-O0", "-fno-inline", "-fkeep-static-functions"], out)
+                labels = listing_model.parse(self._read(out)).data
+                counted = (match for label in labels if (match := _COUNTED.fullmatch(label)))
+                self._statics = Counter(match[1] for match in counted)
+            except RecompileError:
+                self._statics = Counter()
+        return self._statics
 
     def _compile(self, configuration: Configuration, function: str, fuses: bool, keep_statics: bool) -> Recompiled:
         if fuses and not configuration.keeps_contraction:
@@ -318,7 +330,7 @@ class Recompiler:
         words = [self._clang().path, *self._clang_common(), *self._with_samples(front)]
         words += ["-Xclang", "-disable-llvm-passes", "-emit-llvm"]
         self.runs.to(out, [*words, "-x", self._language, "-S", "-o", str(out), str(source)])
-        return self._read(out)
+        return declared(self._read(out))
 
     def _clang_back_end(self, configuration: Configuration, module: Path, out: Path) -> None:
         if "polly" in configuration.needs and not self._clang().polly:

@@ -89,14 +89,16 @@ class SearchProposer:
                     if isinstance(found, RecompileError):
                         yield Rejection("propose", f"{configuration.label}: {found}")
                     else:
-                        yield from self._one(configuration, found, target, baseline.function, number, context)
+                        yield from self._one(
+                            configuration, found, target, baseline.function, number, context, recompiler
+                        )
                     if time.monotonic() >= deadline_s:
                         yield Rejection("propose", f"out of time after {number + 1} configurations")
                         return
 
     def _one(
         self, configuration: Configuration, made: Recompiled, target: Listing, function: str, number: int,
-        context: ProposalContext,
+        context: ProposalContext, recompiler: Recompiler,
     ) -> Iterator[Candidate | Rejection]:  # fmt: skip
         source = Source(
             listing_model.parse(made.text),
@@ -104,6 +106,7 @@ class SearchProposer:
             proposer=self.name,
             origin=configuration.label,
             features=made.features,
+            statics=recompiler.statics,
         )
         found = transplant(source, target, function, f"s{number}", context.toolchain.library_symbols)
         if found is not None:

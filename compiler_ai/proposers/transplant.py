@@ -7,14 +7,17 @@ library functions the target allows, and to what it brings along under names of 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from compiler_ai.artifacts import Candidate, Rejection
 from compiler_ai.asm.data import DataObject
 from compiler_ai.asm.function import Function
 from compiler_ai.asm.listing import Listing
-from compiler_ai.asm.normalise import normalised_text
+from compiler_ai.asm.normalise import covered, normalised_text
 from compiler_ai.asm.statements import LOCAL_LABEL, SYMBOL, directive_of, label_of, symbols_in, without_comment
+from compiler_ai.proposers.variables import STATIC_PREFIX
 
 _DROPPED = frozenset(
     {
@@ -56,6 +59,9 @@ class Source:
     proposer: str
     origin: str
     features: tuple[str, ...]
+    statics: Callable[[], Mapping[str, int]] = (
+        dict  # how many static variables of its functions the unit has of each C name
+    )
 
 
 def transplant(
@@ -96,6 +102,10 @@ class _Transplant:
     _addressed: set[str] = field(
         default_factory=set
     )  # functions whose address is taken: they have the standard convention
+
+    @cached_property
+    def _covered(self) -> frozenset[str]:
+        return covered(self.target, self.name)
 
     def run(self) -> Candidate | None:
         theirs, ours = self.source.listing.function(self.name), self.target.function(self.name)
@@ -138,7 +148,8 @@ class _Transplant:
         own = {label for line in part.lines if (label := label_of(line))}
         for label in own:
             self._names[label] = self._fresh(label)
-        branches = [(line, _BRANCH.match(line)) for line in part.lines]
+        lines = [line for line in part.lines if directive_of(line) not in _SWITCHES]  # sections' names are no symbols
+        branches = [(line, _BRANCH.match(line)) for line in lines]
         self._point_to({symbol for line, branch in branches if branch is None for symbol in symbols_in(line)})
         for line, _ in branches:
             for symbol in symbols_in(line):
@@ -216,6 +227,9 @@ class _Transplant:
             raise _Refused(f"{symbol} cannot be resolved in its own listing")
         if symbol.startswith("_GLOBAL_OFFSET_TABLE_"):
             return
+        if symbol.startswith(STATIC_PREFIX):
+            self._names[symbol] = self._static(symbol.removeprefix(STATIC_PREFIX), None)
+            return
         if (
             symbol not in self.target.undefined
             and symbol not in self.target.defined
@@ -226,15 +240,17 @@ class _Transplant:
     def _settle_function(self, symbol: str, callee: Function) -> None:
         """A local function comes along as a subroutine of the body, unless its address matters: then it is GCC's own.
 
-        What is called only may have a convention of its compiler's making; what is pointed to has the ABI's.
+        What is called only may have a convention of its compiler's making; what is pointed to has the ABI's. A function that
+        GCC's body does without, since GCC inlined it there, comes along too: the baseline's key says nothing of GCC's own.
         """
         there = self.target.function(symbol)
         clone = "." in symbol.lstrip(".")
-        if symbol in self._addressed or callee.is_global:
+        inlined = there is not None and not clone and symbol not in self._addressed and symbol not in self._covered
+        if not inlined and (symbol in self._addressed or callee.is_global):
             if there is None or clone:
                 raise _Refused(f"it refers to {symbol}, which GCC's listing does not define")
             return
-        if there is not None and not clone and not self.source.own_conventions:
+        if not inlined and there is not None and not clone and not self.source.own_conventions:
             return
         if callee.has_inline_assembly:
             raise _Refused(f"{symbol}, which it calls, holds inline assembly")
@@ -243,11 +259,17 @@ class _Transplant:
 
     def _settle_data(self, symbol: str, data: DataObject) -> None:
         there = self.target.data.get(symbol) if not symbol.startswith(".L") else None
-        if not data.readonly and (
-            _COUNTED.search(symbol) or (there is not None and there.local and self.source.own_conventions)
-        ):
-            # A counter behind the name says nothing of which variable it is, and LLVM splits local variables in place.
-            raise _Refused(f"the local variable {symbol} may be another one than GCC's")
+        if not data.readonly and _COUNTED.search(symbol):
+            # The counter says nothing of which variable it is; the C name does, when the unit has one of that name.
+            self._names[symbol] = self._static(symbol, data)
+            return
+        if not data.readonly and there is not None and there.local and self.source.own_conventions:
+            raise _Refused(
+                f"the local variable {symbol} may be another one than GCC's"
+            )  # LLVM changes its own in place
+        if data.readonly and _COUNTED.search(symbol) and not self._same_constant(data, there):
+            self._bring(symbol, data)
+            return
         if there is not None and _alignment(there) < _alignment(data):
             raise _Refused(f"{symbol} is aligned less strictly in GCC's listing")
         if (
@@ -263,6 +285,46 @@ class _Transplant:
             return
         kind = "constant" if data.readonly else "variable"
         raise _Refused(f"the {kind} {symbol} is not in GCC's listing as it is in this one")
+
+    def _static(self, symbol: str, data: DataObject | None) -> str:
+        """GCC's name of the function's static variable `symbol`, which is the unit's only one of its C name."""
+        variable = _COUNTED.sub("", symbol)
+        if data is not None and self.source.statics().get(variable, 0) != 1:
+            raise _Refused(f"the local variable {symbol} may be another one than GCC's")
+        counted = [
+            label
+            for label, there in self.target.data.items()
+            if _COUNTED.sub("", label) == variable != label and there.local and not there.readonly
+        ]
+        if len(counted) != 1:
+            raise _Refused(f"the static variable {variable} is not in GCC's listing")
+        there = self.target.data[counted[0]]
+        if data is not None and (there.size_bytes != data.size_bytes or _alignment(there) < _alignment(data)):
+            raise _Refused(f"the static variable {variable} is not in GCC's listing as it is in this one")
+        return counted[0]
+
+    def _same_constant(self, data: DataObject, there: DataObject | None, depth: int = 0) -> bool:
+        """Whether GCC's listing has the same constant under the name, down to the constants that it points to; a table of code
+        addresses never is the same."""
+        if there is None or not there.readonly or len(data.lines) != len(there.lines) or depth > 8:
+            return False
+        for mine, others in zip(data.lines, there.lines, strict=True):
+            labels, theirs = symbols_in(mine), symbols_in(others)
+            plain = [_masked(line, names) for line, names in ((mine, labels), (others, theirs))]
+            if plain[0] != plain[1] or len(labels) != len(theirs):
+                return False
+            for label, other in zip(labels, theirs, strict=True):
+                named = not label.startswith(".L") and not _COUNTED.search(label)
+                if named and label != other:
+                    return False
+                inner = self.source.listing.data.get(label)
+                if not named and (
+                    inner is None
+                    or not inner.readonly
+                    or not self._same_constant(inner, self.target.data.get(other), depth + 1)
+                ):
+                    return False
+        return True
 
     def _bring(self, symbol: str, data: DataObject) -> None:
         """Copy read-only data under a fresh name, with whatever it refers to."""
@@ -298,6 +360,14 @@ def _joined(functions: list[list[str]]) -> list[str]:
             code.insert(at, "\t.p2align 4\n")
         code += lines
     return code
+
+
+def _masked(line: str, symbols: Iterable[str]) -> str:
+    """A statement without its comment and with its symbols left out."""
+    text = " ".join(without_comment(line).split())
+    for symbol in symbols:
+        text = text.replace(symbol, "@", 1)
+    return text
 
 
 def _alignment(data: DataObject) -> int:

@@ -141,8 +141,37 @@ def _compare_piece(overlay: Overlay, key: SectionKey, old: Piece, new: Piece, de
     else:
         raise Refused(OBJECT, f"the candidate changes {where}, which is not its own")
     for first, second in pairs:
-        if not _same_target(overlay, old, first, second):
+        if not _same_target(overlay, old, first, second) and not _is_left_behind(overlay, old, new, first):
             raise Refused(OBJECT, f"the candidate makes {where} refer to something else")
+
+
+def _is_left_behind(overlay: Overlay, old: Piece, new: Piece, relocation: Relocation) -> bool:
+    """Whether a constant table held addresses of the function's own code (computed goto), and nothing refers to it any more."""
+    section = old.section
+    if section.is_code or (section.is_writable and not section.name.startswith(".data.rel.ro")):
+        return False
+    contents = overlay.candidate.contents
+    if not new.names or any(contents.by_name[name].binding != "STB_LOCAL" for name in new.names):
+        return False
+    target = relocation.symbol.section
+    if not isinstance(target, int) or relocation.symbol.type != "STT_SECTION":
+        return False
+    places = overlay.baseline.names_at.get(overlay.baseline.keys.get(target, ("", -1)), {})
+    inside = places.get(relocation.symbol.offset + relocation.addend, frozenset())
+    if inside.isdisjoint(overlay.own - overlay.entry):
+        return False
+    references = (reference for other in contents.sections.values() for reference in other.relocations)
+    return not any(_may_refer_to(new, reference) for reference in references)
+
+
+def _may_refer_to(piece: Piece, reference: Relocation) -> bool:
+    if reference.symbol.type != "STT_SECTION":
+        return reference.symbol.name in piece.names
+    if reference.symbol.section != piece.section.index:
+        return False
+    # A PC-relative field's addend counts from the end of its instruction, behind which immediate operands may lie.
+    biases = (4, 5, 6, 8) if "PC" in reference.type else (0,)
+    return any(piece.start <= reference.addend + bias < piece.end for bias in biases)
 
 
 def relocations_in(piece: Piece) -> list[Relocation]:

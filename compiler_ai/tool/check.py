@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from compiler_ai.driver.duration import parse_duration_s
 from compiler_ai.errors import AiccError
 from compiler_ai.program import snapshot
 from compiler_ai.program.compare import Comparison, compare
+from compiler_ai.store.codec import to_json
 from compiler_ai.tool.locate import project_directory
 
 
@@ -29,6 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pairs", type=int, default=150, help="paired runs at most (default: 150)")
     parser.add_argument("--budget", default="60s", help="time for the paired runs (default: 60s)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the random order (default: 0)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the result to FILE as well")
     parser.add_argument("words", nargs="+", metavar="COMMAND", help="the command, behind --")
 
 
@@ -52,7 +55,17 @@ def run(arguments: argparse.Namespace) -> int:
             lambda done, total: status.update(f"comparing: {done} of at most {total} pairs"),
         )
     show(console, command, result)
+    if arguments.json:
+        write(arguments.json, result)
     return 1 if result.difference else 0
+
+
+def write(path: Path, result: Comparison) -> None:
+    """The comparison as JSON. Raises CheckError."""
+    try:
+        path.write_text(json.dumps(to_json(result), indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise CheckError(f"{path} cannot be written: {error.strerror}") from error
 
 
 def changed_modules(project: Path) -> dict[Path, Path]:

@@ -34,12 +34,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def explained(result: FunctionResult) -> str:
-    """What happened to a function, one line a trial."""
+    """What happened to a function, one line a trial, and one for each that a proposer could not make."""
     hot = result.hot
     lines = [f"{hot.profiled.symbol}: {hot.share:.1%} of the project's samples, {hot.profiled.size_bytes} bytes"]
     if result.skipped:
         lines.append(f"  given up: {result.skipped}")
     lines += [f"  {outcome(trial)}  [{trial.candidate.proposer}: {trial.candidate.origin}]" for trial in result.trials]
+    lines += [f"  {rejection.stage}: {rejection.reason}" for rejection in result.refused]
     if result.rewrite is not None:
         lines.append(f"  accepted: {speedup(result.rewrite.timing.warm)}, {result.rewrite.candidate.origin}")
     else:

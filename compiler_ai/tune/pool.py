@@ -43,6 +43,7 @@ class _Running:
     pipe: Connection
     deadline_s: float
     stderr: int  # an anonymous file: a dying worker's traceback is no message for the user
+    stage: str = ""  # what it last said that it was doing
 
 
 def run_all(
@@ -96,6 +97,7 @@ def _poll(task: _Running, on_progress: Callable[[int, Progress], None]) -> tuple
         while task.pipe.poll():
             message = task.pipe.recv()
             if isinstance(message, Progress):
+                task.stage = message.stage
                 on_progress(task.index, message)
             else:
                 return True, message
@@ -105,7 +107,7 @@ def _poll(task: _Running, on_progress: Callable[[int, Progress], None]) -> tuple
     except Exception as error:  # what came is not what a worker sends
         return True, Died(f"its worker's answer cannot be read: {type(error).__name__}: {error}")
     if time.monotonic() > task.deadline_s:
-        return True, Died("its worker did not end in time and was killed")
+        return True, Died(f"its worker did not end in time and was killed{_where(task)}")
     return False, None
 
 
@@ -119,7 +121,11 @@ def _how_it_ended(task: _Running) -> str:
     else:
         how = f"its worker ended with status {status}"
     lines = _lines(task.stderr)
-    return f"{how}: {lines[-1]}" if lines else how
+    return how + _where(task) + (f": {lines[-1]}" if lines else "")
+
+
+def _where(task: _Running) -> str:
+    return f" ({task.stage})" if task.stage else ""
 
 
 def _end(task: _Running) -> list[str]:

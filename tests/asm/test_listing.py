@@ -125,3 +125,11 @@ def test_functions_names_parts_and_attributes(flags: str) -> None:
         "inline_assembly", "one_line", "switches", "by_hand"
     }  # fmt: skip
     assert names["elsewhere"].section.name == ".text.special"
+
+
+def test_data_ends_where_a_common_symbol_is_declared() -> None:
+    listing = parse(
+        "\t.section\t.rodata\nvalue:\n\t.long\t3\n\t.local\tcount.0\n\t.comm\tcount.0,4,4\n\t.comm\tshared,8,8\n"
+    )
+    assert listing.data["value"].lines == ("\t.long\t3\n",)
+    assert listing.data["count.0"].size_bytes == 4

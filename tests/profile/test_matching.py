@@ -66,6 +66,21 @@ def test_one_source_compiled_twice_is_told_apart_by_its_code(sources, other, lin
     assert [Path(unit.object_path).name for _, unit in matched.found] == [linked]
 
 
+@pytest.mark.parametrize(("flags", "expected"), [((), "a.o"), (("-no-pie",), "a.o"), (("-shared",), "b.o")])
+def test_of_objects_with_the_same_code_the_one_that_is_for_such_a_module_is_taken(sources, flags, expected):
+    hidden = (*FIRST, "-fvisibility=hidden")
+    units = [
+        compile_unit(sources / "one.c", "b.o", *hidden, "-fPIC"),
+        compile_unit(sources / "one.c", "a.o", *hidden),
+        compile_unit(sources / "one.c", "c.o", *hidden, "-fPIC"),
+    ]
+    objects = ("b.o",) if "-shared" in flags else ("a.o",)
+    main = () if "-shared" in flags else (compile_unit(sources / "main.c", "main.o", "-O2").object_path,)
+    program = link(sources, *objects, *main, flags=flags)
+    matched = match_units([hot(program, "work")], units)
+    assert [Path(unit.object_path).name for _, unit in matched.found] == [expected]
+
+
 def test_a_single_unit_of_other_code_is_refused(sources):
     units = [compile_unit(sources / "one.c", "a.o", *FIRST), compile_unit(sources / "main.c", "main.o", "-O2")]
     program = link(sources, "a.o", "main.o")

@@ -14,11 +14,13 @@ from compiler_ai.artifacts import (
     HotFunction,
     Interval,
     ProfiledFunction,
+    Rejection,
     Timing,
 )
 from compiler_ai.artifacts import Rewrite as StoredRewrite
 from compiler_ai.profile.model import Profile
 from compiler_ai.report.table import print_table
+from compiler_ai.tool.explain import explained
 
 
 def result(name: str, cost: float, ratio: float | None) -> FunctionResult:
@@ -47,3 +49,10 @@ def test_the_mean_counts_functions_that_stay() -> None:
 
 def test_one_function_has_no_mean() -> None:
     assert "Geometric mean" not in printed([result("fast", 100.0, 2.0)])
+
+
+def test_what_was_never_proposed_is_counted_and_explained() -> None:
+    one = result("same", 50.0, None)
+    one.refused.append(Rejection("propose", "clang -O3: it needs puts, which GCC's unit does not use"))
+    assert "propose 1" in printed([one])
+    assert "propose: clang -O3: it needs puts" in explained(one)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -154,6 +155,11 @@ def test_tune_mode_works_inside_one_compile(tuned, tmp_path):
 
 
 def test_check_compares_before_and_after(tuned):
-    said = run("aicc-tool", "check", "--pairs", "8", "--budget", "20s", "--", "./kernels", "20", cwd=tuned).stdout
+    figures = tuned / "check.json"
+    options = ("--pairs", "8", "--budget", "20s", "--json", str(figures))
+    said = run("aicc-tool", "check", *options, "--", "./kernels", "20", cwd=tuned).stdout
+    kept = json.loads(figures.read_text())
+    assert kept["difference"] == ""
+    assert kept["cpu"]["low"] <= kept["cpu"]["ratio"] <= kept["cpu"]["high"]
     assert "same output and exit status" in said
     assert "CPU time" in said

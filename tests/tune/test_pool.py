@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
@@ -9,9 +10,11 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from compiler_ai.tune import pool
 from compiler_ai.tune.pool import Died, Progress, run_all
 
 Report = Callable[[Progress], None]
@@ -33,6 +36,17 @@ def work(task: str, _budget_s: float, report: Report) -> str:
         time.sleep(3600)
     report(Progress("stage", 1, 2, 1.5))
     return f"did {task}"
+
+
+def hang(_task: object, _budget_s: float, report: Report) -> str:
+    report(Progress("replay", 0, 6, 0.0))
+    time.sleep(600)
+    return "too late"
+
+
+def fall(_task: object, _budget_s: float, report: Report) -> str:
+    report(Progress("measure", 1, 3, 1.2))
+    os._exit(7)
 
 
 def answers(*tasks: str) -> dict[str, object]:
@@ -66,3 +80,16 @@ def test_workers_end_with_a_tuning_that_is_killed(tmp_path: Path) -> None:
     tuning.wait()
     while worker.exists() and "Z" not in (worker / "stat").read_text().rpartition(") ")[2][:1]:
         time.sleep(0.05)
+
+
+def test_a_worker_that_is_killed_is_said_to_have_been_at_a_stage(monkeypatch: pytest.MonkeyPatch) -> None:
+    def then_its_time_is_over(_index: int, _progress: Progress) -> None:
+        monkeypatch.setattr(pool, "time", SimpleNamespace(monotonic=lambda: math.inf))
+
+    answers = run_all([0], hang, lambda _index: 3600.0, 1, then_its_time_is_over)
+    assert list(answers) == [(0, Died("its worker did not end in time and was killed (replay)"))]
+
+
+def test_a_worker_that_dies_too() -> None:
+    answers = run_all([0], fall, lambda _index: 60.0, 1, lambda _index, _progress: None)
+    assert list(answers) == [(0, Died("its worker ended with status 7 (measure)"))]
