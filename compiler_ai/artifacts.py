@@ -171,3 +171,4 @@ class FunctionResult:
     trials: list[Trial] = field(default_factory=list)
     rewrite: Rewrite | None = None
     skipped: str = ""  # why nothing was tried, "" when something was
+    not_proposed: list[Rejection] = field(default_factory=list)  # what proposers could not offer, and why

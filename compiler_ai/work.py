@@ -46,6 +46,12 @@ class CandidateState:
     def alive(self) -> bool:
         return self.rejection is None
 
+    def remember(self, trial: Trial) -> None:
+        """Take over an earlier verdict, unless it was over a place among other candidates, which may be others this time."""
+        if trial.rejection is None or trial.rejection.stage != "rank.behind":
+            self.rejection, self.evidence, self.timing = trial.rejection, trial.evidence, trial.timing
+            self.remembered = True
+
     def trial(self) -> Trial:
         return Trial(self.candidate, self.digest, self.rejection, self.evidence, self.timing, self.seconds)
 
@@ -88,7 +94,7 @@ class FunctionWork:
 
     def result(self) -> FunctionResult:
         trials = [state.trial() for state in self.candidates]
-        return FunctionResult(self.hot, self.baseline, trials, self.rewrite, self.skipped)
+        return FunctionResult(self.hot, self.baseline, trials, self.rewrite, self.skipped, self.proposal_rejections)
 
 
 @dataclass

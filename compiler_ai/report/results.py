@@ -11,7 +11,7 @@ from compiler_ai.errors import AiccError
 from compiler_ai.store.codec import CodecError, from_json, to_json
 from compiler_ai.store.files import write_atomically
 
-_VERSION = 1
+_VERSION = 2
 
 
 class ResultsError(AiccError):
