@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -132,3 +134,10 @@ def test_a_model_that_cannot_be_opened_is_one_line_for_each_that_asks(tmp_path: 
 def test_what_is_no_model_is_said_before_anything_starts(tmp_path: Path, text: str, words: str) -> None:
     with pytest.raises(ModelError, match=words), hosting(parsed(f"-faicc-model={text}"), tmp_path, tmp_path):
         pass
+
+
+def test_nothing_heavy_is_imported_before_a_model_is_opened() -> None:
+    names = "{'openai', 'torch', 'transformers', 'pydantic'} & set(sys.modules)"
+    code = f"import sys, compiler_ai.pipeline, compiler_ai.tool.tune, compiler_ai.driver.as_main; print({names})"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout == "set()\n"
