@@ -136,8 +136,8 @@ def test_what_is_no_model_is_said_before_anything_starts(tmp_path: Path, text: s
         pass
 
 
-def test_nothing_heavy_is_imported_before_a_model_is_opened() -> None:
+def test_nothing_heavy_is_imported_before_a_model_is_opened(tmp_path: Path) -> None:
     names = "{'openai', 'torch', 'transformers', 'pydantic'} & set(sys.modules)"
-    code = f"import sys, compiler_ai.pipeline, compiler_ai.tool.tune, compiler_ai.driver.as_main; print({names})"
-    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    code = f"import sys, compiler_ai.pipeline, compiler_ai.tool.tune, compiler_ai.driver.options; print({names})"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=tmp_path)
     assert done.stdout == "set()\n"
