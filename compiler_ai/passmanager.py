@@ -120,6 +120,13 @@ class PassManager:
         """Run the function passes alone, as a tuning worker does."""
         self._run_group([pass_ for pass_ in self._passes if pass_.scope == "function"], function, context)
 
+    def run_part(self, part: FunctionWork, context: Context, after: str, before: str) -> None:
+        """Run the function passes between two others over some of a function's candidates; see passes.refine."""
+        names = [pass_.name for pass_ in self._passes]
+        first = names.index(after) + 1 if after in names else 0
+        last = names.index(before) if before in names else len(names)
+        self._run_group([one for one in self._passes[first:last] if one.scope == "function"], part, context)
+
     def _run_group(self, passes: list[Pass], function: FunctionWork, context: Context) -> None:
         repeating = [index for index, pass_ in enumerate(passes) if getattr(pass_, "repeats", False)]
         index = 0

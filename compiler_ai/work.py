@@ -46,6 +46,14 @@ class CandidateState:
     def alive(self) -> bool:
         return self.rejection is None
 
+    def remember(self, trial: Trial) -> None:
+        """Take over an earlier verdict if it was over the candidate itself: neither over a place among other candidates, which may
+        be others this time, nor of a judge that could not do its work (a killed runner, a full disk)."""
+        stage = trial.rejection.stage if trial.rejection is not None else ""
+        if stage != "rank.behind" and not stage.endswith(".failed"):
+            self.rejection, self.evidence, self.timing = trial.rejection, trial.evidence, trial.timing
+            self.remembered = True
+
     def trial(self) -> Trial:
         return Trial(self.candidate, self.digest, self.rejection, self.evidence, self.timing, self.seconds)
 
@@ -88,7 +96,7 @@ class FunctionWork:
 
     def result(self) -> FunctionResult:
         trials = [state.trial() for state in self.candidates]
-        return FunctionResult(self.hot, self.baseline, trials, self.rewrite, self.proposal_rejections, self.skipped)
+        return FunctionResult(self.hot, self.baseline, trials, self.rewrite, self.skipped, self.proposal_rejections)
 
 
 @dataclass

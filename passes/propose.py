@@ -14,6 +14,7 @@ from compiler_ai.driver.host import features
 from compiler_ai.passmanager import PassError
 from compiler_ai.proposers.base import ProposalContext, Proposer
 from compiler_ai.store.trials import TrialCache, digest
+from compiler_ai.tune.features import unit_features
 from compiler_ai.work import CandidateState, Context, FunctionWork
 
 ROUND = 6  # candidates
@@ -95,6 +96,7 @@ class _Search:
             toolchain=context.toolchain,
             isa=context.options.values["isa"],  # type: ignore[arg-type]  # options.parse allows only these
             host_features=features(context.toolchain),
+            unit_features=unit_features(self.work.baseline.command, context.toolchain),
             budget_s=max(5.0, context.remaining_s * _SHARE_OF_BUDGET),
             profile=profile if profile.is_file() else None,
             samples=self.work.hot.profiled.samples,
@@ -139,18 +141,8 @@ class _Search:
             return
         self._seen.add(name)
         state = CandidateState(offered, name)
-        known = self._known.get(name)
-        if known is not None and _is_final(known.rejection):
-            state.rejection = known.rejection
-            state.evidence = known.evidence
-            state.timing = known.timing
-            state.remembered = True
+        if known := self._known.get(name):
+            state.remember(known)
         self._round.append(state)
         self.work.candidates.append(state)
         context.progress("propose", len(self.work.candidates), 0, self._best if self._best > 1 else 0.0)
-
-
-def _is_final(rejection: Rejection | None) -> bool:
-    """Whether the verdict is over the candidate itself: neither over its place among others, which may be others this time,
-    nor over a judge that could not do its work (a killed runner, a full disk)."""
-    return rejection is None or not (rejection.stage == "rank.behind" or rejection.stage.endswith(".failed"))

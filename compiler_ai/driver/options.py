@@ -27,17 +27,40 @@ _VALUED: dict[str, tuple[str, tuple[str, ...]]] = {
     "emit": ("splice", ("splice", "object")),
     "budget": ("", ()),
     "plugin": ("", ()),
+    "model": ("", ()),
+    "model-prompt": ("", ()),
+    "model-samples": ("", ()),
+    "model-rounds": ("", ()),
+    "model-answer-tokens": ("", ()),
+    "model-tokens": ("", ()),
+    "model-cost": ("", ()),
+    "model-price": ("", ()),
+    "model-timeout": ("", ()),
+    "model-record": ("", ()),
+    "model-anonymise": ("no", ("yes", "no")),
+}
+
+# name -> what it takes
+_NUMBERS = {
+    "model-samples": "a number of answers",
+    "model-rounds": "a number of rounds",
+    "model-answer-tokens": "a number of tokens",
+    "model-tokens": "a number of tokens",
+    "model-cost": "an amount of money, such as 2.50",
+    "model-price": "the price of a million tokens, such as 0.15, or of prompts and answers, such as 0.15/0.60",
+    "model-timeout": "a number of seconds",
 }
 
 
 class Options:
     """The options of one invocation. `flags` repeats them in canonical spelling, for handing on to the shim."""
 
-    __slots__ = ("dump_all", "dumps", "opt_info", "plugin_arguments", "plugins", "values")
+    __slots__ = ("dump_all", "dumps", "models", "opt_info", "plugin_arguments", "plugins", "values")
 
     def __init__(self) -> None:
         self.values: dict[str, str] = {name: default for name, (default, _) in _VALUED.items()}
         self.plugins: list[str] = []
+        self.models: list[str] = []
         self.plugin_arguments: list[tuple[str, str, str]] = []
         self.dumps: set[str] = set()
         self.dump_all = False
@@ -59,6 +82,7 @@ class Options:
     def flags(self) -> list[str]:
         flags = [f"-faicc-{name}={value}" for name, value in self.values.items() if value != _VALUED[name][0]]
         flags += [f"-faicc-plugin={plugin}" for plugin in self.plugins]
+        flags += [f"-faicc-model={model}" for model in self.models]
         flags += [f"-faicc-plugin-arg-{name}-{key}={value}" for name, key, value in self.plugin_arguments]
         flags += [f"-fdump-aicc-{name}" for name in sorted(self.dumps)]
         if self.dump_all:
@@ -79,9 +103,10 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> tuple[Opt
     """
     options = Options()
     for name in _VALUED:
-        value = environment.get("AICC_" + name.upper())
+        variable = "AICC_" + name.upper().replace("-", "_")
+        value = environment.get(variable)
         if value:
-            _set(options, name, value, f"AICC_{name.upper()}")
+            _set(options, name, value, variable)
     flags = environment.get("AICC_FLAGS")
     if flags:
         for flag in _split_flags(flags):
@@ -138,6 +163,9 @@ def _set(options: Options, name: str, value: str, where: str) -> None:
     if name == "plugin":
         options.plugins.append(value)
         return
+    if name == "model":
+        options.models.append(value)
+        return
     allowed = _VALUED[name][1]
     if allowed and value not in allowed:
         hint = _closest(value, allowed)
@@ -148,7 +176,17 @@ def _set(options: Options, name: str, value: str, where: str) -> None:
 
         if parse_duration_s(value) is None:
             raise OptionError(f"'{value}' is not a duration for '{where}': write 90s, 10m or 1h")
+    if name in _NUMBERS and not _is_number(name, value):
+        raise OptionError(f"'{value}' is not valid for '{where}', which takes {_NUMBERS[name]}")
     options.values[name] = value
+
+
+def _is_number(name: str, value: str) -> bool:
+    """Whether the text is what `_NUMBERS` asks for: digits, a fraction where money or time is meant, two for a price."""
+    parts = value.split("/", 1) if name == "model-price" else [value]
+    fraction = name in ("model-price", "model-cost", "model-timeout")
+    plain = [part.replace(".", "", 1) if fraction else part for part in parts]
+    return all(part.isascii() and part.isdigit() and len(part) < 16 for part in plain)
 
 
 def _unknown(flag: str) -> OptionError:

@@ -22,7 +22,8 @@ class ProposalContext:
     """What a proposer may know and use besides the baseline.
 
     ``isa`` is -faicc-isa: with ``same`` no candidate needs more than the unit's own -m flags; with ``native`` and
-    ``dispatch`` it may need what `host_features` (GCC's -m names) has, which it then names in `Candidate.features`.
+    ``dispatch`` it may need what `host_features` (GCC's -m names) has, which it then names in `Candidate.features`;
+    `unit_features` are those of the unit's own flags.
     ``tune`` is for -mtune. ``profile`` is the unit's .gcda, when there is one; ``samples`` are those of the function in the user's run. ``temporary`` is an existing directory
     for scratch files, or None for the system's; ``shared`` one that all functions of a run share, or None. ``budget_s`` bounds the wall time of one `propose`.
     ``spare_cores`` may be kept busy while the consumer judges what it was given.
@@ -32,6 +33,7 @@ class ProposalContext:
     isa: IsaPolicy = "same"
     tune: str = "native"
     host_features: frozenset[str] = frozenset()
+    unit_features: frozenset[str] = frozenset()
     profile: Path | None = None
     samples: tuple[Sample, ...] = ()
     budget_s: float = 120.0

@@ -79,7 +79,7 @@ def gain(result: FunctionResult) -> float:
 
 def rejected_by(result: FunctionResult) -> str:
     """How many candidates each stage turned away, in the pipeline's order."""
-    rejections = [*result.refused, *(trial.rejection for trial in result.trials if trial.rejection)]
+    rejections = [*result.not_proposed, *(trial.rejection for trial in result.trials if trial.rejection)]
     counts = Counter(rejection.stage.partition(".")[0] for rejection in rejections)
     order = ("propose", "screen", "verify", "rank", "measure")
     known = [f"{stage} {counts[stage]}" for stage in order if counts[stage]]

@@ -47,7 +47,7 @@ class TrialCache:
     @staticmethod
     def default(target: str = X86_64.name, on_failure: Callable[[StoreError], None] | None = None) -> TrialCache:
         """The cache of the user who runs this: $AICC_CACHE/trials, $XDG_CACHE_HOME/aicc/trials or ~/.cache/aicc/trials."""
-        return TrialCache(_cache_directory() / "trials", target, machine_name(), judges_fingerprint(), on_failure)
+        return TrialCache(cache_directory() / "trials", target, machine_name(), judges_fingerprint(), on_failure)
 
     def append(self, baseline_key: str, trial: Trial) -> None:
         """Keep a trial; a later one of the same digest replaces it. Raises StoreError when it cannot be written."""
@@ -133,7 +133,8 @@ def _checksum(record: str) -> str:
     return hashlib.sha256(record.encode()).hexdigest()[:16]
 
 
-def _cache_directory() -> Path:
+def cache_directory() -> Path:
+    """$AICC_CACHE, $XDG_CACHE_HOME/aicc or ~/.cache/aicc."""
     if own := os.environ.get("AICC_CACHE"):
         return Path(own)
     base = os.environ.get("XDG_CACHE_HOME")

@@ -11,6 +11,7 @@ from rich.console import Console
 from compiler_ai.driver import options
 from compiler_ai.driver.duration import parse_duration_s
 from compiler_ai.driver.options import OptionError
+from compiler_ai.models import spec
 from compiler_ai.tool.locate import project_directory
 from compiler_ai.tune.session import Settings, tune
 
@@ -26,6 +27,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--plugin", action="append", default=[], metavar="FILE", help="same as -faicc-plugin=; repeatable"
     )
+    parser.add_argument(
+        "--model",
+        action="append",
+        default=[],
+        metavar="MODEL",
+        help="same as -faicc-model=: hf:DIR-OR-ID, gguf:FILE, openai:URL#MODEL or replay:FILE; repeatable",
+    )
+    parser.add_argument("--anonymise", action="store_true", help="same as -faicc-model-anonymise=yes")
     parser.add_argument("--seed", type=int, default=0, help="seed of every random choice (default: 0)")
     parser.add_argument("flags", nargs="*", metavar="-faicc-...", help="any of aicc's options, behind --")
 
@@ -35,7 +44,11 @@ def run(arguments: argparse.Namespace) -> int:
     flags += [f"-faicc-isa={arguments.isa}"] if arguments.isa else []
     flags += [f"-faicc-verify={arguments.verify}"] if arguments.verify else []
     flags += [f"-faicc-plugin={plugin}" for plugin in arguments.plugin]
+    flags += [f"-faicc-model={model}" for model in arguments.model]
+    flags += ["-faicc-model-anonymise=yes"] if arguments.anonymise else []
     parsed, rest = options.parse(flags, os.environ)
+    for model in parsed.models:
+        spec.parse(model)
     if rest:
         raise OptionError(f"tune takes only aicc's own options, not {shlex.join(rest)}")
     budget_s = parse_duration_s(arguments.budget) if arguments.budget else None

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from compiler_ai import dumps, remarks
@@ -20,10 +22,12 @@ from compiler_ai.driver.flags import target_flags
 from compiler_ai.driver.options import Options
 from compiler_ai.driver.splicing import Applied, apply_entries
 from compiler_ai.errors import AiccError
+from compiler_ai.models.host import hosting
 from compiler_ai.passmanager import PassManager
 from compiler_ai.profile import hotness
 from compiler_ai.profile.model import Profile
 from compiler_ai.store.store import Store
+from compiler_ai.store.trials import cache_directory
 from compiler_ai.toolchains.x86_64 import X86_64
 from compiler_ai.tune import orphans
 from compiler_ai.tune import plan as planning
@@ -40,7 +44,11 @@ def main() -> int:
         if not project:
             raise AiccError("there is no .aicc directory here: run 'aicc-tool init'")
         if ours.mode == "tune":
-            _tune(ours, Path(project))
+            with (
+                tempfile.TemporaryDirectory(prefix="aicc-tune-") as shared,
+                hosting(ours, cache_directory(), Path(shared)),
+            ):
+                _tune(ours, Path(project), Path(shared))
         else:
             names, flags, dump = _stored(project, text), target_flags(os.environ), treefile.read(os.environ)
             _describe(ours, apply_entries(text, names, project, ours, flags, dump))
@@ -51,7 +59,7 @@ def main() -> int:
     return 0
 
 
-def _tune(ours: Options, project: Path) -> None:
+def _tune(ours: Options, project: Path, shared: Path) -> None:
     """Tune the hot functions of the unit at hand, one after the other. Raises AiccError."""
     profile = Profile.load(Path(ours.values["profile"] or project / "profile.json"))
     hot_set = hotness.select(profile, project.parent, hotness.Rules())
@@ -62,7 +70,8 @@ def _tune(ours: Options, project: Path) -> None:
             _say(ours, f"{command.source}: missed: {hot.profiled.symbol}: left alone: {reason}")
         budget_s = parse_duration_s(ours.values["budget"]) if ours.values["budget"] else None
         deadline_s = time.monotonic() + (budget_s or DEFAULT_FUNCTION_BUDGET_S * len(plan.tasks))
-        for number, task in enumerate(plan.tasks):
+        for number, one in enumerate(plan.tasks):
+            task = replace(one, shared=shared)
 
             def observe(manager: PassManager, source: str = command.source, path: str = command.object_path) -> None:
                 dumps.register(manager, ours, source, path)

@@ -6,7 +6,8 @@ import contextlib
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,13 +18,16 @@ from compiler_ai.asm import listing as listing_model
 from compiler_ai.driver import log, options, units
 from compiler_ai.driver.options import Options
 from compiler_ai.errors import AiccError
+from compiler_ai.models.host import hosting
 from compiler_ai.passmanager import PassManager
 from compiler_ai.pipeline import tuning
 from compiler_ai.profile import hotness
 from compiler_ai.profile.model import Profile
+from compiler_ai.proposers.language_model import MODEL_STAGE
 from compiler_ai.report import results as stored_results
 from compiler_ai.report.table import print_table
 from compiler_ai.store.errors import StoreError
+from compiler_ai.store.trials import cache_directory
 from compiler_ai.toolchains.x86_64 import X86_64
 from compiler_ai.tune import plan as planning
 from compiler_ai.tune.display import Display
@@ -78,12 +82,25 @@ def tune(settings: Settings, console: Console) -> int:
     results = run_tasks(settings, plan, console)
     print_table(console, results, profile)
     stored_results.save(settings.project, results)
+    for reason in model_failures(results):
+        console.print(f"  {reason}", highlight=False, markup=False)
+        log.write(str(settings.project), f"tune: {reason}")
     accepted = sum(result.rewrite is not None for result in results)
     console.print(
         f"{accepted} of {len(plan.tasks)} functions have a faster body. Build again with CC=aicc to use them.",
         soft_wrap=True,
     )
     return 0
+
+
+def model_failures(results: Sequence[FunctionResult]) -> list[str]:
+    """What models could not do, each said once with the number of functions that it concerns."""
+    counts = Counter(
+        reason
+        for result in results
+        for reason in {one.reason for one in result.not_proposed if one.stage == MODEL_STAGE}
+    )
+    return [f"{reason} ({count} of {len(results)} functions)" for reason, count in counts.items()]
 
 
 def load_profile(settings: Settings) -> Profile:
@@ -98,7 +115,8 @@ def run_tasks(settings: Settings, plan: Plan, console: Console) -> list[Function
     with tempfile.TemporaryDirectory(prefix="aicc-tune-") as shared:
         spare = max(0, (os.cpu_count() or 1) // min(settings.jobs, len(plan.tasks)) - 1)
         tasks = [replace(task, shared=Path(shared), spare_cores=spare) for task in plan.tasks]
-        return _run_tasks(settings, tasks, console)
+        with hosting(settings.options, cache_directory(), Path(shared)):
+            return _run_tasks(settings, tasks, console)
 
 
 def _run_tasks(settings: Settings, tasks: list[Task], console: Console) -> list[FunctionResult]:
@@ -149,7 +167,7 @@ def work_on(
     context = Context(parsed, X86_64, task.project, deadline_s, task.seed, progress, task.shared, task.spare_cores)
     try:
         with Judges() as judges:
-            tuning(parsed, judges, extend).run_function(work, context)
+            tuning(parsed, judges, extend, task.project).run_function(work, context)
     except Exception as error:
         work.skipped = f"{type(error).__name__}: {error}"
         log.write(str(task.project), f"tune: {task.hot.profiled.symbol}: {work.skipped}")

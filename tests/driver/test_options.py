@@ -28,6 +28,11 @@ def test_the_command_line_overrides_aicc_flags_which_override_variables():
         ("-faicc-mode=aply", "did you mean 'apply'?"),
         ("-faicc-mode", "missing argument"),
         ("-faicc-budget=soon", "90s, 10m or 1h"),
+        ("-faicc-model=", "missing argument"),
+        ("-faicc-model-samples=many", "takes a number of answers"),
+        ("-faicc-model-cost=1e9", "takes an amount of money"),
+        ("-faicc-model-price=1/2/3", "takes the price of a million tokens"),
+        ("-faicc-model-anonymise=maybe", "yes, no"),
         ("-faicc-plugin-arg-x", "-faicc-plugin-arg-<name>-<key>"),
         ("-fdump-aicc-", "unrecognized"),
         ("-fopt-info-aiccx", "unrecognized"),
@@ -70,3 +75,17 @@ def test_flags_repeat_the_options():
 def test_durations():
     assert [parse_duration_s(text) for text in ("90", "90s", "10m", "1h", "1.5m")] == [90, 90, 600, 3600, 90]
     assert [parse_duration_s(text) for text in ("", "x", "-1s", "0", "inf", "nan")] == [None] * 6
+
+
+def test_several_models_with_their_limits_are_handed_on():
+    flags = [
+        "-faicc-model=hf:a",
+        "-faicc-model=openai:http://b/v1#c",
+        "-faicc-model-price=0.15/0.60",
+        "-faicc-model-cost=2.5",
+    ]
+    ours, _ = options.parse(flags, {"AICC_MODEL_SAMPLES": "8", "AICC_MODEL": "gguf:d"})
+    assert ours.models == ["gguf:d", "hf:a", "openai:http://b/v1#c"]
+    again, rest = options.parse(ours.flags, {})
+    assert rest == []
+    assert (again.models, again.values) == (ours.models, ours.values)

@@ -53,6 +53,6 @@ def test_one_function_has_no_mean() -> None:
 
 def test_what_was_never_proposed_is_counted_and_explained() -> None:
     one = result("same", 50.0, None)
-    one.refused.append(Rejection("propose", "clang -O3: it needs puts, which GCC's unit does not use"))
+    one.not_proposed.append(Rejection("propose", "clang -O3: it needs puts, which GCC's unit does not use"))
     assert "propose 1" in printed([one])
     assert "propose: clang -O3: it needs puts" in explained(one)

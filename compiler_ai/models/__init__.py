@@ -1,0 +1,1 @@
+"""Language models: one interface, its backends, and what keeps them within bounds."""

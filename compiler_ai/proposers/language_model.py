@@ -1,0 +1,237 @@
+"""A language model as a proposer: several answers at rising temperatures, and answers to what became of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from compiler_ai.artifacts import Baseline, Candidate, Rejection
+from compiler_ai.asm import listing as listing_model
+from compiler_ai.asm.function import Function
+from compiler_ai.asm.listing import Listing
+from compiler_ai.driver.options import Options
+from compiler_ai.models import answer as reading
+from compiler_ai.models.anonymise import Anonymiser
+from compiler_ai.models.base import Answer, Message, Model, ModelError, Sampling
+from compiler_ai.models.host import HostedModel
+from compiler_ai.models.prompting import Facts, Prompts, facts_of, prompt_hash, prompt_name
+from compiler_ai.proposers.base import ProposalContext
+from compiler_ai.store.digest import digest
+
+MODEL_STAGE = "propose.model"  # the model itself failed, not one answer
+ANSWER_STAGE = "propose.answer"
+_TEMPERATURES = (0.4, 0.7, 1.0)  # behind the likeliest answer
+_TOP_P = 0.95
+_MOST_REFINED = 2  # candidates a round that a model is asked to improve
+_SEED_STEP = 1000
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """How models are asked: answers a round, rounds of refinement, the prompt's name ("" for the model's own)."""
+
+    samples: int = 4
+    rounds: int = 2
+    prompt: str = ""
+    anonymise: bool = False
+    answer_tokens: int = 2048
+
+
+def settings_of(options: Options) -> ModelSettings:
+    values = options.values
+    return ModelSettings(
+        samples=int(values["model-samples"] or 4),
+        rounds=int(values["model-rounds"] or 2),
+        prompt=values["model-prompt"],
+        anonymise=values["model-anonymise"] == "yes",
+        answer_tokens=int(values["model-answer-tokens"] or 2048),
+    )
+
+
+@dataclass(frozen=True)
+class Refinement:
+    """What became of a body: the kind of `feedback.jinja`, the reason, the offending line when there is one."""
+
+    candidate: Candidate
+    kind: str
+    reason: str
+    line: str = ""
+
+
+@dataclass
+class _Subject:
+    """The function at work and what was said about it."""
+
+    baseline: Baseline
+    listing: Listing
+    function: Function
+    facts: Facts
+    opening: list[Message]
+    anonymiser: Anonymiser | None
+    context: ProposalContext
+    conversations: dict[str, list[Message]] = field(default_factory=dict)  # by the candidate's digest, its answer last
+    unusable: list[tuple[list[Message], str, str]] = field(default_factory=list)  # conversation, kind and reason
+    deadline_s: float = float("inf")  # on time.monotonic()'s clock
+    answers: int = 0
+    failed: bool = False  # the model did not answer: it is not asked again about this function
+
+
+class LanguageModelProposer:
+    """Asks one model, through the run's host."""
+
+    def __init__(self, text: str, settings: ModelSettings, project: Path | None, model: Model | None = None) -> None:
+        self.name = f"model {text}"
+        self._text = text
+        self._settings = settings
+        self._project = project
+        self._model = model
+        self._subject: _Subject | None = None
+
+    @property
+    def rounds(self) -> int:
+        return self._settings.rounds
+
+    def propose(self, baseline: Baseline, context: ProposalContext) -> Iterator[Candidate | Rejection]:
+        """The first answers, the likeliest first. What the model cannot do is a Rejection."""
+        self._subject = None
+        try:
+            model = self._open(context)
+            subject = _begin(self._settings, self._project, model, baseline, context)
+        except ModelError as error:
+            yield Rejection(MODEL_STAGE, str(error))
+            return
+        self._subject = subject
+        subject.deadline_s = time.monotonic() + context.budget_s
+        for temperature, count in schedule(self._settings.samples):
+            if subject.failed:
+                return
+            if time.monotonic() > subject.deadline_s:
+                yield Rejection(ANSWER_STAGE, f"{model.name}: out of time after {subject.answers} answers")
+                return
+            yield from self._ask(subject, model, subject.opening, temperature, count, context.seed * _SEED_STEP)
+
+    def refine(self, found: Sequence[Refinement], number: int, budget_s: float) -> Iterator[Candidate | Rejection]:
+        """Answers to what became of earlier ones, of this model or of others; `number` counts the rounds from 1."""
+        subject = self._subject
+        if subject is None or subject.failed or self._model is None:
+            return
+        subject.deadline_s = time.monotonic() + budget_s
+        chosen = list(found[:_MOST_REFINED])
+        conversations = [self._conversation(subject, one) for one in chosen]
+        if not chosen and subject.unusable:
+            conversation, kind, reason = subject.unusable.pop()
+            said = self._feedback(subject, Refinement(Candidate("", ""), kind, reason))
+            conversations = [[*subject.opening, conversation[-1], said]]
+        count = max(1, self._settings.samples // max(1, len(conversations)))
+        for conversation in conversations:
+            if subject.failed or time.monotonic() > subject.deadline_s:
+                return
+            seed = subject.context.seed * _SEED_STEP + 100 * number
+            yield from self._ask(subject, self._model, conversation, _TEMPERATURES[1], count, seed)
+
+    def has_given(self, candidate: Candidate) -> bool:
+        """Whether the candidate is an answer of this model's."""
+        return self._subject is not None and digest(candidate) in self._subject.conversations
+
+    def _open(self, context: ProposalContext) -> Model:
+        if self._model is None:
+            if context.shared is None:
+                raise ModelError(f"{self._text}: there is no process that holds the models")
+            self._model = HostedModel(context.shared, self._text, context.budget_s)
+        return self._model
+
+    def _ask(
+        self, subject: _Subject, model: Model, messages: list[Message], temperature: float, count: int, seed: int
+    ) -> Iterator[Candidate | Rejection]:
+        patience_s = max(1.0, subject.deadline_s - time.monotonic())
+        top_p = _TOP_P if temperature else 1.0
+        sampling = Sampling(temperature, top_p, seed, self._settings.answer_tokens, count, patience_s)
+        try:
+            answers = model.complete(messages, sampling)
+        except ModelError as error:
+            subject.failed = True
+            yield Rejection(MODEL_STAGE, str(error))
+            return
+        for number, one in enumerate(answers):
+            origin = f"{model.name}, prompt {prompt_hash(messages)}, temperature {temperature:g}, seed {seed + number}"
+            yield from self._read(subject, model, messages, one, origin)
+
+    def _read(
+        self, subject: _Subject, model: Model, messages: list[Message], one: Answer, origin: str
+    ) -> Iterator[Candidate | Rejection]:
+        subject.answers += 1
+        real = subject.anonymiser.back(one) if subject.anonymiser else one
+        conversation = [*messages, Message("assistant", one.text)]
+        found = reading.read(real, subject.listing, subject.function, f"m{subject.answers}")
+        for reason in found.reasons:
+            subject.unusable.append((conversation, "answer", reason))
+            yield Rejection(ANSWER_STAGE, f"{origin}: {reason}")
+        for parsed in found.parsed:
+            if reading.is_baseline(parsed, subject.function):
+                subject.unusable.append((conversation, "same", ""))
+                yield Rejection(ANSWER_STAGE, f"{origin}: it is GCC's own code")
+                continue
+            features = _extra_features(subject.context)
+            notes = f" ({'; '.join(parsed.repairs)})" if parsed.repairs else ""
+            candidate = reading.candidate_of(
+                parsed, subject.baseline.function, f"model {model.name}", origin + notes, features
+            )
+            subject.conversations.setdefault(digest(candidate), conversation)
+            yield candidate
+
+    def _conversation(self, subject: _Subject, one: Refinement) -> list[Message]:
+        """The conversation that led to the body, or one as if the model had given it, and what became of it."""
+        known = subject.conversations.get(digest(one.candidate))
+        if known is None:
+            lines = [line for line in one.candidate.body.splitlines() if ".cfi_" not in line and ".loc" not in line]
+            text = f"{one.candidate.function}:\n" + "\n".join(lines) + f"\n{one.candidate.extra}"
+            if subject.anonymiser is not None:
+                text = subject.anonymiser.hidden(text)
+            known = [*subject.opening, Message("assistant", f"```assembly\n{text}```")]
+        # An answer to an answer is given the first prompt and the last answer: small models have small contexts.
+        return [*subject.opening, known[-1], self._feedback(subject, one)]
+
+    def _feedback(self, subject: _Subject, one: Refinement) -> Message:
+        reason, line = one.reason, one.line
+        if subject.anonymiser is not None:
+            reason, line = subject.anonymiser.hidden(reason), subject.anonymiser.hidden(line)
+        values = {"kind": one.kind, "reason": reason, "line": line, "function": subject.facts.function}
+        return Prompts(self._project).feedback(values)
+
+
+def opening(
+    settings: ModelSettings, project: Path | None, model_name: str, baseline: Baseline, context: ProposalContext
+) -> tuple[list[Message], Facts, Anonymiser | None]:
+    """The first messages of every conversation about a function. Raises ModelError."""
+    features = context.toolchain.baseline_features | context.unit_features | set(_extra_features(context))
+    facts = facts_of(baseline, context.toolchain, sorted(features), context.samples)
+    anonymiser = None
+    if settings.anonymise:
+        anonymiser = Anonymiser(listing_model.parse(baseline.listing_text), context.toolchain.library_symbols)
+        facts = anonymiser.facts(facts)
+    return Prompts(project).messages(prompt_name(settings.prompt, model_name), facts), facts, anonymiser
+
+
+def _begin(
+    settings: ModelSettings, project: Path | None, model: Model, baseline: Baseline, context: ProposalContext
+) -> _Subject:
+    listing = listing_model.parse(baseline.listing_text)
+    function = listing.function(baseline.function)
+    if function is None:
+        raise ModelError("GCC's listing does not define the function")
+    messages, facts, anonymiser = opening(settings, project, model.name, baseline, context)
+    return _Subject(baseline, listing, function, facts, messages, anonymiser, context)
+
+
+def schedule(samples: int) -> list[tuple[float, int]]:
+    """(temperature, answers) in the order of asking: the likeliest answer once, the rest at rising temperatures."""
+    rest = max(0, samples - 1)
+    shares = [rest // 3 + (number < rest % 3) for number in range(3)]
+    return [(0.0, 1), *((t, count) for t, count in zip(_TEMPERATURES, shares, strict=True) if count)]
+
+
+def _extra_features(context: ProposalContext) -> tuple[str, ...]:
+    """The ISA extensions that a candidate may need beyond the unit's own."""
+    return tuple(sorted(context.host_features - context.unit_features)) if context.isa != "same" else ()

@@ -1,0 +1,4 @@
+typedef struct pair {
+    int first, second;
+} pair;
+#define TWICE(x) ((x) + (x))

@@ -1,0 +1,234 @@
+"""The search on top of a model: what it is asked, what it is told of its answers, what costs nothing."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from compiler_ai.passes.propose import Propose
+from compiler_ai.passes.refine import Refine, refinement, refinements
+from compiler_ai.passes.screen import Screen
+from compiler_ai.toolchains.x86_64 import X86_64
+
+from compiler_ai.artifacts import (
+    Baseline,
+    Candidate,
+    CompileCommand,
+    Evidence,
+    Grade,
+    HotFunction,
+    Interval,
+    ProfiledFunction,
+    Rejection,
+    Timing,
+)
+from compiler_ai.asm import listing as listing_model
+from compiler_ai.asm.normalise import body_key
+from compiler_ai.driver import options
+from compiler_ai.models.base import Answer, Message, ModelError, Sampling
+from compiler_ai.passmanager import PassManager
+from compiler_ai.proposers.base import ProposalContext
+from compiler_ai.proposers.language_model import LanguageModelProposer, ModelSettings, schedule
+from compiler_ai.store.trials import TrialCache
+from compiler_ai.tune.judges import ASSEMBLER
+from compiler_ai.work import CandidateState, Context, FunctionWork
+
+RIGHT = "```assembly\ntwice:\n\tmovl\t%edi, %eax\n\taddl\t%eax, %eax\n\tret\n```"
+WRONG = RIGHT.replace("addl\t%eax, %eax", "incl\t%eax")
+REFUSED = RIGHT.replace("addl\t%eax, %eax", "addq\t%edx, %eax")  # the operands' sizes differ
+SLOW = RIGHT.replace("addl\t%eax, %eax", "nop\n\taddl\t%eax, %eax")
+COPY = "```assembly\ntwice:\n\tleal\t(%rdi,%rdi), %eax\n\tret\n```"
+
+
+class Scripted:
+    """A model whose answers are written down; `asked` is every request."""
+
+    name = "scripted"
+
+    def __init__(self, *answers: str | ModelError) -> None:
+        self._answers = list(answers)
+        self.asked: list[tuple[list[Message], Sampling]] = []
+
+    def complete(self, messages: Sequence[Message], sampling: Sampling) -> list[Answer]:
+        self.asked.append((list(messages), sampling))
+        texts = [self._answers.pop(0) if self._answers else "no more" for _ in range(sampling.count)]
+        for text in texts:
+            if isinstance(text, ModelError):
+                raise text
+        return [Answer(str(text), 10, 10) for text in texts]
+
+
+class Verdict:
+    """Stands where the judging passes are: right, slow or wrong by what the body says."""
+
+    name = "verify"
+    scope = "function"
+
+    def __init__(self) -> None:
+        self.judged: list[str] = []
+
+    def run(self, work: FunctionWork, _context: Context) -> None:
+        for state in work.alive:
+            self.judged.append(state.digest)
+            if "incl" in state.candidate.body:
+                state.rejection = Rejection("verify.refuted", "capture twice.1000.00003: it returns 0x2 instead of 0x4")
+                continue
+            state.evidence = Evidence(Grade.TESTED)
+            ratio = 0.8 if "nop" in state.candidate.body else 1.25
+            state.timing = Timing(Interval(ratio, ratio, ratio), None)
+            if ratio < 1:
+                state.rejection = Rejection("measure.slower", f"{ratio:.3f}x [0.790, 0.810]: not faster beyond doubt")
+
+
+@pytest.fixture
+def tune(tmp_path: Path) -> Callable[..., tuple[FunctionWork, Scripted, Verdict]]:
+    """Runs propose, screen, the verdict and refine over `twice`, with a scripted model."""
+    source = tmp_path / "unit.c"
+    source.write_text("int twice(int x) { return 2 * x; }\n")
+    subprocess.run(["gcc", "-O2", "-S", "unit.c"], cwd=tmp_path, check=True)
+    text = (tmp_path / "unit.s").read_text()
+    command = CompileCommand(("gcc",), ("-O2",), str(source), str(tmp_path / "unit.o"), str(tmp_path), X86_64.name)
+    listing = listing_model.parse(text)
+    baseline = Baseline("twice", command, text, body_key(listing, "twice", ("-O2",), None), 4)
+    hot = HotFunction(ProfiledFunction("twice", "/p/program", "unit.c", 0x1000, 4, 1.0), 1.0)
+
+    def run(*answers: str | ModelError, **settings: Any) -> tuple[FunctionWork, Scripted, Verdict]:
+        work = FunctionWork(hot, baseline, listing, ("-O2",))
+        trials = TrialCache(tmp_path / "trials", X86_64.name, "machine", "judges")
+        model, verdict = Scripted(*answers), Verdict()
+        proposer = LanguageModelProposer(
+            "scripted", ModelSettings(**{"samples": 1, "rounds": 1, **settings}), tmp_path, model
+        )
+        manager = PassManager([Propose([proposer], trials), Screen(trials, ASSEMBLER), verdict])
+        manager.register_pass(Refine([proposer], trials, manager.run_part), "verify")
+        context = Context(options.parse([], {})[0], X86_64, tmp_path, time.monotonic() + 600, 3)
+        manager.run_function(work, context)
+        return work, model, verdict
+
+    return run
+
+
+def test_the_likeliest_answer_comes_first_and_temperatures_rise() -> None:
+    assert schedule(1) == [(0.0, 1)]
+    assert schedule(4) == [(0.0, 1), (0.4, 1), (0.7, 1), (1.0, 1)]
+    assert sum(count for _, count in schedule(16)) == 16
+
+
+def test_a_candidate_carries_its_model_prompt_temperature_and_seed(tune) -> None:
+    work, model, _ = tune(RIGHT, rounds=0)
+    (state,) = work.candidates
+    assert state.candidate.proposer == "model scripted"
+    assert state.candidate.origin.startswith("scripted, prompt ")
+    assert state.candidate.origin.endswith(", temperature 0, seed 3000")
+    assert state.alive
+    assert replace(model.asked[0][1], patience_s=0.0) == Sampling(0.0, 1.0, 3000, 2048, 1)
+    assert 0 < model.asked[0][1].patience_s <= 600
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (WRONG, "it returns 0x2 instead of 0x4"),
+        (SLOW, "0.800x"),
+        (REFUSED, "addq\t%edx, %eax"),
+        (RIGHT.replace("addl\t%eax, %eax", "syscall"), "not allowed here"),
+    ],
+)
+def test_a_model_is_told_what_became_of_its_answer_and_answers_again(tune, answer: str, words: str) -> None:
+    work, model, _ = tune(answer, RIGHT)
+    conversation = model.asked[1][0]
+    assert conversation[-2] == Message("assistant", answer)
+    assert words in conversation[-1].content
+    assert [state.alive for state in work.candidates] == [False, True]
+
+
+def test_a_model_that_copies_is_told_so(tune) -> None:
+    work, model, _ = tune(COPY)
+    assert "GCC's own code" in work.skipped
+    proposer = LanguageModelProposer("scripted", ModelSettings(samples=1), None, Scripted(COPY, RIGHT))
+    list(proposer.propose(work.baseline, ProposalContext(X86_64)))
+    (found,) = proposer.refine([], 1, 600.0)
+    assert isinstance(found, Candidate)
+    assert len(model.asked) == 1
+
+
+def test_an_answer_that_cannot_be_used_is_answered_with_the_reason(tune) -> None:
+    work, _, _ = tune(COPY)
+    model = Scripted("```assembly\ntwice:\n\tje\t.L9\n\tret\n```", RIGHT)
+    proposer = LanguageModelProposer("scripted", ModelSettings(samples=1), None, model)
+    list(proposer.propose(work.baseline, ProposalContext(X86_64)))
+    (found,) = proposer.refine([], 1, 600.0)
+    assert isinstance(found, Candidate)
+    assert "it jumps to '.L9', which it does not define" in model.asked[1][0][-1].content
+
+
+def test_a_faulty_feedback_prompt_leaves_what_was_found(tune, tmp_path: Path) -> None:
+    (tmp_path / "prompts").mkdir()
+    (tmp_path / "prompts" / "feedback.jinja").write_text("{{ nothing }}")
+    work, model, _ = tune(RIGHT, WRONG)
+    assert len(model.asked) == 1
+    assert [state.alive for state in work.candidates] == [True]
+    assert "feedback" in work.proposal_rejections[0].reason
+
+
+def test_a_faster_body_of_another_proposer_is_given_to_improve_on(tune) -> None:
+    work, _, _ = tune(COPY)
+    model = Scripted(COPY, RIGHT)
+    proposer = LanguageModelProposer("scripted", ModelSettings(samples=1), None, model)
+    list(proposer.propose(work.baseline, ProposalContext(X86_64)))
+    theirs = CandidateState(Candidate("twice", "\tshll\t%edi\n\tmovl\t%edi, %eax\n\tret\n", proposer="search"), "d")
+    theirs.evidence, theirs.timing = Evidence(Grade.TESTED), Timing(Interval(1.5, 1.4, 1.6), None)
+    list(proposer.refine(refinements([theirs], proposer.has_given), 1, 600.0))
+    assert "shll\t%edi" in model.asked[1][0][-2].content
+    assert "1.50 times" in model.asked[1][0][-1].content
+
+
+def test_the_same_body_is_judged_once(tune) -> None:
+    again = RIGHT.replace("twice:", "# again\ntwice:")
+    work, _, verdict = tune(RIGHT, again, RIGHT, again, samples=2)
+    assert len(work.candidates) == len(verdict.judged) == 1
+
+
+def test_a_verdict_of_an_earlier_run_is_remembered(tune) -> None:
+    tune(REFUSED, rounds=0)
+    work, _, verdict = tune(REFUSED, rounds=0)
+    assert work.candidates[0].remembered
+    assert verdict.judged == []
+
+
+def test_a_model_that_fails_is_not_asked_again(tune) -> None:
+    work, model, _ = tune(ModelError("it is down"), RIGHT, samples=4, rounds=2)
+    assert len(model.asked) == 1
+    assert [one.reason for one in work.proposal_rejections] == ["it is down"]
+    assert "it is down" in work.skipped
+
+
+def test_a_failure_in_a_later_round_leaves_what_was_found(tune) -> None:
+    work, model, _ = tune(WRONG, ModelError("it is down"), rounds=3)
+    assert len(model.asked) == 2
+    assert len(work.candidates) == 1
+
+
+def test_reasons_are_kept_for_answers_that_cannot_be_used(tune) -> None:
+    work, _, _ = tune(RIGHT, "I cannot do that.", samples=2, rounds=0)
+    assert [one.stage for one in work.proposal_rejections] == ["propose.answer"]
+    assert all("no assembly" in one.reason for one in work.proposal_rejections)
+    assert work.result().not_proposed == work.proposal_rejections
+
+
+def test_anonymised_conversations_name_nothing_of_the_project(tune) -> None:
+    hidden = WRONG.replace("twice", "function")
+    work, model, _ = tune(hidden, RIGHT.replace("twice", "function"), anonymise=True)
+    assert [state.alive for state in work.candidates] == [False, True]
+    for messages, _ in model.asked:
+        assert not any("twice" in message.content for message in messages)
+
+
+def test_what_says_nothing_of_a_body_is_not_told() -> None:
+    state = CandidateState(Candidate("f", "\tret\n"), "d", rejection=Rejection("budget", "out of time"))
+    assert refinement(state) is None

@@ -1,0 +1,106 @@
+"""Tuning with models over HTTP: a wrong answer, a corrected one, endpoints that fail, and the same run out of a recording."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "models"))
+from openai_server import serving
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "kernels"
+ANSWER = (Path(__file__).parents[1] / "models" / "count_bits.md").read_text()
+pytestmark = [pytest.mark.full, pytest.mark.timeout(3600)]
+
+
+def run(*words: str, cwd: Path, **environment: str) -> str:
+    done = subprocess.run(
+        words, cwd=cwd, env={**os.environ, **environment}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def reply(messages: list[dict[str, str]]) -> str:
+    """Wrong by one bit position at first, right when told so."""
+    refuted = any("does not do the same" in message["content"] for message in messages)
+    return ANSWER if refuted else ANSWER.replace("$56", "$55")
+
+
+@pytest.fixture(scope="module")
+def tuned(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    project = tmp_path_factory.mktemp("project") / "kernels"
+    shutil.copytree(EXAMPLE, project)
+    environment = {"AICC_CACHE": str(tmp_path_factory.mktemp("cache"))}
+    run("aicc-tool", "init", cwd=project)
+    run("make", "CC=aicc", cwd=project)
+    run("aicc-tool", "profile", "--", "./kernels", "60", cwd=project)
+    with serving(reply) as server:
+        models = [f"--model=openai:{server.url}#{name}" for name in ("good", "unauthorised", "endless")]
+        words = ["aicc-tool", "tune", "--functions", "count_bits", "--budget", "30m", *models]
+        flags = ["--", "-faicc-model-record=answers.jsonl", "-faicc-model-samples=1", "-faicc-model-timeout=5"]
+        said = run(*words, *flags, cwd=project, COLUMNS="200", **environment)
+    return project, said
+
+
+def model_lines(project: Path) -> list[str]:
+    said = run("aicc-tool", "explain", "count_bits", cwd=project)
+    return [line for line in said.splitlines() if "[model good" in line]
+
+
+def verdicts(project: Path) -> list[tuple[str, str]]:
+    """(stage or grade, origin) of the model's candidates, without measured figures."""
+    return [(re.split("[:,]", line)[0].strip(), line[line.index("[model") :]) for line in model_lines(project)]
+
+
+def test_the_corrected_answer_is_accepted(tuned: tuple[Path, str]) -> None:
+    project, said = tuned
+    assert "1 of 1 functions have a faster body" in said
+    refuted, accepted = model_lines(project)
+    assert "verify.refuted" in refuted
+    assert "tested, " in accepted
+    (stored,) = (project / ".aicc" / "store").glob("count_bits-*.s")
+    assert "imulq" in stored.read_text()
+
+
+def test_endpoints_that_fail_are_one_line_each(tuned: tuple[Path, str]) -> None:
+    _, said = tuned
+    failures = [line for line in said.splitlines() if "openai:" in line]
+    assert len(failures) == 2
+    assert "401" in failures[0]
+    assert "longer than" in failures[1] or "5 s" in failures[1]
+
+
+def test_the_build_with_it_does_the_same(tuned: tuple[Path, str]) -> None:
+    project, _ = tuned
+    before = run("./kernels", "30", cwd=project)
+    run("make", "clean", cwd=project)
+    run("make", "CC=aicc", cwd=project)
+    assert run("./kernels", "30", cwd=project) == before
+
+
+def test_the_same_run_out_of_the_recording_has_the_same_candidates_and_verdicts(
+    tuned: tuple[Path, str], tmp_path: Path
+) -> None:
+    project, _ = tuned
+    first = verdicts(project)
+    shutil.rmtree(project / ".aicc" / "store")
+    (project / ".aicc" / "results.json").unlink()
+    model = f"--model=replay:{project / 'answers.jsonl'}"
+    words = ["aicc-tool", "tune", "--functions", "count_bits", "--budget", "30m", model]
+    run(*words, "--", "-faicc-model-samples=1", cwd=project, AICC_CACHE=str(tmp_path))
+    assert verdicts(project) == first
+
+
+def test_what_is_sent_can_be_seen_before(tuned: tuple[Path, str]) -> None:
+    project, _ = tuned
+    shown = run("aicc-tool", "explain", "--prompt", "count_bits", cwd=project)
+    assert "uint64_t count_bits(const uint64_t *words, size_t count)" in shown
+    hidden = run("aicc-tool", "explain", "--prompt", "--anonymise", "count_bits", cwd=project)
+    assert "count_bits" not in hidden
