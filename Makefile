@@ -31,7 +31,7 @@ demo: setup
 	@PATH="$(BIN):$$PATH" sh scripts/demo
 
 test: setup lint
-	PATH="$(BIN):$$PATH" $(BIN)/python -m pytest -m "not full"
+	PATH="$(BIN):$$PATH" $(BIN)/python -m pytest -n auto --dist loadfile -m "not full"
 
 test-full: setup $(VENV)/.models lint
 	PATH="$(BIN):$$PATH" $(BIN)/python -m pytest
