@@ -73,6 +73,8 @@ EQUIVALENT: dict[tuple[str, str], str] = {
 ONLY_PROOF: dict[tuple[str, str], str] = {
     ("utf8_valid", "28: subq %rcx, %rsi -> subl %ecx, %esi"): "differs for valid texts of 4 GiB and more",
     ("heap_sift", "37: movq %rcx, %rax -> movl %ecx, %eax"): "differs from the 2^32nd element on, in heaps of 16 GiB",
+    # i1 + 8 against nblock.
+    ("mainGtU", "176: jb .Lsaboteur_225 -> jl .Lsaboteur_225"): "differs in blocks of 2 GiB and more",
     ("varint_decode", "27: seta %al -> setg %al"): "differs for a length of 2^63 and more, which no object has",
     # The callee must turn the very byte that was a quote into one of 128 and more while it is being called.
     (
