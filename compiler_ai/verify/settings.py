@@ -26,8 +26,8 @@ class Settings:
     attempts: int = 600
     directed: int = 400
     boundary: int = 160
-    relations: int = 1_000
-    relation_steps: int = 800_000
+    relations: int = 300
+    relation_steps: int = 120_000
     answered: int = 160
     answered_kept: int = 48
     traces: int = 16

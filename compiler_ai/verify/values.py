@@ -29,6 +29,7 @@ _NOT_UTF8 = (
     *(b"\xc0\x80", b"\xc1\xbf", b"\xe0\x80\x80", b"\xe0\x9f\xbf", b"\xf0\x80\x80\x80", b"\xf0\x8f\xbf\xbf"),
     *(b"\xed\xa0\x80", b"\xed\xbf\xbf", b"\xf4\x90\x80\x80", b"\xf7\xbf\xbf\xbf", b"\xf8\x88\x80\x80\x80", b"\x80", b"\xff"),
 )  # fmt: skip
+_FRESH_TEXT_BYTES = 2_048
 _TEXT = b"abcdefghijxyzABCXYZ  ,;:+-*/=_0123456789\t\n\"\\'%<>&"
 
 
@@ -50,7 +51,10 @@ def contents(kind: Type, size: int, chance: random.Random, constants: Sequence[i
 
 def text(size: int, chance: random.Random, constants: Sequence[int]) -> bytes:
     """Bytes without NUL: words with the code's own constants among them, numerals, UTF-8 at the edges of its ranges, or
-    stretches of one class of bytes."""
+    stretches of one class of bytes. A long text repeats its beginning: making every byte of it anew would take a tuning's time."""
+    if size > _FRESH_TEXT_BYTES:
+        block = text(_FRESH_TEXT_BYTES, chance, constants)
+        return block * (size // len(block)) + text(size % len(block), chance, constants)
     style = chance.random()
     if len(_UTF8_CONSTANTS & set(constants)) >= 3 and chance.random() < 0.7:
         out = _utf8(size, chance)  # by its constants, the code takes UTF-8 apart
