@@ -12,90 +12,21 @@ from functools import cached_property
 from compiler_ai.asm.listing import Listing
 from compiler_ai.asm.statements import SYMBOL
 from compiler_ai.models.base import Answer
+from compiler_ai.models.ctokens import KEYWORDS, WORD
 from compiler_ai.models.prompting import Facts
 
 _C_TOKEN = re.compile(
     r'/\*.*?\*/|//[^\n]*|"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\'|[A-Za-z_]\w*|\.?\d[\w.]*|\s+|.', re.DOTALL
 )
-_WORD = re.compile(r"[A-Za-z_]\w*")
-_KEPT_C = frozenset(
+# With names that say nothing of the project, and the preprocessor's.
+_KEPT_C = KEYWORDS | frozenset(
     [
-        "auto",
-        "break",
-        "case",
-        "char",
-        "const",
-        "continue",
-        "default",
-        "do",
-        "double",
-        "else",
-        "enum",
-        "extern",
-        "float",
-        "for",
-        "goto",
-        "if",
-        "inline",
-        "int",
-        "long",
-        "register",
-        "restrict",
-        "return",
-        "short",
-        "signed",
-        "sizeof",
-        "static",
-        "struct",
-        "switch",
-        "typedef",
-        "union",
-        "unsigned",
-        "void",
-        "volatile",
-        "while",
-        "_Bool",
-        "_Complex",
-        "_Alignas",
-        "_Alignof",
-        "_Atomic",
-        "_Generic",
-        "_Noreturn",
-        "_Static_assert",
-        "_Thread_local",
-        "__attribute__",
-        "__extension__",
-        "__inline",
-        "__restrict",
-        "__const",
-        "bool",
-        "true",
-        "false",
-        "NULL",
-        "size_t",
-        "ssize_t",
-        "ptrdiff_t",
-        "intptr_t",
-        "uintptr_t",
-        "int8_t",
-        "int16_t",
-        "int32_t",
-        "int64_t",
-        "uint8_t",
-        "uint16_t",
-        "uint32_t",
-        "uint64_t",
-        "wchar_t",
-        "FILE",
-        "define",
-        "include",
-        "if",
-        "ifdef",
-        "ifndef",
-        "endif",
-        "defined",
+        *("_Alignas", "_Alignof", "_Atomic", "_Generic", "_Noreturn", "_Static_assert", "_Thread_local", "bool", "true"),
+        *("false", "NULL", "size_t", "ssize_t", "ptrdiff_t", "intptr_t", "uintptr_t", "int8_t", "int16_t"),
+        *("int32_t", "int64_t", "uint8_t", "uint16_t", "uint32_t", "uint64_t", "wchar_t", "FILE", "define"),
+        *("include", "ifdef", "ifndef", "endif", "defined"),
     ]
-)
+)  # fmt: skip
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 _STRING_DIRECTIVE = re.compile(r"^\s*\.(?:string|ascii|asciz)\b.*$", re.MULTILINE)
 
@@ -153,7 +84,7 @@ class Anonymiser:
                 continue
             if token.startswith('"'):
                 out.append('""')
-            elif _WORD.fullmatch(token):
+            elif WORD.fullmatch(token):
                 out.append(self._stand_in(token))
             else:
                 out.append(token)

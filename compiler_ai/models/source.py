@@ -14,60 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from compiler_ai.artifacts import CompileCommand
+from compiler_ai.models.ctokens import KEYWORDS, WORD
 
 _MARKER = re.compile(r'^#\s+(\d+)\s+"((?:[^"\\]|\\.)*)"((?:\s+\d)*)\s*$')
 _TOKEN = re.compile(
     r'\s+|/\*.*?\*/|//[^\n]*|"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\'|[A-Za-z_]\w*|\.?\d(?:[eEpP][+-]|[\w.])*|.',
     re.DOTALL,
 )
-_WORD = re.compile(r"[A-Za-z_]\w*")
-_KEYWORDS = frozenset(
-    [
-        "auto",
-        "break",
-        "case",
-        "char",
-        "const",
-        "continue",
-        "default",
-        "do",
-        "double",
-        "else",
-        "enum",
-        "extern",
-        "float",
-        "for",
-        "goto",
-        "if",
-        "inline",
-        "int",
-        "long",
-        "register",
-        "restrict",
-        "return",
-        "short",
-        "signed",
-        "sizeof",
-        "static",
-        "struct",
-        "switch",
-        "typedef",
-        "union",
-        "unsigned",
-        "void",
-        "volatile",
-        "while",
-        "_Bool",
-        "_Complex",
-        "__attribute__",
-        "__extension__",
-        "__inline",
-        "__restrict",
-        "__volatile__",
-        "__asm__",
-        "__const",
-    ]
-)
+_KEYWORDS = KEYWORDS | {"__volatile__", "__asm__"}
 _MOST_UNIT_BYTES = 16 << 20
 _MOST_TYPE_BYTES = 6000
 _LONGEST_DECLARATION = 2000
@@ -138,7 +92,7 @@ def _name_of_function(tokens: list[str]) -> str:
         if token == "(":
             if (
                 depth == 0
-                and _WORD.fullmatch(before)
+                and WORD.fullmatch(before)
                 and before not in _KEYWORDS
                 and not before.startswith("__attribute")
             ):
@@ -223,7 +177,7 @@ def _mentioned(text: str, declarations: list[_Declaration], function: _Declarati
     wanted: list[_Declaration] = []
     waiting, size_bytes = [text], 0
     while waiting:
-        for word in dict.fromkeys(_WORD.findall(waiting.pop())):
+        for word in dict.fromkeys(WORD.findall(waiting.pop())):
             for one in by_name.get(word, ()):
                 if one not in wanted and size_bytes + len(one.text) <= _MOST_TYPE_BYTES:
                     wanted.append(one)
@@ -259,5 +213,5 @@ def _defined_names(one: _Declaration) -> set[str]:
     called = re.search(r"([A-Za-z_]\w*)\s*\(", flat)
     if called:
         return names | {called[1]}
-    words = [word for word in _WORD.findall(re.sub(r"\[.*?\]", " ", flat)) if word not in _KEYWORDS]
+    words = [word for word in WORD.findall(re.sub(r"\[.*?\]", " ", flat)) if word not in _KEYWORDS]
     return names | set(words[-1:])
