@@ -20,6 +20,7 @@ from compiler_ai.verify.closed import ClosedWorld, close
 from compiler_ai.verify.code import reader, section_bases, table_targets
 from compiler_ai.verify.instrument import Instrumented, instrument
 from compiler_ai.verify.state import EntryState
+from compiler_ai.verify.unwinding import UnwindTable
 
 
 @dataclass(eq=False)
@@ -44,6 +45,7 @@ class Body:
         self._loaded: dict[int, LoadedObject] = {}
         self._decoders: dict[int, Decoder] = {}
         self._instrumented: dict[tuple[int, bool], Instrumented] = {}
+        self.frames: dict[int, UnwindTable | None] = {}  # by context, filled by who knows which code is the body's own
 
     def adopt(self, context: Context) -> None:
         """This is the baseline: what the context loaded is it."""

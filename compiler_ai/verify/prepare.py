@@ -367,9 +367,12 @@ class Preparation:
         return test.logged
 
     def frames(self, body: Body, context: Context) -> UnwindTable | None:
-        """The unwind rules of all code that `body` answers for; None when there are none."""
-        loaded = body.at(context)
-        return read_table(body.object_bytes, body.unit, loaded, self.own(body, context).ranges)
+        """The unwind rules of all code that `body` answers for, read once; None when there are none."""
+        key = id(context)
+        if key not in body.frames:
+            loaded = body.at(context)
+            body.frames[key] = read_table(body.object_bytes, body.unit, loaded, self.own(body, context).ranges)
+        return body.frames[key]
 
     # Tests -------------------------------------------------------------------------------------------------------
 
