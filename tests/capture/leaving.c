@@ -28,7 +28,7 @@ int main(void)
     for (long i = 0; i < 100; i++) { pthread_t t; pthread_create(&t, 0, ends_thread, (void *)i); pthread_join(t, 0); }
     for (int i = 0; i < 3000; i++) { shares(1); busy(3000); sink += reads(i); }
     for (int i = 0; i < 40; i++) sink += allocates(3000000 + i);
-    for (int i = 0; i < 100000; i++) sink += both(i % 3 ? 2 : -1, 4000);
+    for (int i = 0; i < 600000; i++) sink += both(i % 3 ? 2 : -1, 4000);
     printf("%ld\n", shared[0]);
     fflush(stdout);
     ends_process(9);
