@@ -25,6 +25,8 @@ from compiler_ai.asm.listing import Listing
 from compiler_ai.driver.options import Options
 from compiler_ai.toolchains.description import Toolchain
 
+FINALISTS = 3  # the best of the verified candidates at a first look: these are measured
+
 
 @dataclass
 class CandidateState:

@@ -8,9 +8,7 @@ from compiler_ai.artifacts import Rejection
 from compiler_ai.emit.judged import dispatched_object, is_dispatched
 from compiler_ai.store.trials import TrialCache
 from compiler_ai.tune.judges import ASSEMBLER, Judges
-from compiler_ai.work import CandidateState, Context, FunctionWork, give_up
-
-FINALISTS = 3
+from compiler_ai.work import FINALISTS, CandidateState, Context, FunctionWork, give_up
 
 
 class Measure:

@@ -8,11 +8,15 @@ from compiler_ai.artifacts import Grade, Rejection
 from compiler_ai.passmanager import PassError
 from compiler_ai.store.trials import TrialCache
 from compiler_ai.tune.judges import Judges
-from compiler_ai.work import Context, FunctionWork, in_time
+from compiler_ai.work import FINALISTS, Context, FunctionWork, give_up, in_time
+
+_MEASURING_S = 10.0  # what measuring one candidate takes at most
 
 
 class Verify:
-    """Gives every candidate its evidence; rejects those below the grade that -faicc-verify asks for."""
+    """Gives candidates their evidence, in the order of their ranks; rejects those below the grade that -faicc-verify asks for.
+
+    It ends with as many as are measured, or when time is left only for measuring those that there are."""
 
     name = "verify"
     scope = "function"
@@ -31,16 +35,27 @@ class Verify:
         reason = verifier.unusable
         if reason:
             raise PassError(reason)
+        longest_s = 0.0
+        verified = sum(state.evidence is not None for state in waiting)
         for done, state in in_time(undecided, context):
+            if verified >= FINALISTS:
+                state.rejection = Rejection("rank.behind", f"behind {FINALISTS} that are to be measured")
+                continue
+            if verified and context.remaining_s < longest_s + _MEASURING_S:
+                give_up(undecided[done:])
+                break
             context.progress(self.name, done, len(undecided), 0.0)
             started_s = time.monotonic()
             try:
                 state.evidence = verifier.check(state.object_bytes)
             except Exception as error:
                 state.rejection = Rejection("verify.failed", f"{type(error).__name__}: {error}")
-            state.seconds += time.monotonic() - started_s
+            took_s = time.monotonic() - started_s
+            longest_s = max(longest_s, took_s)
+            state.seconds += took_s
             if state.evidence is not None and state.evidence.grade < wanted:
                 state.rejection = Rejection(f"verify.{state.evidence.grade.name.lower()}", _why(state.evidence))
+            verified += state.alive
             self._trials.append(work.baseline.key, state.trial())
 
 

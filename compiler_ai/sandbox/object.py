@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from compiler_ai.sandbox.errors import LoadError
@@ -85,8 +86,11 @@ class RelocatableObject:
         raise LoadError(f"the object defines no function {name}")
 
 
+@lru_cache(maxsize=64)
 def read_object(data: bytes) -> RelocatableObject:
-    """Parses ``data``; raises LoadError when it is not a well-formed x86-64 relocatable object."""
+    """Parses ``data``; raises LoadError when it is not a well-formed x86-64 relocatable object.
+
+    Kept: one object is loaded at dozens of places, and parsing takes several times as long as placing."""
     from elftools.common.exceptions import ELFError
     from elftools.construct.core import ConstructError
     from elftools.elf.elffile import ELFFile

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import resource
 import select
 import subprocess
 import threading
@@ -28,10 +29,18 @@ from compiler_ai.sandbox.wire import Operation, Outcome, OutcomeKind, Ticks, Tim
 
 __all__ = ["Outcome", "OutcomeKind", "Sandbox", "Step", "Ticks", "TimedState", "Trace", "cpu_limit_ns"]
 
-_MAX_LOADED_SETS = 256
+_MAX_LOADED_SETS = (
+    1000  # MAX_SETS in sets.h; a function's tests should fit, since each candidate runs on all of them in turn
+)
+_FILES_A_SET = 4  # its own and those that it maps
 _REPLY_GRACE_S = 150.0  # a child's start (START_NS in child.c) comes on top of its limit
 DEFAULT_CPU_LIMIT_NS = 2_000_000_000
 _STEP = 18 * 8
+
+
+def _most_loaded_sets() -> int:
+    _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return _MAX_LOADED_SETS if most_files < 0 else max(16, min(_MAX_LOADED_SETS, most_files // _FILES_A_SET))
 
 
 def _wall_limit_ns(cpu_limit_ns: int) -> int:
@@ -98,7 +107,7 @@ class Sandbox:
         """Ends the runner and all it started."""
         process, self._process = self._process, None
         self._loaded.clear()
-        self._free = list(range(_MAX_LOADED_SETS))
+        self._free = list(range(_most_loaded_sets()))
         if process is None:
             return
         assert process.stdin is not None

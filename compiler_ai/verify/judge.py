@@ -162,7 +162,7 @@ class Judgement:
         what lies on a side that no test took may well be executed from elsewhere, but not when that side is taken."""
         prepared, settings = self._prepared, self._settings
         theirs = prepared.relations
-        if theirs is None:
+        if theirs is None or not theirs.one_sided():
             return
         mine = Relations(self._machine, self._body, found, self._machine.contexts[0])
         for test in sorted(self._tests, key=lambda test: (test.state.origin == "captured", test.state.size)):

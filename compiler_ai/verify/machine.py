@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -21,6 +22,8 @@ from compiler_ai.verify.code import reader, section_bases, table_targets
 from compiler_ai.verify.instrument import Instrumented, instrument
 from compiler_ai.verify.state import EntryState
 from compiler_ai.verify.unwinding import UnwindTable
+
+_TRACES, _TRACES_BYTES = 128, 64 << 20
 
 
 @dataclass(eq=False)
@@ -87,6 +90,7 @@ class Machine:
         self.sandbox = sandbox
         self.contexts: list[Context] = []
         self.callees = Callees({}, {})
+        self._traces: OrderedDict[tuple[int, int, int], tuple[EntryState, LoadedObject, Trace]] = OrderedDict()
 
     def context(self, state: EntryState) -> Context:
         return next(context for context in self.contexts if context.image is state.image)
@@ -112,7 +116,21 @@ class Machine:
         )
 
     def trace(self, state: EntryState, body: LoadedObject, max_steps: int) -> Trace:
-        """A run instruction by instruction, in which callees outside of the unit leave nothing in scratch registers."""
+        """A run instruction by instruction, in which callees outside of the unit leave nothing in scratch registers.
+
+        The latest ones are kept: a seed is traced for what it reads, for its comparisons and as a test."""
+        key = id(state), id(body), max_steps
+        if key not in self._traces:
+            self._traces[key] = state, body, self._trace(state, body, max_steps)
+            while (
+                len(self._traces) > _TRACES
+                or sum(len(kept.data) for _, _, kept in self._traces.values()) > _TRACES_BYTES
+            ):
+                self._traces.popitem(last=False)
+        self._traces.move_to_end(key)
+        return self._traces[key][2]
+
+    def _trace(self, state: EntryState, body: LoadedObject, max_steps: int) -> Trace:
         return self.sandbox.trace(
             self._pages(state, body),
             replace(state.registers, rip=body.entry),

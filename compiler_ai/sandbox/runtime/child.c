@@ -1,6 +1,7 @@
 #include "child.h"
 
 #include <linux/filter.h>
+#include <linux/sched.h>
 #include <linux/seccomp.h>
 
 /* A loaded machine may let a child wait for seconds; it does little before it is ready, and nothing that could block. */
@@ -210,7 +211,8 @@ const char *child_spawn(struct child *child, struct page_set *const *sets, size_
     if (problem)
         return problem;
     int self = (int)SYSTEM(__NR_getpid);
-    long pid = SYSTEM(__NR_fork);
+    /* One table of open files for both: the child opens and closes none, and copying hundreds takes longer than its run. */
+    long pid = SYSTEM(__NR_clone, CLONE_FILES | 17 /* SIGCHLD */, 0, 0, 0, 0);
     if (pid < 0)
         return "fork failed";
     if (pid == 0)

@@ -62,8 +62,6 @@ static const char *initial_content(const struct region *region, uint64_t address
     uint64_t offset = address - region->address;
     if (page)
         return (const char *)page->content;
-    if (region->content)
-        return region->content + offset;
     memset(scratch, 0, PAGE_BYTES); /* a file's last page is padded with zeros */
     SYSTEM(__NR_pread64, region->fd, scratch, PAGE_BYTES, region->offset + offset);
     return scratch;

@@ -13,7 +13,6 @@ static void set_clear(struct page_set *set)
         SYSTEM(__NR_close, set->files[i]);
     if (set->memory_fd > 0)
         SYSTEM(__NR_close, set->memory_fd);
-    pages_free(set->content, set->content_bytes);
     pages_free(set->regions, set->table_bytes);
     memset(set, 0, sizeof *set);
 }
@@ -28,11 +27,6 @@ static const char *content_load(struct page_set *set, const char *bytes, uint64_
     set->memory_fd = fd;
     if (SYSTEM(__NR_ftruncate, fd, size) < 0 || SYSTEM(__NR_lseek, fd, 0, 0) < 0 || write_all(fd, bytes, size) < 0)
         return "cannot fill the image's memory file";
-    long address = SYSTEM(__NR_mmap, 0, size, PROT_READ, MAP_SHARED, fd, 0);
-    if (address < 0 && address > -4096)
-        return "cannot map the image's memory file";
-    set->content = (char *)address;
-    set->content_bytes = size;
     return NULL;
 }
 
@@ -65,10 +59,9 @@ static const char *regions_load(struct page_set *set, const struct region_reques
         if (problem)
             return problem;
         struct region *region = &set->regions[i];
-        *region = (struct region){wanted[i].address, wanted[i].size_bytes, wanted[i].source, (int)wanted[i].prot, -1, NULL};
+        *region = (struct region){wanted[i].address, wanted[i].size_bytes, wanted[i].source, (int)wanted[i].prot, -1};
         if (wanted[i].kind == REGION_BYTES) {
             region->fd = set->memory_fd;
-            region->content = set->content + wanted[i].source;
             continue;
         }
         size_t known = 0;

@@ -10,15 +10,12 @@
 struct region {
     uint64_t address, size_bytes, offset;
     int prot, fd;
-    const char *content; /* the runner's own view of a REGION_BYTES region, else NULL */
 };
 
 struct page_set {
     struct region *regions;
     size_t region_count, table_bytes;
     int memory_fd;
-    char *content;
-    size_t content_bytes;
     int *files; /* one descriptor a distinct path */
     size_t file_count;
     int used;

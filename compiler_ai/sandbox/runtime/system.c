@@ -41,7 +41,15 @@ size_t strlen(const char *text)
 void *pages_allocate(size_t size)
 {
     long address = SYSTEM(__NR_mmap, 0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    return address < 0 && address > -4096 ? NULL : (void *)address;
+    if (address < 0 && address > -4096)
+        return NULL;
+    not_for_children((void *)address, size);
+    return (void *)address;
+}
+
+void not_for_children(void *address, size_t size)
+{
+    SYSTEM(__NR_madvise, address, size, MADV_DONTFORK);
 }
 
 void pages_free(void *address, size_t size)

@@ -49,9 +49,12 @@ void *memset(void *to, int value, size_t size);
 int memcmp(const void *a, const void *b, size_t size);
 size_t strlen(const char *text);
 
-/* Anonymous memory of at least `size` bytes, or NULL. */
+/* Anonymous memory of at least `size` bytes that children do not get, or NULL. */
 void *pages_allocate(size_t size);
 void pages_free(void *address, size_t size);
+
+/* Children start without this mapping: a fork costs by the number of mappings, and so does dropping them again. */
+void not_for_children(void *address, size_t size);
 
 /* The monotonic clock, and the CPU time of process `pid`, in ns. */
 int64_t clock_monotonic_ns(void);
