@@ -10,7 +10,7 @@ from compiler_ai.asm.ipa_ra import ipa_ra_registers
 from compiler_ai.asm.stack_alignment import may_be_misaligned
 from compiler_ai.errors import AiccError
 from compiler_ai.measure.timing import Timer
-from compiler_ai.proposers.debuginfo import debug_object
+from compiler_ai.proposers.debuginfo import debug_object, unoptimised_object
 from compiler_ai.sandbox.assemble import assemble
 from compiler_ai.sandbox.process import Sandbox
 from compiler_ai.tune.returns import returned_registers
@@ -57,8 +57,9 @@ class Judges:
                 raise JudgeError("its C type is unknown, and callers in the unit may rely on more than the ABI")
             misaligned = called and may_be_misaligned(work.listing, work.baseline.function)
             settings = Settings(preserved=preserved, local=misaligned, seed=context.seed + 1)
+            plain = unoptimised_object(work.baseline.command, context.shared)
             self._verifier = Verifier(
-                self._sandbox, self._object, work.baseline.function, work.captures, prototype, settings
+                self._sandbox, self._object, work.baseline.function, work.captures, prototype, settings, plain
             )
         return self._verifier
 

@@ -32,9 +32,13 @@ class Verifier:
         captures: Sequence[Path],
         prototype: Prototype | None,
         settings: Settings | None = None,
+        unoptimised: bytes = b"",
     ) -> None:
+        """`unoptimised` is the unit's object at -O0, if there is one. Raises SandboxError."""
         self.settings = settings or Settings()
-        self._prepared = Preparation(sandbox, baseline_object, function, captures, prototype, self.settings)
+        self._prepared = Preparation(
+            sandbox, baseline_object, function, captures, prototype, self.settings, unoptimised
+        )
         self.notes: list[str] = self._prepared.notes
         reason = self.notes[0] if self.notes else "it was never captured"
         self.unusable = "" if self._prepared.tests else f"no usable test: {reason}"

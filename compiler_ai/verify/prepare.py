@@ -40,6 +40,7 @@ from compiler_ai.verify.search import boundary_states, directed_states, leading_
 from compiler_ai.verify.settings import Settings
 from compiler_ai.verify.state import EntryState, varied
 from compiler_ai.verify.testcase import Logged, Test, log_body, trace_body
+from compiler_ai.verify.unoptimised import Unoptimised
 from compiler_ai.verify.unwinding import UnwindTable, read_table
 
 _FILLS = 2
@@ -66,9 +67,11 @@ class Preparation:
         captures: Sequence[Path],
         prototype: Prototype | None,
         settings: Settings,
+        unoptimised: bytes = b"",
     ) -> None:
         self.machine = Machine(sandbox)
         self.body = Body(baseline_object, function)
+        self._unoptimised = Unoptimised(self.machine, unoptimised, function)
         self.shared = functions_of(self.body.unit)
         self.prototype = prototype
         self.settings = settings
@@ -377,7 +380,8 @@ class Preparation:
     # Tests -------------------------------------------------------------------------------------------------------
 
     def test(self, state: EntryState, uncovered: set[int], only_new: bool = False) -> tuple[Test | None, Outcome]:
-        """The state with the baseline's outcomes, or None when it is no valid test; and the first outcome.
+        """The state with the baseline's outcomes, or None when it is no valid test; and the first outcome, or that of the
+        unoptimised code where it alone faults.
 
         The blocks of the baseline that it reaches are taken out of `uncovered`; `only_new` asks for at least one.
         """
@@ -396,6 +400,9 @@ class Preparation:
         (first_state, first), (second_state, second) = fills[0], fills[1]
         if self.differ(first, second, second_state, frozenset()):
             return None, first
+        fault = self._unoptimised.fault(first_state, first.cpu_ns) if state.origin != "captured" else None
+        if fault is not None:
+            return None, fault
         if reached:
             uncovered -= reached
             if state.origin != "captured":

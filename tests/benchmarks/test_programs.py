@@ -21,14 +21,14 @@ def test_debians_own_entries_are_asked_for_sources_and_others_are_not() -> None:
     from sources import source_stanzas
 
     text = (
-        "Types: deb\n# a snapshot\nURIs: http://deb.debian.org/debian\nSuites: bookworm bookworm-updates\nComponents: main\n"
+        "Types: deb\n# a snapshot\nURIs: http://archive.example/debian\nSuites: bookworm bookworm-updates\nComponents: main\n"
         "Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n\n"
-        "Types: deb deb-src\nURIs: http://deb.debian.org/debian-security\nSuites: bookworm-security\nComponents: main\n\n"
+        "Types: deb deb-src\nURIs: http://archive.example/debian-security\nSuites: bookworm-security\nComponents: main\n\n"
         "Types: deb\nURIs: https://deb.nodesource.com/node_20.x\nSuites: nodistro\nComponents: main\n\n"
-        "Types: deb-src\nURIs: http://deb.debian.org/debian\nSuites: bookworm\nComponents: main\n"
+        "Types: deb-src\nURIs: http://archive.example/debian\nSuites: bookworm\nComponents: main\n"
     )
     first, second = source_stanzas([text], "bookworm")
-    assert first.startswith("Types: deb-src\n# a snapshot\nURIs: http://deb.debian.org/debian\n")
+    assert first.startswith("Types: deb-src\n# a snapshot\nURIs: http://archive.example/debian\n")
     assert "Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg" in first
     assert "bookworm-security" in second
 
@@ -38,11 +38,11 @@ def test_entries_of_one_line_too() -> None:
 
     text = (
         "# deb http://old bookworm main\n"
-        "deb [signed-by=/k.gpg] http://deb.debian.org/debian bookworm main contrib # ours\n"
+        "deb [signed-by=/k.gpg] http://archive.example/debian bookworm main contrib # ours\n"
         "deb http://security.debian.org bookworm-security main\ndeb http://elsewhere stable main\n"
     )
     assert list(source_lines([text], "bookworm")) == [
-        "deb-src [signed-by=/k.gpg] http://deb.debian.org/debian bookworm main contrib\n",
+        "deb-src [signed-by=/k.gpg] http://archive.example/debian bookworm main contrib\n",
         "deb-src http://security.debian.org bookworm-security main\n",
     ]
 

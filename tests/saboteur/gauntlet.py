@@ -85,12 +85,13 @@ class Program:
     directory: Path
     captures: Mapping[str, Sequence[Path]]
 
-    def compiled(self, unit: Unit) -> tuple[listing.Listing, bytes]:
-        """The unit's listing and object, with debug information."""
-        text, object_file = self.directory / f"{unit.source.stem}.s", self.directory / f"{unit.source.stem}.o"
+    def compiled(self, unit: Unit) -> tuple[listing.Listing, bytes, bytes]:
+        """The unit's listing and object, with debug information, and its object without optimisation."""
+        text, object_file, plain = (self.directory / f"{unit.source.stem}.{end}" for end in ("s", "o", "plain.o"))
         subprocess.run(["gcc", "-O2", "-g", *unit.options, "-S", "-o", text, unit.source], check=True)
         subprocess.run(["as", "--64", "-o", object_file, text], check=True)
-        return listing.parse(text.read_text()), object_file.read_bytes()
+        subprocess.run(["gcc", *unit.options, "-O0", "-w", "-c", "-o", plain, unit.source], check=True)
+        return listing.parse(text.read_text()), object_file.read_bytes(), plain.read_bytes()
 
 
 def captured(directory: Path, binary: Path, commands: Sequence[Sequence[str]], units: Sequence[Unit]) -> Program:
@@ -116,7 +117,7 @@ def captured(directory: Path, binary: Path, commands: Sequence[Sequence[str]], u
 
 def run_gauntlet(program: Program, unit: Unit, function: str, per_kind: int) -> Verdicts:
     """Every wrong body of one function, `per_kind` of each kind of fault."""
-    parsed, data = program.compiled(unit)
+    parsed, data, plain = program.compiled(unit)
     files = program.captures[function]
     assert files, f"no capture of {function}"
     size = read(data).by_name[function].size_bytes
@@ -124,7 +125,7 @@ def run_gauntlet(program: Program, unit: Unit, function: str, per_kind: int) -> 
     prototype = from_object(data, function)
     verdicts = Verdicts()
     with Sandbox() as sandbox:
-        verifier = Verifier(sandbox, data, function, files, prototype, Settings(captures=14))
+        verifier = Verifier(sandbox, data, function, files, prototype, Settings(captures=14), plain)
         assert verifier.unusable == ""
         own = verifier.check(data)
         assert own.grade >= Grade.TESTED, own

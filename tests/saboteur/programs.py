@@ -7,14 +7,9 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from debian_source import Archive
 from gauntlet import Program, Unit, captured
 
-_SOURCES = """Types: deb-src
-URIs: http://deb.debian.org/debian
-Suites: bookworm
-Components: main
-Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
-"""
 _LUA = r"""
 local words, counts, text = {}, {}, {}
 for line in io.lines(arg[1]) do
@@ -78,25 +73,16 @@ PROGRAMS = (
 
 
 def fetch(directory: Path) -> None:
-    """Unpacks all source packages below `directory`, with lists and settings of its own: nothing of the system's changes."""
-    lists, parts = directory / "lists", directory / "sources"
-    lists.mkdir()
-    parts.mkdir()
-    (parts / "source.sources").write_text(_SOURCES)
-    options = {
-        "Dir::Etc::sourcelist": "/dev/null",
-        "Dir::Etc::sourceparts": str(parts),
-        "Dir::State::lists": str(lists),
-    }
-    command = ["apt-get", "-qq", *(f"-o{name}={value}" for name, value in options.items())]
-    subprocess.run([*command, "update"], cwd=directory, check=True, timeout=600)
-    packages = [program.package for program in PROGRAMS]
-    subprocess.run([*command, "source", *packages], cwd=directory, check=True, timeout=600, stdout=subprocess.DEVNULL)
+    """Unpacks all source packages below `directory`."""
+    archive = Archive(directory / "archive")
+    (directory / "archive").mkdir()
+    for program in PROGRAMS:
+        archive.unpack(program.package, directory)
 
 
 def build(program: Source, unpacked: Path, directory: Path) -> tuple[Program, list[Unit]]:
     """The program as GCC makes it, run under capture in `directory`."""
-    (source,) = unpacked.glob(f"{program.package}-*/{program.folder}" if program.folder else f"{program.package}-*/")
+    source = unpacked / program.package / program.folder
     for header in ("lua5.4-deb-multiarch.h", "expat_config.h"):  # which their own builds write
         (source / header).write_text('#define DEB_HOST_MULTIARCH "x86_64-linux-gnu"\n')
     names = program.sources or sorted(path.stem for path in source.glob("*.c") if path.stem != "luac")

@@ -76,7 +76,8 @@ def test_verdicts_do_not_depend_on_the_machines_load(bench: Bench) -> None:
         bench.changed("magic", r"(magic:\n)", r"\1\tcmpl\t$0x2badcafe, %esi\n\tje\t.\n"),
     ]
     quiet = [bench.new_verifier("magic").check(body) for body in bodies]
-    burners = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(4)]
+    burn = "import os\nparent = os.getppid()\nwhile os.getppid() == parent: pass"
+    burners = [subprocess.Popen([sys.executable, "-c", burn]) for _ in range(4)]
     try:
         loaded = [bench.new_verifier("magic").check(body) for body in bodies]
     finally:

@@ -1,0 +1,43 @@
+"""What the source itself does from a state, as the unit compiled without optimisation shows.
+
+A baseline may survive, by the way that it counts, a call that no working program makes: `for (i = 0; i < n; i++) p[i]` of 8-byte
+elements with n = 2^61 + 3 reads three of them when GCC compares with the wrapped end p + 8 * n. Where the unoptimised code touches
+memory that is not there, so does the program as its author wrote it (ISO C11, 6.5.6: undefined), and the state is no test.
+"""
+
+from __future__ import annotations
+
+from compiler_ai.sandbox.errors import SandboxError
+from compiler_ai.sandbox.process import Outcome, OutcomeKind, cpu_limit_ns
+from compiler_ai.verify.machine import Body, Machine
+from compiler_ai.verify.state import EntryState
+
+_SIGSEGV = 11
+_UNMAPPED, _FORBIDDEN = 1, 2  # SEGV_MAPERR, SEGV_ACCERR; a misaligned vector access comes as SI_KERNEL
+_STACK_BYTES = 1 << 20  # unoptimised frames are larger: a fault this little below the caller's says nothing
+
+
+class Unoptimised:
+    """The unit's code at -O0; without an object, or when it cannot be loaded, nothing is known of any state."""
+
+    def __init__(self, machine: Machine, object_bytes: bytes, function: str) -> None:
+        self._machine = machine
+        self._body: Body | None = None
+        try:
+            self._body = Body(object_bytes, function) if object_bytes else None
+        except SandboxError:
+            pass
+
+    def fault(self, state: EntryState, baseline_cpu_ns: int) -> Outcome | None:
+        """The run that ends at memory that is not there; None when it does not, or when that cannot be told."""
+        if self._body is None or state.answers is not None:
+            return None
+        try:
+            body = self._body.at(self._machine.context(state))
+        except SandboxError:
+            self._body = None
+            return None
+        outcome = self._machine.run(state, body, cpu_limit_ns(baseline_cpu_ns))
+        in_frame = 0 <= state.registers["rsp"] - outcome.fault_address < _STACK_BYTES
+        is_access = outcome.signal == _SIGSEGV and outcome.signal_code in (_UNMAPPED, _FORBIDDEN)
+        return outcome if outcome.kind is OutcomeKind.FAULT and is_access and not in_frame else None
