@@ -27,6 +27,7 @@ _LARGEST_TABLE = 64
 _MOST_TRIES = 4
 _SIGNS = 3  # a difference in sign bits, where signed and unsigned numbers compare differently
 _LOOK_BACK = 4  # instructions between a comparison and its branch
+Pair = tuple[int, int, int]  # the two sides of a comparison, and their size in bytes
 _NAMES = {
     **{name: (index, 8) for index, name in enumerate(GENERAL)},
     **{f"e{name[1:]}": (index, 4) for index, name in enumerate(GENERAL[:8])},
@@ -35,6 +36,30 @@ _NAMES = {
     **{f"{name[1:]}l": (GENERAL.index(name), 1) for name in ("rsi", "rdi", "rbp", "rsp")},
     **{f"r{n}{part}": (n, size) for n in range(8, 16) for part, size in (("d", 4), ("w", 2), ("b", 1))},
 }
+
+
+def comparisons(
+    trace: Trace, sites: Iterable[int], decoder: Decoder, memory: Callable[[int, int], bytes]
+) -> Iterator[tuple[int, int, Pair]]:
+    """(site, index of the comparing step in the trace's words, what it compared), in the order of the run, for the conditions at
+    the addresses `sites`."""
+    wanted = set(sites)
+    capstone_decoder = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
+    capstone_decoder.detail = True
+    view = memoryview(trace.data).cast("Q")
+    for at in range(0, len(view), 18):
+        if view[at] not in wanted:
+            continue
+        for back in range(1, _LOOK_BACK + 1):
+            step = at - 18 * back
+            if step < 0:
+                break
+            instruction = next(capstone_decoder.disasm(decoder.code(view[step]), view[step], 1), None)
+            if instruction is not None and instruction.mnemonic in _COMPARISONS:
+                pair = _compared(instruction, view[step + 2 : step + 18], memory)
+                if pair is not None:
+                    yield view[at], step, pair
+                break
 
 
 def wishes(
@@ -52,25 +77,12 @@ def wishes(
     `memory` gives the input's bytes. `seen` keeps, for each jump, by how much its operands differed so far (-1, 0 or 1, 2
     for anything else, and `_SIGNS` where only one of them had its sign bit set), and `tried` how often what was never seen was wished for: a few seeds' turn is enough.
     """
-    wanted, made = set(sites), 0
-    capstone_decoder = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
-    capstone_decoder.detail = True
+    made = 0
     view = memoryview(trace.data).cast("Q")
-    found: dict[int, tuple[int, Any]] = {}
-    for at in range(0, len(view), 18):
-        if view[at] not in wanted:
-            continue
-        for back in range(1, _LOOK_BACK + 1):
-            step = at - 18 * back
-            if step < 0:
-                break
-            instruction = next(capstone_decoder.disasm(decoder.code(view[step]), view[step], 1), None)
-            if instruction is not None and instruction.mnemonic in _COMPARISONS:
-                pair = _compared(instruction, view[step + 2 : step + 18], memory)
-                if pair is not None:
-                    seen.setdefault(view[at], set()).update(_differences(*pair))
-                    found[view[at]] = (step, pair)  # the last one in the run
-                break
+    found: dict[int, tuple[int, Pair]] = {}
+    for site, step, pair in comparisons(trace, sites, decoder, memory):
+        seen.setdefault(site, set()).update(_differences(*pair))
+        found[site] = (step, pair)  # the last one in the run
     for site, (step, (first, second, size)) in found.items():
         for change in (0, 1, -1, _SIGNS):
             if change in seen[site] or made >= most or tried.get((site, change), 0) >= _MOST_TRIES:
@@ -128,7 +140,7 @@ def _loads(view: Any, step: int, decoder: Decoder) -> Iterator[tuple[int, int]]:
             return
 
 
-def _compared(instruction: Any, general: Any, memory: Callable[[int, int], bytes]) -> tuple[int, int, int] | None:
+def _compared(instruction: Any, general: Any, memory: Callable[[int, int], bytes]) -> Pair | None:
     """What an instruction compares, and their size in bytes; the value with 0 where it is one value's sign or zeroness."""
     values = [_value(instruction, operand, general, memory) for operand in instruction.operands]
     size = max((operand.size for operand in instruction.operands), default=8)

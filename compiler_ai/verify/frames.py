@@ -43,26 +43,25 @@ def _common(a: dict[Any, Value], b: dict[Any, Value]) -> dict[Any, Value]:
     return {key: value for key, value in a.items() if b.get(key) == value}
 
 
-def unconfirmed(own: OwnCode, table: UnwindTable, addresses: frozenset[int]) -> str:
-    """Why the rules are not confirmed for the blocks at `addresses`, or "".
+class Paths:
+    """Where the saved registers lie at every instruction that paths through a body's code lead to: followed once, asked often."""
 
-    `addresses` are those of blocks that a run entered; paths through other blocks are followed too.
-    """
-    return _Follower(own, table, addresses).first_wrong()
-
-
-class _Follower:
-    def __init__(self, own: OwnCode, table: UnwindTable, addresses: frozenset[int]) -> None:
+    def __init__(self, own: OwnCode, table: UnwindTable) -> None:
         self._own = own
         self._table = table
-        self._wanted = addresses
         self._decoder = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
         self._decoder.detail = True
         self._decoded: dict[int, Any] = {}
         self._states: dict[int, _State] = {}
         self._visits: dict[int, int] = {}
+        self._lost = self._follow()
 
-    def first_wrong(self) -> str:
+    def unconfirmed(self, addresses: frozenset[int]) -> str:
+        """Why the rules are not confirmed for the blocks at `addresses`, or ""."""
+        return self._lost or self._check(addresses)
+
+    def _follow(self) -> str:
+        """Why the paths cannot be followed to their ends, or ""."""
         fresh = _State({**{name: (name, 0) for name in SAVED}, "rsp": ("frame", -_WORD)}, {})
         waiting = [(self._own.entry, fresh)]
         while waiting:
@@ -85,11 +84,11 @@ class _Follower:
             for target in self._called(instruction):
                 waiting.append((target, fresh))
             waiting += [(target, after) for target in self._successors(instruction)]
-        return self._check()
+        return ""
 
-    def _check(self) -> str:
-        ends = sorted({*self._wanted, *(high for _, high in self._own.ranges)})
-        for start in sorted(self._wanted):
+    def _check(self, wanted: frozenset[int]) -> str:
+        ends = sorted({*wanted, *(high for _, high in self._own.ranges)})
+        for start in sorted(wanted):
             stop = next((end for end in ends if end > start), start + 1)
             at = start
             while at < stop:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from compiler_ai.artifacts import Counterexample, Evidence, Grade
 from compiler_ai.sandbox.errors import SandboxError
@@ -12,11 +13,12 @@ from compiler_ai.verify.calls import Call, calls_differ
 from compiler_ai.verify.coverage import Blocks, UnknownTargetError, blocks
 from compiler_ai.verify.equivalence import describe_end, is_dead
 from compiler_ai.verify.footprint import footprint_of, overreach
-from compiler_ai.verify.frames import unconfirmed
+from compiler_ai.verify.frames import Paths
 from compiler_ai.verify.machine import Body, Context
 from compiler_ai.verify.prepare import Preparation
 from compiler_ai.verify.relations import Relations, one_sided_differ
 from compiler_ai.verify.search import boundary_states, directed_states, leading_to
+from compiler_ai.verify.state import EntryState
 from compiler_ai.verify.testcase import Test, Traced, inside, log_body, trace_body
 from compiler_ai.verify.unwinding import UnwindTable, read_table, wrong_rule
 
@@ -46,7 +48,8 @@ class Judgement:
         self._uncovered: set[int] = set()
         self._uncompared: set[int] = set()
         self._indirect: set[int] = set()
-        self._tables: dict[Context, dict[Body, UnwindTable | None]] = {}
+        self._tables: dict[tuple[Body, int], UnwindTable | None] = {}
+        self._paths: dict[int, Paths] = {}
         self._steps = 0
         self._entries = 0
         self._logged_runs = 0
@@ -58,7 +61,7 @@ class Judgement:
         try:
             found = self._load()
             for test in self._tests:
-                self._compare(test)
+                self._held_against(test, self._compare)
             self._reach(found)
             self._reach_boundaries(found)
             self._compare_conditions(found)
@@ -86,6 +89,19 @@ class Judgement:
         return None
 
     # Steps of the judgement --------------------------------------------------------------------------------------
+
+    def _held_against(self, test: Test, compare: Callable[[Test], None]) -> bool:
+        """`compare(test)`; False when it finds a difference where the source itself breaks, which is none, nor does that test show
+        anything else then."""
+        uncovered, uncompared = set(self._uncovered), set(self._uncompared)
+        try:
+            compare(test)
+        except (Refuted, Undecided):
+            if not self._prepared.is_undefined(test):
+                raise
+            self._uncovered, self._uncompared = uncovered, uncompared
+            return False
+        return True
 
     def _load(self) -> Blocks:
         context = self._machine.contexts[0]
@@ -134,18 +150,28 @@ class Judgement:
         for number, state in zip(range(self._settings.directed), states, strict=False):
             if not self._uncovered:
                 return
-            test, _ = prepared.test_or_answered(answered_again(state, number), set())
+            state = answered_again(state, number)
+            test, _ = prepared.test_or_answered(state, set()) if self._may_reach(state) else (None, None)
             if test is None:
                 continue
             before = len(self._uncovered)
-            self._compare(test)
-            self._tests.append(test)
-            if len(self._uncovered) < before:
-                seeds.append(prepared.seed_of(test.fills[0][0]))
+            if self._held_against(test, self._compare):
+                self._tests.append(test)
+                if len(self._uncovered) < before:
+                    seeds.append(prepared.seed_of(test.fills[0][0]))
         if self._uncovered:
             self._lacking.append(
                 f"{len(self._uncovered)} of {len(self._starts)} blocks were reached by no test: {_places(self._uncovered)}"
             )
+
+    def _may_reach(self, state: EntryState) -> bool:
+        """Whether the candidate reaches anything new from a state, which costs less to see than what the baseline does. With
+        answered calls it may come farther than without."""
+        body = self._body.at(self._machine.context(state))
+        marks = [body.entry + offset for offset in self._uncovered]
+        outcome = self._machine.run(state, body, self._settings.baseline_limit_ns, marks)
+        ended = outcome.kind is OutcomeKind.RETURNED or not self._prepared.calls_outside
+        return bool(outcome.covered) or not ended
 
     def _reach_boundaries(self, found: Blocks) -> None:
         """Tests on which the candidate's own comparisons come out equal or nearly so."""
@@ -153,8 +179,7 @@ class Judgement:
         states = boundary_states(self._machine, self._body, prepared.seeds, prepared.prototype, found)
         for _, state in zip(range(self._settings.boundary // 2), states, strict=False):
             test, _ = prepared.test_or_answered(state, set())
-            if test is not None:
-                self._compare(test)
+            if test is not None and self._held_against(test, self._compare):
                 self._tests.append(test)
 
     def _compare_conditions(self, found: Blocks) -> None:
@@ -176,7 +201,7 @@ class Judgement:
     def _compare_traces(self) -> None:
         for test in self._tests:
             if test.traced is not None:
-                self._compare_trace(test, test.traced)
+                self._held_against(test, self._compare_trace)
 
     def _compare_rest(self) -> None:
         """Traces or logs further tests for the blocks whose loads and stores have not been compared yet."""
@@ -190,15 +215,19 @@ class Judgement:
             outcome = self._machine.run(
                 test.fills[0][0], body, test.limit_ns, [body.entry + offset for offset in wanted]
             )
-            # Instrumented bodies make their calls.
-            if outcome.covered and not self._trace_anew(test) and test.state.answers is None:
-                self._compare_logged(test)
+            if outcome.covered:
+                self._held_against(test, self._trace_or_log)
         if self._uncompared - self._uncovered:
             self._lacking.append(
                 f"no run that executes {_places(self._uncompared - self._uncovered)} was short enough, and its accesses plain"
                 " enough, to compare every load and store"
                 + "".join(f" ({reason})" for reason in sorted(self._unlogged)[:2])
             )
+
+    def _trace_or_log(self, test: Test) -> None:
+        # Instrumented bodies make their calls.
+        if not self._trace_anew(test) and test.state.answers is None:
+            self._compare_logged(test)
 
     def _trace_anew(self, test: Test) -> bool:
         """Single-steps a test that was not, unless it is known to be too long for that. Whether it was short enough."""
@@ -214,7 +243,7 @@ class Judgement:
         self._steps += traced.steps
         test.is_long = not traced.complete
         if traced.complete:
-            self._compare_trace(test, traced)
+            self._compare_with(test, traced)
         return traced.complete
 
     def _compare_logged(self, test: Test) -> None:
@@ -267,10 +296,16 @@ class Judgement:
         table = prepared.frames(self._body, context)
         if table is None:
             return "it has no unwind rules"
-        own = prepared.own(self._body, context)
-        return unconfirmed(own, table, frozenset(own.entry + offset for offset in blocks_entered))
+        place, entry = self._body.place(context), self._body.at(context).entry
+        if place not in self._paths:
+            self._paths[place] = Paths(prepared.own(self._body, context), table)
+        return self._paths[place].unconfirmed(frozenset(entry + offset for offset in blocks_entered))
 
-    def _compare_trace(self, test: Test, expected: Traced) -> None:
+    def _compare_trace(self, test: Test) -> None:
+        assert test.traced is not None
+        self._compare_with(test, test.traced)
+
+    def _compare_with(self, test: Test, expected: Traced) -> None:
         """One run instruction by instruction: what it accesses, whom it calls, its unwind rules, where its jumps lead."""
         context = self._machine.context(test.state)
         state, stack = test.fills[0][0], test.fills[0][0].registers["rsp"]
@@ -315,13 +350,11 @@ class Judgement:
 
     def _unwinding(self, body: Body, test: Test, traced: Traced) -> tuple[str, bool]:
         context = self._machine.context(test.state)
-        if context not in self._tables:
-            self._tables[context] = {}
-        tables = self._tables[context]
-        if body not in tables:
+        key = body, body.place(context)
+        if key not in self._tables:
             ranges = self._prepared.own(body, context).function_ranges
-            tables[body] = read_table(body.object_bytes, body.unit, body.at(context), ranges)
-        table = tables[body]
+            self._tables[key] = read_table(body.object_bytes, body.unit, body.at(context), ranges)
+        table = self._tables[key]
         return wrong_rule(traced.trace, table, body.decoder(context)) if table else ("it has no unwind rules", True)
 
     def _check_jumps(self, found: Traced) -> None:
@@ -334,20 +367,23 @@ class Judgement:
 
     def _compare_first_calls(self) -> None:
         """What callees outside of the unit can see when they are first called: arguments and memory, on many tests."""
-        prepared, callees = self._prepared, self._prepared.callees
         calls = {call.target: call for test in self._tests if test.traced is not None for call in test.traced.calls}
         for target in sorted(calls)[:_MOST_CALLEES]:
             for test in self._tests:
                 if test.state.answers is not None:
                     continue  # there memory is compared at every call
-                body = self._body.at(self._machine.context(test.state))
-                theirs, mine = prepared.first_call(test, target), prepared.until(test, body, target)
-                reached = [end.kind is OutcomeKind.FAULT and end.rip == target for end in (theirs, mine)]
-                if reached == [True, True]:
-                    self._compare_call(test, calls[target], theirs, mine)
-                elif any(reached):
-                    name = callees.names.get(target, hex(target))
-                    raise Refuted(test.state.name, f"it calls {name}" if reached[1] else f"it does not call {name}")
+                self._held_against(test, partial(self._compare_first_call, calls[target]))
+
+    def _compare_first_call(self, like: Call, test: Test) -> None:
+        prepared, target = self._prepared, like.target
+        body = self._body.at(self._machine.context(test.state))
+        theirs, mine = prepared.first_call(test, target), prepared.until(test, body, target)
+        reached = [end.kind is OutcomeKind.FAULT and end.rip == target for end in (theirs, mine)]
+        if reached == [True, True]:
+            self._compare_call(test, like, theirs, mine)
+        elif any(reached):
+            name = prepared.callees.names.get(target, hex(target))
+            raise Refuted(test.state.name, f"it calls {name}" if reached[1] else f"it does not call {name}")
 
     def _compare_call(self, test: Test, like: Call, theirs: Outcome, mine: Outcome) -> None:
         callees, state = self._prepared.callees, test.fills[0][0]

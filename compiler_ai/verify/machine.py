@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from compiler_ai.capture.format import Capture
@@ -12,7 +12,7 @@ from compiler_ai.sandbox.footprint import Callee, Footprint
 from compiler_ai.sandbox.image import CaptureImage
 from compiler_ai.sandbox.loader import LoadedObject, load
 from compiler_ai.sandbox.object import RelocatableObject, read_object
-from compiler_ai.sandbox.pages import PAGE_BYTES, PageSet, page_floor
+from compiler_ai.sandbox.pages import PAGE_BYTES, PageSet, Prot, page_floor
 from compiler_ai.sandbox.process import Outcome, Sandbox, Trace
 from compiler_ai.verify.accesses import Decoder
 from compiler_ai.verify.answering import described
@@ -46,9 +46,11 @@ class Body:
         self.function = function
         self.unit: RelocatableObject = read_object(object_bytes)
         self._loaded: dict[int, LoadedObject] = {}
+        self._places: dict[int, int] = {}
+        self._first_there: dict[Hashable, int] = {}
         self._decoders: dict[int, Decoder] = {}
         self._instrumented: dict[tuple[int, bool], Instrumented] = {}
-        self.frames: dict[int, UnwindTable | None] = {}  # by context, filled by who knows which code is the body's own
+        self.frames: dict[int, UnwindTable | None] = {}  # by place, filled by who knows which code is the body's own
 
     def adopt(self, context: Context) -> None:
         """This is the baseline: what the context loaded is it."""
@@ -62,9 +64,19 @@ class Body:
             self._loaded[key] = load(self.object_bytes, self.function, image.bases[0], image.resolver, like=like)
         return self._loaded[key]
 
+    def place(self, context: Context) -> int:
+        """A number that contexts share where all code, this body's and the image's, is the same at the same addresses, as mostly
+        in captures of one run: what is known of the code in one of them holds in all."""
+        if id(context) not in self._places:
+            image = context.image
+            code = (*self.at(context).pages.regions, *(one for one in image.pages.regions if one.prot & Prot.EXEC))
+            key = self.at(context).entry, code, image.registers.fs_base, image.registers.gs_base
+            self._places[id(context)] = self._first_there.setdefault(key, len(self._first_there))
+        return self._places[id(context)]
+
     def decoder(self, context: Context) -> Decoder:
         """Knows the code of the image and of this body; kept, since decoding costs more than using it."""
-        key = id(context)
+        key = self.place(context)
         if key not in self._decoders:
             registers = context.image.registers
             pages = [self.at(context).pages, context.image.pages]
@@ -74,7 +86,7 @@ class Body:
     def instrumented(self, context: Context, callees: Mapping[int, Callee], conditions: bool = False) -> Instrumented:
         """The copy of this body that logs what it accesses, or instead what its conditions decide on. Raises SandboxError when
         none can be made."""
-        key = (id(context), conditions)
+        key = (self.place(context), conditions)
         if key not in self._instrumented:
             loaded = self.at(context)
             starts = sorted(table_targets(self.unit, section_bases(self.unit, loaded)))

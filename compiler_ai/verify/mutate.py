@@ -37,7 +37,7 @@ def mutations(seed: Seed, prototype: Prototype | None, constants: Sequence[int],
     """An endless stream of variations; `name` seeds the choices."""
     chance = random.Random(name)
     parameters = integer_parameters(prototype) if prototype is not None else []
-    pointers = [span for span in seed.reads if _is_pointer(seed, span)]
+    pointers = [span for span in seed.reads if is_pointer(seed, span)]
     scalars = [span for span in seed.reads if span not in set(pointers)]
     element = float_element_bytes(prototype)
     number = 0
@@ -149,7 +149,7 @@ def _changed(seed: Seed, how: str, general: dict[str, int], patches: dict[int, b
     )
 
 
-def _is_pointer(seed: Seed, span: tuple[int, int]) -> bool:
+def is_pointer(seed: Seed, span: tuple[int, int]) -> bool:
     """Whether a span of 8 bytes holds the address of memory that the state has."""
     if span[1] - span[0] != 8:
         return False

@@ -39,6 +39,7 @@ from compiler_ai.verify.relations import Relations
 from compiler_ai.verify.search import boundary_states, directed_states, leading_to
 from compiler_ai.verify.settings import Settings
 from compiler_ai.verify.state import EntryState, varied
+from compiler_ai.verify.sums import sum_states
 from compiler_ai.verify.testcase import Logged, Test, log_body, trace_body
 from compiler_ai.verify.unoptimised import Unoptimised
 from compiler_ai.verify.unwinding import UnwindTable, read_table
@@ -81,7 +82,7 @@ class Preparation:
         self.constants: tuple[int, ...] = ()
         self.callees = Callees({}, {})
         self._uses = ArgumentUse(lambda _: b"")
-        self._calls_outside = False
+        self.calls_outside = False
         self._blocks: Blocks | None = None  # the baseline's in the first context; None when they cannot be told
         self.relations: Relations | None = None
         self._novel = 0  # seeds kept for how comparisons came out
@@ -93,6 +94,7 @@ class Preparation:
             except (CaptureError, SandboxError) as error:
                 self.notes.append(f"{path.name}: {error}")
         if self.tests:
+            self._check_unoptimised()
             self._fill_up()
             self._reach_blocks()
             self._answer()
@@ -133,6 +135,14 @@ class Preparation:
         self._keep(test)
         self._plant(test.fills[0][0])
 
+    def _check_unoptimised(self) -> None:
+        """Code that does otherwise than the program did on a captured call tells nothing of other calls."""
+        for test in self.tests:
+            state, expected = test.fills[0]
+            outcome = self._unoptimised.run(state, expected.cpu_ns)
+            if outcome is not None and self.differ(expected, outcome, state, frozenset()):
+                self._unoptimised.distrust()
+
     def _learn(self, context: Context) -> None:
         """What the baseline's code and unit say: blocks, constants, the callees' names."""
         names = {}
@@ -146,7 +156,7 @@ class Preparation:
         self.callees = Callees(names, self.prototype.callees if self.prototype is not None else {})
         self.machine.callees = self.callees
         self._uses = ArgumentUse(reader([context.image.pages]))
-        self._calls_outside = calls_outside(context.baseline, self.callees)
+        self.calls_outside = calls_outside(context.baseline, self.callees)
         try:
             found = blocks(self.own(self.body, context))
         except UnknownTargetError:
@@ -255,7 +265,7 @@ class Preparation:
 
     def _answer(self) -> None:
         """Adds tests in which calls out of the unit are answered: some at all, and those that reach what no test has reached."""
-        if not self._calls_outside:
+        if not self.calls_outside:
             return
         small = [test.state for test in self.tests if test.state.size <= _SMALL]
         waiting = deque([*(s for s in small if s.answers is not None), *_varied_origins(small)])
@@ -285,6 +295,13 @@ class Preparation:
             if test is not None:
                 self._keep(test)
                 self._at_boundaries.append(test)
+        sums = sum_states(
+            self.machine, self.body, list(self.seeds), self.prototype, self._blocks, self.settings.sum_steps
+        )
+        for _, state in zip(range(self.settings.sums), sums, strict=False):
+            test, _ = self.test(state, self._uncovered)
+            if test is not None:
+                self._keep(test)
 
     def _reach_relations(self) -> None:
         """Adds tests on which comparisons come out as on no test before, as long as some condition lacks any."""
@@ -352,6 +369,13 @@ class Preparation:
         )
         return Seed(state, reads, lambda at, size: self.machine.memory(state, at, size))
 
+    def is_undefined(self, test: Test) -> bool:
+        """Whether the source itself, compiled without optimisation, touches memory that is not there: then a difference is none."""
+        if test.is_undefined is None:
+            state, outcome = test.fills[0]
+            test.is_undefined = state.origin != "captured" and self._unoptimised.faults(state, outcome.cpu_ns)
+        return test.is_undefined
+
     def until(self, test: Test, body: LoadedObject, target: int) -> Outcome:
         """The run of `body` up to its first call of `target`, where it faults."""
         return self.machine.run(test.fills[0][0], body, test.limit_ns, patches=[(target, _TRAP)])
@@ -371,7 +395,7 @@ class Preparation:
 
     def frames(self, body: Body, context: Context) -> UnwindTable | None:
         """The unwind rules of all code that `body` answers for, read once; None when there are none."""
-        key = id(context)
+        key = body.place(context)
         if key not in body.frames:
             loaded = body.at(context)
             body.frames[key] = read_table(body.object_bytes, body.unit, loaded, self.own(body, context).ranges)
@@ -380,8 +404,7 @@ class Preparation:
     # Tests -------------------------------------------------------------------------------------------------------
 
     def test(self, state: EntryState, uncovered: set[int], only_new: bool = False) -> tuple[Test | None, Outcome]:
-        """The state with the baseline's outcomes, or None when it is no valid test; and the first outcome, or that of the
-        unoptimised code where it alone faults.
+        """The state with the baseline's outcomes, or None when it is no valid test; and the first outcome.
 
         The blocks of the baseline that it reaches are taken out of `uncovered`; `only_new` asks for at least one.
         """
@@ -400,9 +423,6 @@ class Preparation:
         (first_state, first), (second_state, second) = fills[0], fills[1]
         if self.differ(first, second, second_state, frozenset()):
             return None, first
-        fault = self._unoptimised.fault(first_state, first.cpu_ns) if state.origin != "captured" else None
-        if fault is not None:
-            return None, fault
         if reached:
             uncovered -= reached
             if state.origin != "captured":
@@ -414,7 +434,7 @@ class Preparation:
     ) -> tuple[Test | None, Outcome]:
         """`test`, or the same with answered calls where what the unit calls ended the run."""
         test, outcome = self.test(state, uncovered, only_new)
-        if test is not None or state.answers is not None or not self._calls_outside:
+        if test is not None or state.answers is not None or not self.calls_outside:
             return test, outcome
         context = self.machine.context(state)
         if not leads_outside(outcome, context.baseline, self.machine.closed(context).variables):

@@ -25,7 +25,7 @@ class Look:
 
 _RUN_STEPS = 100  # what starting a run costs, in traced instructions
 _MOST_STEPS = 1_500
-_MOST_ENTRIES = 1_000_000
+_MOST_ENTRIES = 30_000_000  # of one run: what is cut off before a loop says nothing of that loop
 _ENTRIES_A_STEP = 1_000  # what a log entry costs in comparison to a single step
 
 

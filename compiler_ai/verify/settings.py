@@ -12,7 +12,8 @@ class Settings:
 
     `captures`, `mutated` and `generated` are how many tests of each kind are wanted; `attempts` bounds the states tried for
     them, `directed` those tried for blocks that no test reached, `boundary` those tried for comparisons that come out
-    equal, `relations` those tried for relations of compared values that no test has shown, by at most `relation_steps` (single
+    equal, `sums` those for comparisons of what several inputs make up, which at most `sum_steps` single steps find,
+    `relations` those tried for relations of compared values that no test has shown, by at most `relation_steps` (single
     steps or what logging costs in them), `answered` those tried with answered calls, of which `answered_kept` are kept though they reach nothing new. A
     test is traced for at most `trace_steps` instructions; `traced_steps` bounds the traces of one candidate together,
     `logged_runs` and `logged_entries` its longer runs and the accesses that these log.
@@ -26,6 +27,8 @@ class Settings:
     attempts: int = 600
     directed: int = 400
     boundary: int = 160
+    sums: int = 96
+    sum_steps: int = 40_000
     relations: int = 300
     relation_steps: int = 120_000
     answered: int = 160

@@ -46,7 +46,7 @@ class Logged:
 class Test:
     """`fills` are the state with different contents of all that no callee may rely on, each with the baseline's outcome;
     `limit_ns` is what a candidate may take; `traced` the baseline's trace once one was made, `is_long` when it is too long for one,
-    `logged` what an instrumented baseline did; `first_calls` its runs up to the first call of an address."""
+    `logged` what an instrumented baseline did; `first_calls` its runs up to the first call of an address; `is_undefined` whether the source itself breaks there, once asked."""
 
     state: EntryState
     fills: list[tuple[EntryState, Outcome]]
@@ -55,6 +55,7 @@ class Test:
     is_long: bool = False
     logged: Logged | None = None
     first_calls: dict[int, Outcome] = field(default_factory=dict)
+    is_undefined: bool | None = None
 
 
 def trace_body(machine: Machine, state: EntryState, body: Body, callees: Callees, max_steps: int) -> Traced:

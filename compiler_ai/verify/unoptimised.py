@@ -2,7 +2,7 @@
 
 A baseline may survive, by the way that it counts, a call that no working program makes: `for (i = 0; i < n; i++) p[i]` of 8-byte
 elements with n = 2^61 + 3 reads three of them when GCC compares with the wrapped end p + 8 * n. Where the unoptimised code touches
-memory that is not there, so does the program as its author wrote it (ISO C11, 6.5.6: undefined), and the state is no test.
+memory that is not there, so does the program as its author wrote it (ISO C11, 6.5.6: undefined), and what another body does there is no difference.
 """
 
 from __future__ import annotations
@@ -28,8 +28,12 @@ class Unoptimised:
         except SandboxError:
             pass
 
-    def fault(self, state: EntryState, baseline_cpu_ns: int) -> Outcome | None:
-        """The run that ends at memory that is not there; None when it does not, or when that cannot be told."""
+    def distrust(self) -> None:
+        """It does not do what the program did: nothing that it does says anything any more."""
+        self._body = None
+
+    def run(self, state: EntryState, baseline_cpu_ns: int) -> Outcome | None:
+        """Its run, within what a candidate may take; None when there can be none."""
         if self._body is None or state.answers is not None:
             return None
         try:
@@ -37,7 +41,12 @@ class Unoptimised:
         except SandboxError:
             self._body = None
             return None
-        outcome = self._machine.run(state, body, cpu_limit_ns(baseline_cpu_ns))
+        return self._machine.run(state, body, cpu_limit_ns(baseline_cpu_ns))
+
+    def faults(self, state: EntryState, baseline_cpu_ns: int) -> bool:
+        """Whether its run ends at memory that is not there; False when that cannot be told."""
+        outcome = self.run(state, baseline_cpu_ns)
+        if outcome is None or outcome.kind is not OutcomeKind.FAULT:
+            return False
         in_frame = 0 <= state.registers["rsp"] - outcome.fault_address < _STACK_BYTES
-        is_access = outcome.signal == _SIGSEGV and outcome.signal_code in (_UNMAPPED, _FORBIDDEN)
-        return outcome if outcome.kind is OutcomeKind.FAULT and is_access and not in_frame else None
+        return outcome.signal == _SIGSEGV and outcome.signal_code in (_UNMAPPED, _FORBIDDEN) and not in_frame

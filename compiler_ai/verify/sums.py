@@ -1,0 +1,130 @@
+"""States for comparisons of what is computed from several inputs, such as a code point from its bytes.
+
+Each input is moved by one, and by how much the compared value moves tells which inputs together bring it where it is wanted:
+the gradient of Chen and Chen, "Angora" (S&P 2018), solved at once, since what is computed so mostly is a weighted sum.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from compiler_ai.verify.branches import comparisons
+from compiler_ai.verify.coverage import Blocks
+from compiler_ai.verify.machine import Body, Machine
+from compiler_ai.verify.mutate import Seed, is_pointer
+from compiler_ai.verify.prototype import Prototype
+from compiler_ai.verify.state import EntryState, integer_parameters, passed
+
+_MOST_INPUTS = 12
+_MOST_STEPS = 1_500  # of one run
+_MOST_TRIES = 4  # seeds for one comparison
+
+
+@dataclass(frozen=True)
+class Input:
+    """A span of memory at `address`, or the argument register `name` when there is one, with its value."""
+
+    value: int
+    size_bytes: int
+    address: int = 0
+    name: str = ""
+
+
+def sum_states(
+    machine: Machine, body: Body, seeds: Sequence[Seed], prototype: Prototype | None, blocks: Blocks, most_steps: int
+) -> Iterator[EntryState]:
+    """States that may bring the sides of a condition's comparison to equality or next to it, where more than one input moves
+    them; traces of at most `most_steps` instructions are made for it. `blocks` are the body's in the first context."""
+    first_entry = body.at(machine.contexts[0]).entry
+    sites = [*blocks.branches, *sorted(blocks.selects)]
+    tried: Counter[tuple[int, int]] = Counter()
+    left = most_steps
+    for seed in reversed(seeds):
+        loaded = body.at(machine.context(seed.state))
+        inputs = _inputs(seed, prototype)
+        if loaded.entry != first_entry or not 2 <= len(inputs) <= _MOST_INPUTS or seed.state.answers is not None:
+            continue
+
+        def differences(state: EntryState) -> dict[int, int]:
+            nonlocal left
+            trace = machine.trace(state, body.at(machine.context(state)), _MOST_STEPS)
+            left -= len(trace)
+            decoder = body.decoder(machine.context(state))
+
+            def memory(at: int, size_bytes: int) -> bytes:
+                return machine.memory(state, at, size_bytes)
+
+            return {site: _signed(*pair) for site, _, pair in comparisons(trace, sites, decoder, memory)}
+
+        now = differences(seed.state)
+        moved = [differences(_with(seed.state, {one: _next(one)}, prototype)) for one in inputs if left > 0]
+        if left <= 0:
+            return
+        for site, difference in now.items():
+            weights = {
+                one: (after[site] - difference) * (1 if _next(one) > one.value else -1)
+                for one, after in zip(inputs, moved, strict=True)
+                if after.get(site, difference) != difference
+            }
+            for change in (0, 1, -1) if len(weights) > 1 else ():
+                if tried[site, change] < _MOST_TRIES and difference != change:
+                    tried[site, change] += 1
+                    for solution in solutions(weights, change - difference):
+                        yield _with(seed.state, solution, prototype)
+
+
+def solutions(weights: Mapping[Input, int], lacking: int) -> Iterator[dict[Input, int]]:
+    """New values of inputs that move a sum of them, each by its weight, by `lacking`: heavy ones first, as far as they go without
+    going too far, or one of them one step farther, which the lighter ones then take back."""
+    heaviest = sorted(weights, key=lambda one: -abs(weights[one]))
+    for farther in (None, *heaviest):
+        rest, values = lacking, {}
+        for one in heaviest:
+            weight = weights[one]
+            steps = abs(rest) // abs(weight) * (1 if (rest > 0) == (weight > 0) else -1)
+            if one is farther:
+                steps += 1 if (rest > 0) == (weight > 0) else -1
+            values[one] = min(max(one.value + steps, 0), (1 << 8 * one.size_bytes) - 1)
+            rest -= (values[one] - one.value) * weight
+        if rest == 0:
+            yield {one: value for one, value in values.items() if value != one.value}
+
+
+def _inputs(seed: Seed, prototype: Prototype | None) -> list[Input]:
+    spans = [span for span in seed.reads if span[1] - span[0] <= 8 and not is_pointer(seed, span)]
+    found = [Input(int.from_bytes(seed.value(span), "little"), span[1] - span[0], span[0]) for span in spans]
+    parameters = integer_parameters(prototype) if prototype is not None else []
+    registers = seed.state.registers
+    return found + [
+        Input(registers[name] & ((1 << 8 * min(8, kind.size_bytes)) - 1), min(8, kind.size_bytes), name=name)
+        for name, kind in parameters
+        if kind.kind == "integer"
+    ]
+
+
+def _next(one: Input) -> int:
+    return one.value + 1 if one.value + 1 < 1 << 8 * one.size_bytes else one.value - 1
+
+
+def _with(state: EntryState, values: Mapping[Input, int], prototype: Prototype | None) -> EntryState:
+    kinds = dict(integer_parameters(prototype)) if prototype is not None else {}
+    general = dict(state.registers.general)
+    general |= {one.name: passed(value, kinds[one.name]) for one, value in values.items() if one.name}
+    patches = {one.address: value.to_bytes(one.size_bytes, "little") for one, value in values.items() if not one.name}
+    how = ", ".join(f"{one.name or hex(one.address)} to {value:#x}" for one, value in values.items())
+    return replace(
+        state,
+        name=f"{state.name}, {how}",
+        origin="mutated" if state.origin == "captured" else state.origin,
+        registers=replace(state.registers, general=general),
+        patches={**state.patches, **patches},
+    )
+
+
+def _signed(first: int, second: int, size_bytes: int) -> int:
+    """first - second as a number that may be negative."""
+    bits = 8 * size_bytes
+    difference = (first - second) & ((1 << bits) - 1)
+    return difference - (1 << bits) if difference >> (bits - 1) else difference
