@@ -66,7 +66,6 @@ EQUIVALENT: dict[tuple[str, str], str] = {
         "30: jb .Lsaboteur_30 -> jl .Lsaboteur_30",
     ): "differs only where the baseline faults or returns 0 too",
     ("mix_words", "21: jne .Lsaboteur_14 -> jg .Lsaboteur_14"): _UP_TO_THE_END,
-    ("put_escaped", "44: jne .Lsaboteur_32 -> jg .Lsaboteur_32"): _UP_TO_THE_END,
     ("blend_rows", "23: jne .Lsaboteur_34 -> jg .Lsaboteur_34"): _UP_TO_THE_END,
 }
 
