@@ -16,11 +16,15 @@ _ARENA = 0x2AAA_0000_0000  # from here on there is no mapping of a process witho
 _ARENAS = 1 << 12  # steps among which a call's buffers begin, so that all bits of their addresses vary
 _EXTREME = 4  # every so many calls has one integer of an extreme value, the others being ordinary
 _ARENA_STEP = 1 << 24
+_SLOTS = 64  # steps among which a call's buffers are spread, so that each may lie before or behind each other
 _BUFFER_PAGES = 16
 _SCALES = 5
 _OPAQUE = ("aggregate", "pointer", "unknown", "void")  # what is behind such a pointer is best taken from a real call
 _REPLICA = 5  # every so many calls is a captured one on buffers of its own, so that what it reads can be varied
-_REPLICA_BYTES = (64, 256, 1024, 4096, 65536)
+_REPLICA_BYTES = (64, 256, 1024, 4096, 65536, 1 << 20)
+_LARGE_REPLICAS = (
+    12  # the first few may have the largest buffers: for arrays of fixed size, which nothing else is made for
+)
 _NEAR = (0, *(sign * n for n in range(1, 21) for sign in (1, -1)))  # distances of aliasing pointers, in elements
 
 
@@ -46,6 +50,7 @@ class _Call:
     buffers: list[tuple[int, int]]
     regions: list[Region]
     arena: int
+    slots: Sequence[int]
 
     @property
     def is_replica(self) -> bool:
@@ -69,13 +74,17 @@ def generated(
         shape = random.Random(f"{seed} {number}")
         lengths = LENGTHS if number % 4 == 0 else LENGTHS[:20] if number % 4 < 3 else LENGTHS[:10]
         length, at_end, arena = shape.choice(lengths), shape.random() < 0.8, shape.randrange(_ARENAS)
+        slots = shape.sample(range(_SLOTS), _SLOTS)
         group = []
-        for scale in range(_SCALES):
+        is_large = number % _REPLICA == 3 and number // _REPLICA < _LARGE_REPLICAS
+        for scale in range(_SCALES + is_large):
             chance = random.Random(f"{seed} {number} values")
             base = bases[(number // _REPLICA if number % _REPLICA == 3 else number) % len(bases)]
             group.append(
                 _generate(
-                    _Call(base, chance, number, length, scale, at_end, constants, [], [], arena), prototype, parameters
+                    _Call(base, chance, number, length, scale, at_end, constants, [], [], arena, slots),
+                    prototype,
+                    parameters,
                 )
             )
         yield group
@@ -172,7 +181,7 @@ def _like_captured(call: _Call, captured: int, size: int, kind: Type) -> bytes:
 
 def _buffer(call: _Call, data: bytes, kind: Type) -> int:
     """A buffer that ends (or starts) at an unmapped page, aligned as its elements are; its pages' other bytes are random."""
-    start = _ARENA + (call.arena + len(call.buffers)) * _ARENA_STEP
+    start = _ARENA + (call.arena + call.slots[len(call.buffers) % _SLOTS]) * _ARENA_STEP
     total = page_ceil(len(data)) + PAGE_BYTES
     alignment = kind.target_alignment_bytes
     at = (total - len(data)) // alignment * alignment if call.at_end else 0

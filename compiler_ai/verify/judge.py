@@ -63,11 +63,13 @@ class Judgement:
             for test in self._tests:
                 self._held_against(test, self._compare)
             self._reach(found)
-            self._reach_boundaries(found)
-            self._compare_conditions(found)
-            self._compare_traces()
-            self._compare_rest()
-            self._compare_first_calls()
+            if not self._lacking:  # else it stays unknown, whatever else is found
+                self._reach_boundaries(found)
+                self._compare_conditions(found)
+            if not self._lacking:
+                self._compare_traces()
+                self._compare_rest()
+                self._compare_first_calls()
         except Refuted as refuted:
             test_name, difference = refuted.args
             return self._result(Grade.REFUTED, Counterexample(test_name, difference))
@@ -184,17 +186,21 @@ class Judgement:
 
     def _compare_conditions(self, found: Blocks) -> None:
         """Both outcomes of every condition of the baseline must have been tested, or the candidate must have the same condition:
-        what lies on a side that no test took may well be executed from elsewhere, but not when that side is taken."""
-        prepared, settings = self._prepared, self._settings
-        theirs = prepared.relations
-        if theirs is None or not theirs.one_sided():
+        what lies on a side that no test took may well be executed from elsewhere, but not when that side is taken. So must those
+        of the candidate's own conditional moves and sets, which have no block to show that they were taken."""
+        theirs = self._prepared.relations
+        if theirs is None:
             return
-        mine = Relations(self._machine, self._body, found, self._machine.contexts[0])
+        first, one_sided = self._machine.contexts[0], theirs.one_sided()
+        entry = self._body.at(first).entry
+        selects = frozenset(at - entry for at in found.selects)
+        mine = Relations(self._machine, self._body, found, first)
         for test in sorted(self._tests, key=lambda test: (test.state.origin == "captured", test.state.size)):
-            if mine.is_complete() or mine.steps > settings.relation_steps:
+            is_enough = mine.is_complete() if one_sided else not selects & mine.one_sided().keys()
+            if is_enough or mine.steps > self._settings.relation_steps:
                 break
             mine.keep(mine.look(test.fills[0][0]))
-        left = one_sided_differ(theirs, mine)
+        left = one_sided_differ(theirs, mine, selects)
         if left:
             self._lacking.append(left)
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 
 from compiler_ai.verify.prototype import Prototype, Type
 from compiler_ai.verify.state import EntryState, integer_parameters, passed
@@ -110,6 +111,25 @@ def granted(seed: Seed, prototype: Prototype | None, wish: Wish, most: int = 6) 
             made += 1
             value = passed(registers[name] + difference, kind)
             yield _changed(seed, f"{name} to {value:#x}", {**registers.general, name: value}, {})
+
+
+def arranged(state: EntryState, prototype: Prototype) -> Iterator[EntryState]:
+    """The same call with each two of its arrays exchanged, and with each of them one element behind where another begins: what a
+    body asks of how its arrays lie to each other comes out either way."""
+    registers = state.registers
+    arrays = [(name, kind) for name, kind in integer_parameters(prototype) if kind.target_kind in ("integer", "float")]
+    for (first, first_kind), (second, second_kind) in combinations(arrays, 2):
+        places = {first: registers[second], second: registers[first]}
+        if registers[first] == registers[second]:
+            continue
+        yield _rearranged(state, f"{first} and {second} exchanged", places)
+        yield _rearranged(state, f"{first} in {second}", {first: registers[second] + first_kind.target_bytes})
+        yield _rearranged(state, f"{second} in {first}", {second: registers[first] + second_kind.target_bytes})
+
+
+def _rearranged(state: EntryState, how: str, places: Mapping[str, int]) -> EntryState:
+    registers = replace(state.registers, general={**state.registers.general, **places})
+    return replace(state, name=f"{state.name}, {how}", origin="mutated", registers=registers)
 
 
 def _misaligns(kind: Type, difference: int) -> bool:

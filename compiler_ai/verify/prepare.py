@@ -33,7 +33,7 @@ from compiler_ai.verify.coverage import Blocks, UnknownTargetError, blocks
 from compiler_ai.verify.equivalence import breaks_abi, describe_end, difference, float_element_bytes, is_dead
 from compiler_ai.verify.generate import Base, generated
 from compiler_ai.verify.machine import Body, Context, Machine
-from compiler_ai.verify.mutate import Seed, mutations
+from compiler_ai.verify.mutate import Seed, arranged, mutations
 from compiler_ai.verify.prototype import Prototype
 from compiler_ai.verify.relations import Relations
 from compiler_ai.verify.search import boundary_states, directed_states, leading_to
@@ -48,6 +48,7 @@ _FILLS = 2
 _MOST_SEEDS = 24
 _MORE_SEEDS = 32  # besides, those whose comparisons came out as never before
 _MOST_REPLICAS = 4
+_MOST_ARRANGED = 48
 _TABLES = 4  # times as many boundary states where there are jump tables, whose every index is tried
 _TRAP = b"\x0f\x0b"  # ud2
 _CALLING = 3  # times as many traces where a function calls out of its unit: arguments show only there
@@ -95,6 +96,7 @@ class Preparation:
                 self.notes.append(f"{path.name}: {error}")
         if self.tests:
             self._check_unoptimised()
+            self._arrange()
             self._fill_up()
             self._reach_blocks()
             self._answer()
@@ -193,6 +195,14 @@ class Preparation:
                     if "elsewhere" in test.state.name and replicas < _MOST_REPLICAS:
                         replicas += 1
                         self._plant(test.fills[0][0])
+
+    def _arrange(self) -> None:
+        """The first captured call with its arrays in other orders, and overlapping."""
+        states = arranged(self.tests[0].fills[0][0], self.prototype) if self.prototype is not None else iter(())
+        for _, state in zip(range(_MOST_ARRANGED), states, strict=False):
+            test, _ = self.test(state, self._uncovered)
+            if test is not None:
+                self._keep(test)
 
     def _smallest(self, group: list[EntryState]) -> Test | None:
         """The test on the first state of a group on which the baseline does not fault, if it is one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
 from compiler_ai.sandbox.errors import SandboxError
@@ -26,7 +27,7 @@ class Look:
 _RUN_STEPS = 100  # what starting a run costs, in traced instructions
 _MOST_STEPS = 1_500
 _MOST_ENTRIES = 30_000_000  # of one run: what is cut off before a loop says nothing of that loop
-_ENTRIES_A_STEP = 1_000  # what a log entry costs in comparison to a single step
+_ENTRIES_A_STEP = 4_000  # so many log entries cost as much as a single step
 
 
 class Relations:
@@ -108,15 +109,22 @@ class Relations:
         }
 
 
-def one_sided_differ(baseline: Relations, candidate: Relations) -> str:
-    """Why not all outcomes of the baseline's conditions were compared, "" when they were. The same condition one-sided in both
-    is no difference. A condition that only the candidate has shows in its blocks, as far as it leads to any of its own."""
-    theirs = baseline.one_sided()
-    extra = Counter(theirs.values()) - Counter(candidate.one_sided().values())
+def one_sided_differ(baseline: Relations, candidate: Relations, selects: Container[int]) -> str:
+    """Why not all outcomes of the baseline's conditions, and of the candidate's `selects` (offsets), were compared, "" when they
+    were. The same condition one-sided in both is no difference. A jump that only the candidate has shows in its blocks, as
+    far as it leads to any of its own."""
+    theirs, mine = baseline.one_sided(), candidate.one_sided()
+    own = {at: condition for at, condition in mine.items() if at in selects}
+    return _described("GCC's conditions", theirs, Counter(theirs.values()) - Counter(mine.values())) or _described(
+        "its own conditional moves", own, Counter(own.values()) - Counter(theirs.values())
+    )
+
+
+def _described(what: str, conditions: Mapping[int, Condition], extra: Counter[Condition]) -> str:
     if not extra:
         return ""
-    at, condition = next((at, condition) for at, condition in sorted(theirs.items()) if condition in extra)
+    at, condition = next((at, condition) for at, condition in sorted(conditions.items()) if condition in extra)
     return (
-        f"{extra.total()} of GCC's conditions came out the same way in every test: {condition.code} at +{at:#x}"
+        f"{extra.total()} of {what} came out the same way in every test: {condition.code} at +{at:#x}"
         f" after {condition.asked}"
     )

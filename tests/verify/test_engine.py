@@ -60,6 +60,14 @@ def test_a_condition_that_no_test_turns_is_not_taken_for_tested(bench):
         assert "came out the same way in every test" in evidence.notes[0]
 
 
+def test_a_conditional_move_that_no_test_turns_is_not_taken_for_tested(bench):
+    """One value in four thousand million, which no search finds behind a multiplication."""
+    rare = "imull\t$-1640531535, %edi, %r8d\n\tcmpl\t$305419896, %r8d\n\tcmovel\t%esi, %edi\n"
+    evidence = bench.verifier("clamp").check(bench.changed("clamp", r"(clamp:\n)", rf"\1\t{rare}"))
+    assert evidence.grade is Grade.UNKNOWN
+    assert "its own conditional moves came out the same way in every test: e at" in evidence.notes[0]
+
+
 # (function, what is wrong, pattern in GCC's -O2 body, replacement)
 WRONG = [
     ("checksum", "another constant", r"sall\t\$5,", "sall\t$4,"),

@@ -12,7 +12,7 @@ from compiler_ai.sandbox.pages import PAGE_BYTES, PageSet
 from compiler_ai.sandbox.state import Registers
 from compiler_ai.sandbox.symbols import NoResolver
 from compiler_ai.verify.generate import Base, generated
-from compiler_ai.verify.mutate import Seed, Wish, granted
+from compiler_ai.verify.mutate import Seed, Wish, arranged, granted
 from compiler_ai.verify.prototype import Prototype, Type
 from compiler_ai.verify.state import EntryState, passed
 from compiler_ai.verify.values import text
@@ -130,3 +130,16 @@ def test_generated_inputs_are_the_same_every_time() -> None:
 
     assert [described(s) for s in states(BYTES, STRING, SIZE)] == [described(s) for s in states(BYTES, STRING, SIZE)]
     assert PAGE_BYTES == 4096
+
+
+def test_buffers_lie_before_and_behind_each_other() -> None:
+    made = [state.registers for state in states(WORDS, WORDS, count=40)]
+    apart = [general["rdi"] < general["rsi"] for general in made if abs(general["rdi"] - general["rsi"]) > 1 << 20]
+    assert {True, False} == set(apart)
+
+
+def test_arrays_are_exchanged_and_overlap() -> None:
+    prototype = Prototype(Type("void"), (("a", WORDS), ("n", INT), ("b", WORDS), ("p", Type("pointer", 8))))
+    made = arranged(entry(rdi=0x10000, rsi=7, rdx=0x20000, rcx=0x30000), prototype)
+    places = [(state.registers["rdi"], state.registers["rdx"]) for state in made]
+    assert places == [(0x20000, 0x10000), (0x20004, 0x20000), (0x10000, 0x10004)]
