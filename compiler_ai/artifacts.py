@@ -32,7 +32,8 @@ class CompileCommand:
 
     ``compiler`` is the underlying GCC with its leading arguments; ``arguments`` is everything else of the command line
     (aicc's own options removed, response files expanded) *without* the input, ``-o``, ``-c``/``-S`` and the
-    dependency-output options. ``source`` and ``object_path`` are absolute.
+    dependency-output options. ``source`` and ``object_path`` are absolute; ``given`` is what the command line calls the
+    source, which `__FILE__` puts into the code.
     """
 
     compiler: tuple[str, ...]
@@ -42,6 +43,12 @@ class CompileCommand:
     directory: str
     target: str  # a name in toolchains/, such as "x86_64"
     environment: tuple[tuple[str, str], ...] = ()
+    given: str = ""
+
+    @property
+    def input(self) -> str:
+        """The source as a repetition names it, in ``directory``."""
+        return self.given or self.source
 
 
 @dataclass(frozen=True)

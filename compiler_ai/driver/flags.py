@@ -22,7 +22,8 @@ _FITTING = (
     "-fshort-enums", "-fno-short-enums", "-fpack-struct", "-fsigned-char", "-funsigned-char", "-fno-signed-char",
     "-fno-unsigned-char", "-fno-common", "-fcommon",
 )  # fmt: skip
-# Units compiled with these are instrumented: never rewritten (DESIGN, "What behaves the same means").
+# Units compiled with these are instrumented, patched at run time, or hardened in ways that only the compiler keeps up: never
+# rewritten (DESIGN, "What behaves the same means").
 _INSTRUMENTED = (
     "-fsanitize",
     "-pg",
@@ -30,9 +31,21 @@ _INSTRUMENTED = (
     "-coverage",
     "-fprofile-arcs",
     "-ftest-coverage",
+    "-fcondition-coverage",
+    "-fpath-coverage",
     "-fprofile-generate",
     "-finstrument-functions",
+    "-fvtable-verify",
+    "-fpatchable-function-entry",
+    "-fsplit-stack",
+    "-mfentry",
+    "-mnop-mcount",
+    "-mrecord-mcount",
+    "-mhotpatch",
+    "-fzero-call-used-regs",
+    "-fharden",
 )
+_PROFILED = "-p"  # which many options begin with
 _IGNORED = ("-mtune", "-mdumpversion", "-multilib", "-mmultilib")
 
 
@@ -43,12 +56,14 @@ def target_flags(environment: Mapping[str, str]) -> tuple[str, ...]:
     GCC manual, "Environment Variables Affecting GCC", and gcc.cc (set_collect_gcc_options).
     """
     words = _unquote(environment.get("COLLECT_GCC_OPTIONS", ""))
-    flags = [word for word in words if word.startswith(_FITTING + _INSTRUMENTED) and not word.startswith(_IGNORED)]
+    kept = [word for word in words if word.startswith(_FITTING + _INSTRUMENTED) or word == _PROFILED]
+    flags = [word for word in kept if not word.startswith(_IGNORED)]
     return tuple(reversed(dict.fromkeys(reversed(flags))))
 
 
-def is_instrumented(flags: Iterable[str]) -> bool:
-    return any(flag.startswith(_INSTRUMENTED) for flag in flags)
+def instrumented_by(flags: Iterable[str]) -> str:
+    """The flag that keeps rewrites out of a unit; "" when there is none."""
+    return next((flag for flag in flags if flag.startswith(_INSTRUMENTED) or flag == _PROFILED), "")
 
 
 def _unquote(options: str) -> list[str]:

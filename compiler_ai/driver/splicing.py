@@ -12,7 +12,7 @@ from compiler_ai.asm.normalise import body_key, uncovered
 from compiler_ai.asm.splice import label_safe, replace
 from compiler_ai.asm.trees import Trees
 from compiler_ai.candidates import Grade
-from compiler_ai.driver.flags import is_instrumented
+from compiler_ai.driver.flags import instrumented_by
 from compiler_ai.emit.chosen import Chosen
 from compiler_ai.store.quick import QuickStore
 
@@ -47,7 +47,7 @@ def apply_entries(
     A function whose entry cannot be used keeps GCC's body; the reason is a note. Raises only what parsing raises.
     """
     result = Applied(text)
-    if is_instrumented(flags):
+    if instrumented_by(flags):
         return result
     unit = listing_model.parse(text)
     chosen = list(_chosen(unit, names, QuickStore(project), options, flags, Trees(dump), result.notes))

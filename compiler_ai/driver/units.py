@@ -22,8 +22,9 @@ def record(
     project: str, compiler: Sequence[str], arguments: Sequence[str], source: str, object_path: str, directory: str
 ) -> None:
     """Write how one unit is compiled, unless exactly that is on record. Raises OSError when the project is not writable."""
-    source = os.path.normpath(os.path.join(directory, source))
+    given, source = source, os.path.normpath(os.path.join(directory, source))
     fields = [_VERSION, "source=" + _quote(source), "object=" + _quote(object_path), "directory=" + _quote(directory)]
+    fields.append("given=" + _quote(given))
     fields += ["compiler=" + _quote(word) for word in compiler]
     fields += ["argument=" + _quote(word) for word in arguments]
     fields += [f"environment={name}={_quote(os.environ[name])}" for name in _ENVIRONMENT if name in os.environ]
@@ -79,6 +80,7 @@ def load_all(project: str) -> Iterator[CompileCommand]:
             directory=_unquote(fields["directory"][0]),
             target="x86_64",
             environment=tuple((name, _unquote(value)) for name, _, value in pairs),
+            given=_unquote(fields.get("given", [""])[0]),
         )
 
 

@@ -120,7 +120,7 @@ def source_of(command: CompileCommand, function: str, timeout_s: float = 60.0) -
 
 
 def _preprocessed(command: CompileCommand, timeout_s: float) -> str:
-    words = [*command.compiler, *command.arguments, "-E", "-w", command.source]
+    words = [*command.compiler, *command.arguments, "-E", "-w", command.input]
     environment = {**os.environ, **dict(command.environment), "AICC_ACTIVE": "1"}
     try:
         done = subprocess.run(

@@ -39,7 +39,7 @@ def _kept(command: CompileCommand, options: tuple[str, ...], shared: Path | None
 def _compiled(command: CompileCommand, options: tuple[str, ...]) -> bytes:
     with tempfile.TemporaryDirectory(prefix="aicc-object-") as directory:
         output = Path(directory, "unit.o")
-        words = [*command.compiler, *command.arguments, *options, "-w", "-c", "-o", str(output), command.source]
+        words = [*command.compiler, *command.arguments, *options, "-w", "-c", "-o", str(output), command.input]
         environment = {**os.environ, **dict(command.environment), "AICC_ACTIVE": "1"}
         try:
             subprocess.run(words, cwd=command.directory, env=environment, capture_output=True, timeout=300, check=True)

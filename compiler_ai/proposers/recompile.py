@@ -391,7 +391,7 @@ class Recompiler:
                 else:
                     isa_words = self._clang_isa(Configuration("clang", "unit", (), 0.0))
                     words = [self._clang().path, *own, *level, *self._clang_common(), *isa_words]
-                self.runs.to(out, [*words, "-w", "-E", "-o", str(out), self._command.source])
+                self.runs.to(out, [*words, "-w", "-E", "-o", str(out), self._command.input])
                 self._inputs[front_end] = out
             except RecompileError as error:
                 self._inputs[front_end] = error

@@ -94,7 +94,7 @@ def _commands() -> list[CompileCommand]:
     for source in filter(None, _list("AICC_SHIM_SOURCES")):
         object_path = os.path.join(directory, output or Path(source).stem + ".o")
         path = os.path.normpath(os.path.join(directory, source))
-        commands.append(CompileCommand(compiler, arguments, path, object_path, directory, X86_64.name))
+        commands.append(CompileCommand(compiler, arguments, path, object_path, directory, X86_64.name, given=source))
     return commands
 
 

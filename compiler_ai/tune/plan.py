@@ -13,8 +13,9 @@ from compiler_ai.artifacts import Baseline, CompileCommand, HotFunction
 from compiler_ai.asm import listing as listing_model
 from compiler_ai.asm.listing import Listing
 from compiler_ai.asm.normalise import body_key
+from compiler_ai.asm.splice import SpliceError, check_replaceable
 from compiler_ai.asm.trees import Trees
-from compiler_ai.driver.flags import is_instrumented
+from compiler_ai.driver.flags import instrumented_by
 from compiler_ai.errors import AiccError
 from compiler_ai.sandbox.assemble import assemble
 from compiler_ai.tune.captured import captures_of
@@ -93,14 +94,19 @@ def make(
 
 def never_rewrite(listing: Listing, symbol: str, unit: Reproduced) -> str:
     """Why this function must be left alone, or "" (DESIGN, "What behaves the same means", last paragraph)."""
-    if is_instrumented(unit.flags):
-        return "its unit is compiled for sanitizers, coverage or profiling"
+    flag = instrumented_by(unit.flags)
+    if flag:
+        return f"its unit is compiled with {flag}: instrumented code is never rewritten"
     function = listing.function(symbol)
     if function is None:
         return "GCC's listing of its unit does not define it (inlined, or a clone of another build)"
-    if function.has_inline_assembly:
-        return "it holds inline assembly"
-    return unit.unsafe.get(symbol, "")
+    if symbol in unit.unsafe:
+        return unit.unsafe[symbol]
+    try:
+        check_replaceable(function)
+    except SpliceError as error:
+        return str(error)
+    return ""
 
 
 def function_sizes(listing_text: str) -> dict[str, int]:

@@ -45,7 +45,7 @@ def listing_of(command: CompileCommand, timeout_s: float = 300.0) -> Reproduced:
         }
         tree = Path(directory, "optimized")
         output = ["-c", "-o", f"{directory}/unit.o", f"-fdump-tree-optimized={tree}"]
-        words = [*command.compiler, f"-B{_PACKAGE}/libexec/", *command.arguments, *output, command.source]
+        words = [*command.compiler, f"-B{_PACKAGE}/libexec/", *command.arguments, *output, command.input]
         try:
             completed = subprocess.run(
                 words,

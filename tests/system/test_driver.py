@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
+import own_bodies
 import pytest
+
+from compiler_ai.driver import units
 
 SOURCE = "int add(int a, int b) { return a + b; }\nint main(void) { return add(1, -1); }\n"
 
@@ -135,3 +139,19 @@ def test_a_store_that_cannot_be_used_yields_gccs_object_and_a_line_in_the_log(ai
     assert (done.returncode, done.stderr) == (0, "")
     if damage == "newer":
         assert "newer aicc" in (shim_project / ".aicc" / "log").read_text()
+
+
+def test_a_unit_whose_code_names_its_file_gets_its_rewrites(aicc, project):
+    asserts = "#include <assert.h>\nint checked(int n) { assert(n > 1); return n * 3; }\n"
+    (project / "sub").mkdir()
+    (project / "sub" / "b.c").write_text(asserts)
+    for source in ("sub/b.c", "./sub/../sub/b.c", str(project / "sub" / "b.c")):
+        shutil.rmtree(project / ".aicc")
+        (project / ".aicc").mkdir()
+        command = ["-O2", "-c", source, "-o", "b.o"]
+        assert run(aicc, *command, cwd=project).returncode == 0
+        plain = (project / "b.o").read_bytes()
+        stored = own_bodies.fill(project / ".aicc", list(units.load_all(str(project / ".aicc"))))
+        assert stored == ["checked"]
+        assert run(aicc, *command, cwd=project).returncode == 0
+        assert (project / "b.o").read_bytes() != plain, source

@@ -1,7 +1,10 @@
 """Real Debian packages, built by gcc and by aicc with a store that rewrites functions of theirs: their own tests agree.
 
 Each package is built three times at one path: by gcc; by aicc without a store, which has to give the same objects; by aicc with
-rewrites of the largest functions of every unit, where no other function may change by a byte.
+rewrites of the largest functions of every unit, where no other function may change by a byte. A rewrite here is GCC's own
+body with an instruction in front that does nothing: the same by construction, and told apart in the object.
+
+`make test-packages` runs them all and prints the table.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +27,7 @@ from compiler_ai.driver import units
 pytestmark = [pytest.mark.full, pytest.mark.timeout(3600)]
 FUNCTIONS_A_UNIT = 3
 VERDICT = re.compile(r"^(?:# )?(?:TOTAL|PASS|SKIP|XFAIL|FAIL|XPASS|ERROR)\b.*", re.MULTILINE)
-CONFIGURE = "./configure -q CC=$CC && make -j2 CC=$CC"
+CONFIGURE = "./configure -q CC=$CC && make -j2 CC=$CC MAKEINFO=true"
 
 
 @dataclass(frozen=True)
@@ -39,9 +43,9 @@ class Package:
 PACKAGES = [
     Package("bzip2", "make CC=$CC libbz2.a bzip2 bzip2recover", "make test CC=$CC"),
     Package("cjson", "make CC=$CC all", "make test CC=$CC"),
-    Package("ed"),
-    Package("gzip"),
-    Package("hello"),
+    Package("ed", "./configure CC=$CC && make CC=$CC all"),
+    Package("gzip", test="make check CC=$CC MAKEINFO=true"),
+    Package("hello", test="make check CC=$CC MAKEINFO=true"),
     Package("http-parser", "make CC=$CC package test_g test_fast", "make test CC=$CC"),
     Package("jansson", f"autoreconf -fi && {CONFIGURE}"),
     Package("libyaml", f"autoreconf -fi && {CONFIGURE}"),
@@ -93,13 +97,39 @@ class Tree:
         )
 
 
+@dataclass(frozen=True)
+class Row:
+    """What was seen of one package: how its tests ended both ways, and its functions by what became of them."""
+
+    package: str
+    units: int
+    rewritten: int
+    identical: int
+    tests: str
+
+    def __str__(self) -> str:
+        return f"{self.package:14}{self.units:8}{self.rewritten:12}{self.identical:12}  {self.tests}"
+
+
 @pytest.fixture(scope="session")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> debian_source.Archive:
-    return debian_source.Archive(tmp_path_factory.mktemp("archive"))
+    kept = os.environ.get("AICC_TEST_SOURCES")
+    return debian_source.Archive(Path(kept) if kept else tmp_path_factory.mktemp("archive"))
+
+
+@pytest.fixture(scope="module")
+def table(request: pytest.FixtureRequest) -> Iterator[list[Row]]:
+    rows: list[Row] = []
+    yield rows
+    with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+        print(f"\n\n{'package':14}{'units':>8}{'rewritten':>12}{'identical':>12}  its tests, gcc and aicc")
+        print(*rows, sep="\n")
 
 
 @pytest.mark.parametrize("package", PACKAGES, ids=lambda one: one.name)
-def test_a_package_is_the_same_both_ways(package: Package, archive: debian_source.Archive, tmp_path: Path) -> None:
+def test_a_package_is_the_same_both_ways(
+    package: Package, archive: debian_source.Archive, tmp_path: Path, table: list[Row]
+) -> None:
     plain, same, rewritten = (tmp_path / name for name in ("plain", "same", "rewritten"))
     tree = Tree(package, archive, tmp_path)
     tree.build("gcc", plain)
@@ -119,10 +149,21 @@ def test_a_package_is_the_same_both_ways(package: Package, archive: debian_sourc
 
     assert contents(rewritten).keys() == contents(plain).keys()
     changed: set[str] = set()
+    functions = spliced = 0
     for name in contents(plain):
-        changed |= object_code.differing(plain / name, rewritten / name)
+        different = object_code.differing(plain / name, rewritten / name)
+        functions += len(object_code.functions(plain / name))
+        spliced += len(different)
+        changed |= different
     assert changed, "rewrites were spliced"
     assert changed <= stored, "no other function changed"
+    table.append(Row(package.name, len(contents(plain)), spliced, functions - spliced, said(outcome)))
+
+
+def said(outcome: tuple[int, list[str]]) -> str:
+    """The outcome of the tests in a few words."""
+    passed = sum(line.lstrip("# ").startswith("PASS: ") and not line.startswith("#") for line in outcome[1])
+    return f"status {outcome[0]}" + (f", {passed} passed" if passed else "")
 
 
 def contents(directory: Path) -> dict[str, bytes]:
