@@ -6,17 +6,17 @@ GCC lets a caller rely on more than the ABI when it knows the callee's code: reg
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
 
 from compiler_ai.asm.statements import directive_of, label_of, without_comment
+from compiler_ai.patterns import compiled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from compiler_ai.asm.function import Function
     from compiler_ai.asm.listing import Listing
 
-_OPERAND = re.compile(r"^\s*[\w.]+\s(?:.*[\s,])?([^\W\d][\w.$]*)$")  # the last operand is a bare symbol
+_OPERAND = compiled(r"^\s*[\w.]+\s(?:.*[\s,])?([^\W\d][\w.$]*)$")  # the last operand is a bare symbol
 
 
 def direct_callers(listing: Listing, name: str) -> list[Function]:

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-@dataclass(frozen=True)
 class Section:
-    """A section as a directive opens it; `directive` is the text of one line or two that switches back to it."""
+    """A section as a directive opens it; `directive` is the text of one line or two that switches back to it.
 
-    name: str
-    flags: str
-    directive: str
-    group: str = ""
-    subsection: str = ""  # a number; what it holds lies behind all of the section's lower ones
+    `subsection` is a number; what it holds lies behind all of the section's lower ones. Equal when all of it is.
+    """
+
+    __slots__ = ("directive", "flags", "group", "name", "subsection")
+
+    def __init__(self, name: str, flags: str, directive: str, group: str = "", subsection: str = "") -> None:
+        self.name, self.flags, self.directive = name, flags, directive
+        self.group, self.subsection = group, subsection
+
+    def _fields(self) -> tuple[str, ...]:
+        return self.name, self.flags, self.directive, self.group, self.subsection
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Section) and self._fields() == other._fields()
+
+    def __hash__(self) -> int:
+        return hash(self._fields())
+
+    def __repr__(self) -> str:
+        return f"Section{self._fields()}"
 
     @property
     def executable(self) -> bool:
@@ -32,20 +44,26 @@ class Section:
         return "a" in self.flags
 
 
-@dataclass(frozen=True)
 class DataObject:
     """A labelled piece of data. `lines` are the statements behind the label up to the next label or section change.
 
     `readonly` includes .data.rel.ro, which is constant once relocated. `size_bytes` is 0 when no directive gives it.
     """
 
-    label: str
-    section: Section
-    alignment: str
-    lines: tuple[str, ...]
-    readonly: bool
-    local: bool
-    size_bytes: int = 0
+    __slots__ = ("alignment", "label", "lines", "local", "readonly", "section", "size_bytes")
+
+    def __init__(
+        self,
+        label: str,
+        section: Section,
+        alignment: str,
+        lines: tuple[str, ...],
+        readonly: bool,
+        local: bool,
+        size_bytes: int = 0,
+    ) -> None:
+        self.label, self.section, self.alignment, self.lines = label, section, alignment, lines
+        self.readonly, self.local, self.size_bytes = readonly, local, size_bytes
 
     @property
     def is_table(self) -> bool:

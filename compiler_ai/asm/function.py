@@ -2,43 +2,47 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
-
 from compiler_ai.asm.data import Section
 from compiler_ai.asm.statements import LOCAL_LABEL, directive_of, label_of, symbols_in
+from compiler_ai.cached import cached_property
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from compiler_ai.asm.listing import Listing
 
 
-@dataclass(frozen=True)
 class Part:
     """A contiguous range of listing lines, `start` inclusive to `end` exclusive, that starts in `section`."""
 
-    start: int
-    end: int
-    section: Section
+    __slots__ = ("end", "section", "start")
+
+    def __init__(self, start: int, end: int, section: Section) -> None:
+        self.start, self.end, self.section = start, end, section
 
 
-@dataclass(frozen=True)
 class Function:
     """A function: `entry` is the line of its label, `size_line` that of its `.size`; what lies between is its body.
 
-    GCC puts the `.cold` part between the two as well. `parts` is the hot range first, then the cold one.
+    GCC puts the `.cold` part between the two as well. `parts` is the hot range first, then the cold one. `endproc_line` is that of
+    Clang's .cfi_endproc, which stands behind .size, or -1.
     """
 
-    listing: Listing
-    name: str
-    entry: int
-    size_line: int
-    section: Section
-    parts: tuple[Part, ...]
-    aliases: tuple[str, ...]
-    is_global: bool
-    has_inline_assembly: bool
-    endproc_line: int = -1  # of Clang's .cfi_endproc, which stands behind .size
+    def __init__(
+        self,
+        listing: Listing,
+        name: str,
+        entry: int,
+        size_line: int,
+        section: Section,
+        parts: tuple[Part, ...],
+        aliases: tuple[str, ...],
+        is_global: bool,
+        has_inline_assembly: bool,
+        endproc_line: int = -1,
+    ) -> None:
+        self.listing, self.name, self.entry, self.size_line = listing, name, entry, size_line
+        self.section, self.parts, self.aliases = section, parts, aliases
+        self.is_global, self.has_inline_assembly, self.endproc_line = is_global, has_inline_assembly, endproc_line
 
     @cached_property
     def body_lines(self) -> tuple[str, ...]:

@@ -7,13 +7,13 @@ Understands what GCC and Clang write for ELF targets with AT&T syntax. Anything 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from functools import cached_property
 from itertools import accumulate
 
 from compiler_ai.asm.data import DataObject, Section, is_readonly
 from compiler_ai.asm.function import Function, Part
 from compiler_ai.asm.scan import Scan
 from compiler_ai.asm.statements import LABEL, directive_of, label_of, symbols_in, without_comment
+from compiler_ai.cached import cached_property
 
 _BSS = Section(".bss", "aw", "\t.bss")
 _LARGE_BSS = Section(".lbss", "awl", '\t.section\t.lbss,"awl",@nobits')  # of -mcmodel=medium

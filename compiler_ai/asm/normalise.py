@@ -12,9 +12,6 @@ does not see: `uncovered` names such symbols.
 
 from __future__ import annotations
 
-import hashlib
-import re
-
 from compiler_ai.asm.callers import ancestors
 from compiler_ai.asm.data import DataObject
 from compiler_ai.asm.function import Function
@@ -29,17 +26,19 @@ from compiler_ai.asm.statements import (
     without_comment,
 )
 from compiler_ai.errors import AiccError
+from compiler_ai.patterns import compiled
+from compiler_ai.sha256 import sha256
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from compiler_ai.artifacts import Candidate
     from compiler_ai.asm.listing import Listing
     from compiler_ai.asm.trees import Trees
+    from compiler_ai.candidates import AnyBody
 
 _VERSION = "aicc-key-3"
-_BOOKKEEPING_LABEL = re.compile(r"\.L(VL|VU|FB|FE|BB|BE|FSB|COLD|HOT|M|text|etext|tmp|func_)")
+_BOOKKEEPING_LABEL = compiled(r"\.L(VL|VU|FB|FE|BB|BE|FSB|COLD|HOT|M|text|etext|tmp|func_)")
 _STRINGS = (".string", ".ascii", ".asciz")
 _SKIPPED = frozenset(
     {".loc", ".file", ".type", ".size", ".globl", ".global", ".weak", ".hidden", ".local", ".ident", ".cfi_sections"}
@@ -55,14 +54,20 @@ def body_key(listing: Listing, function_name: str, target_flags: Sequence[str], 
 
     Without trees two sources that differ in their types alone may share a key. Raises UnknownFunctionError.
     """
+    return keyed(listing, function_name, target_flags, trees)[0]
+
+
+def keyed(
+    listing: Listing, function_name: str, target_flags: Sequence[str], trees: Trees | None
+) -> tuple[str, frozenset[str]]:
+    """The key, and what `covered` returns. Raises UnknownFunctionError."""
     function = listing.function(function_name)
     if function is None:
         raise UnknownFunctionError(f"the listing defines no function '{function_name}'")
-    digest = hashlib.sha256()
-    for line in _Normaliser(listing, trees).closure(function, target_flags):
-        digest.update(line.encode(errors="surrogateescape"))
-        digest.update(b"\n")
-    return digest.hexdigest()
+    normaliser = _Normaliser(listing, trees)
+    text = "".join(f"{line}\n" for line in normaliser.closure(function, target_flags))
+    digest = sha256(text.encode(errors="surrogateescape")).hexdigest()
+    return digest, frozenset({function_name, *function.aliases, *normaliser.seen})
 
 
 def covered(listing: Listing, function_name: str) -> frozenset[str]:
@@ -70,21 +75,18 @@ def covered(listing: Listing, function_name: str) -> frozenset[str]:
 
     Raises UnknownFunctionError.
     """
-    function = listing.function(function_name)
-    if function is None:
-        raise UnknownFunctionError(f"the listing defines no function '{function_name}'")
-    normaliser = _Normaliser(listing)
-    for _ in normaliser.closure(function, ()):
-        pass
-    return frozenset({function_name, *function.aliases, *normaliser.seen})
+    return keyed(listing, function_name, (), None)[1]
 
 
-def uncovered(listing: Listing, function_name: str, candidate: Candidate) -> list[str]:
+def uncovered(
+    listing: Listing, function_name: str, candidate: AnyBody, known: frozenset[str] | None = None
+) -> list[str]:
     """What of the unit the candidate refers to and the baseline's key does not depend on, in alphabetical order.
 
-    Local labels of the unit count too: their numbers are not part of the key. Raises UnknownFunctionError.
+    Local labels of the unit count too: their numbers are not part of the key. `known` is what `covered` says, where that is at hand.
+    Raises UnknownFunctionError.
     """
-    known = covered(listing, function_name)
+    known = covered(listing, function_name) if known is None else known
     lines = [*candidate.body.splitlines(), *candidate.extra.splitlines()]
     own = {label for line in lines if (label := label_of(line))}
     used = {symbol for line in lines if not _is_skipped(line) for symbol in symbols_in(line)} - own

@@ -6,22 +6,20 @@ does, since what it does to sections holds for what follows. Source: GNU as manu
 
 from __future__ import annotations
 
-import re
-from dataclasses import replace
-
 from compiler_ai.asm.data import Section, section_of
 from compiler_ai.asm.statements import LABEL, directive_of, split_statements, without_comment
+from compiler_ai.patterns import compiled
 
-_TYPE = re.compile(r'^[ \t]*\.type[ \t]+("[^"]+"|[^,\s]+)[ \t]*,[ \t]*[@%#"]?(\w+)')
-_SIZE = re.compile(r'^[ \t]*\.size[ \t]+("[^"]+"|[^,\s]+)[ \t]*,[ \t]*(.+)$')
-_COMMON = re.compile(r"^[ \t]*\.(?:l|large)?comm[ \t]+([^,\s]+)[ \t]*,[ \t]*(\d+)")
-_SET = re.compile(
+_TYPE = compiled(r'^[ \t]*\.type[ \t]+("[^"]+"|[^,\s]+)[ \t]*,[ \t]*[@%#"]?(\w+)')
+_SIZE = compiled(r'^[ \t]*\.size[ \t]+("[^"]+"|[^,\s]+)[ \t]*,[ \t]*(.+)$')
+_COMMON = compiled(r"^[ \t]*\.(?:l|large)?comm[ \t]+([^,\s]+)[ \t]*,[ \t]*(\d+)")
+_SET = compiled(
     r"^[ \t]*\.(?:set|equ|equiv)[ \t]+([^,\s]+)[ \t]*,[ \t]*([^\s]+)$|^[ \t]*([\w.$]+)[ \t]*=[ \t]*([^\s]+)$"
 )
 _VISIBILITY = frozenset({".hidden", ".protected", ".internal"})
 _OPENING = frozenset({".text", ".data", ".bss", ".section", ".pushsection"})
 _SECTIONS = _OPENING | {".popsection", ".previous", ".subsection"}
-_BLOCK_COMMENT = re.compile(r"/\*.*?(?:\*/|$)")
+_BLOCK_COMMENT = compiled(r"/\*.*?(?:\*/|$)")
 
 
 class Scan:
@@ -148,7 +146,7 @@ class Scan:
         section = section_of(text, words)
         declared = self._declared.get(section.name)
         if declared is not None and len(words) < 2:
-            section = replace(section, flags=declared.flags, group=declared.group)
+            section = Section(section.name, declared.flags, section.directive, declared.group, section.subsection)
         elif directive in (".section", ".pushsection"):
             self._declared.setdefault(section.name, section)
         return _subsection(section, number)
@@ -170,8 +168,8 @@ def _subsection(section: Section, number: str) -> Section:
         return section
     base = section.directive.partition("\n")[0]
     if number in ("", "0"):
-        return replace(section, subsection="", directive=base)
-    return replace(section, subsection=number, directive=f"{base}\n\t.subsection\t{number}")
+        return Section(section.name, section.flags, base, section.group)
+    return Section(section.name, section.flags, f"{base}\n\t.subsection\t{number}", section.group, number)
 
 
 def _names(text: str) -> list[str]:

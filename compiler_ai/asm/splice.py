@@ -7,19 +7,20 @@ untouched loop moves across a fetch block.
 
 from __future__ import annotations
 
-import re
-
 from compiler_ai.asm.function import Function, views_of
 from compiler_ai.asm.statements import directive_of, label_of
 from compiler_ai.errors import AiccError
+from compiler_ai.patterns import DOTALL, compiled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from compiler_ai.artifacts import Candidate
     from compiler_ai.asm.listing import Listing
+    from compiler_ai.candidates import AnyBody
 
 FETCH_BLOCK_BYTES = 64
-_ALIGN = re.compile(r"^([ \t]*)\.(p2align|align|balign)([ \t]+)(\d+)(.*)$", re.DOTALL)
+_ALIGN = compiled(r"^([ \t]*)\.(p2align|align|balign)([ \t]+)(\d+)(.*)$", DOTALL)
+_VIEW = compiled(r" view \S+")
+_NOT_IN_LABELS = compiled(r"[^\w.$]")
 _INT3 = "0xcc"
 
 
@@ -27,7 +28,7 @@ class SpliceError(AiccError):
     """The body cannot be replaced without changing something else; the message says why."""
 
 
-def replace(listing: Listing, function_name: str, candidate: Candidate, baseline_size_bytes: int) -> str:
+def replace(listing: Listing, function_name: str, candidate: AnyBody, baseline_size_bytes: int) -> str:
     """Return the listing's text with `candidate` as the body of `function_name`.
 
     `baseline_size_bytes` is the size of GCC's hot part as assembled (0: do not pad). Raises SpliceError.
@@ -76,14 +77,14 @@ def check_replaceable(function: Function) -> None:
         raise SpliceError(f"{others[0]} is defined inside the body of {function.name}")
 
 
-def _defined_by(candidate: Candidate) -> frozenset[str]:
+def _defined_by(candidate: AnyBody) -> frozenset[str]:
     """The labels and view numbers that a candidate defines itself: GCC's own body defines all of its own."""
     lines = [*candidate.body.splitlines(), *candidate.extra.splitlines()]
     labels = {label for line in lines if (label := label_of(line))}
     return frozenset(labels.union(*(views_of(line) for line in lines)))
 
 
-def _labels_at_start(function: Function, escaping: frozenset[str], candidate: Candidate) -> list[str]:
+def _labels_at_start(function: Function, escaping: frozenset[str], candidate: AnyBody) -> list[str]:
     """GCC's .LFB label, view numbers (which no `.loc` sets any more), numbered files, and the first line entry."""
     own = {directive_of(line) for line in candidate.body.splitlines()}
     lines = [line for line in function.body_lines if directive_of(line) == ".file" and ".file" not in own]
@@ -92,7 +93,7 @@ def _labels_at_start(function: Function, escaping: frozenset[str], candidate: Ca
     lines += [f"\t.set\t{view}, 0\n" for view in views]
     first = next((line for line in function.body_lines if directive_of(line) == ".loc"), None)
     if first is not None and ".loc" not in own:
-        lines.append(re.sub(r" view \S+", "", first))
+        lines.append(without_view(first))
     return lines
 
 
@@ -168,4 +169,9 @@ def tail_position(lines: list[str]) -> int:
 
 def label_safe(name: str) -> str:
     """A function's name as a part of a label."""
-    return re.sub(r"[^\w.$]", "_", name)
+    return _NOT_IN_LABELS.sub("_", name)
+
+
+def without_view(location: str) -> str:
+    """A `.loc` line that sets no view number."""
+    return _VIEW.sub("", location)

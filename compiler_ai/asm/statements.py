@@ -6,18 +6,18 @@ line except in inline assembly, which is never looked into.
 
 from __future__ import annotations
 
-import re
+from compiler_ai.patterns import compiled
 
-LABEL = re.compile(r"^[ \t]*((?:[^\W\d][\w.$@]*|[.$][\w.$@]*|\"[^\"]+\"|\d+)):")
-SYMBOL = re.compile(r"(?:[^\W\d]|\.)[\w.$]*")
-LOCAL_LABEL = re.compile(r"\.L[\w.$]*")
+LABEL = compiled(r"^[ \t]*((?:[^\W\d][\w.$@]*|[.$][\w.$@]*|\"[^\"]+\"|\d+)):")
+SYMBOL = compiled(r"(?:[^\W\d]|\.)[\w.$]*")
+LOCAL_LABEL = compiled(r"\.L[\w.$]*")
 _PREFIXES = frozenset(
     {"rep", "repe", "repz", "repne", "repnz", "lock", "notrack", "bnd", "xacquire", "xrelease", "data16"}
 )
-_COMMENT = re.compile(r"(?:[ \t]+|^)#.*$")
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
-_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"|\'\\?.')  # strings and character constants
-_REGISTER = re.compile(r"%[a-z][\w]*(?:\(\d\))?")
+_COMMENT = compiled(r"(?:[ \t]+|^)#.*$")
+_STRING = compiled(r'"(?:[^"\\]|\\.)*"')
+_QUOTED = compiled(r'"(?:[^"\\]|\\.)*"|\'\\?.')  # strings and character constants
+_REGISTER = compiled(r"%[a-z][\w]*(?:\(\d\))?")
 
 
 def split_statements(line: str) -> list[str]:
@@ -40,10 +40,10 @@ def label_of(line: str) -> str:
 def directive_of(line: str) -> str:
     """The directive of a line with its dot, or "" for anything else."""
     text = line.lstrip()
-    if not text.startswith("."):
+    if text[:1] != ".":
         return ""
-    word = text.split(None, 1)[0] if text.split(None, 1) else ""
-    return "" if word.endswith(":") or ":" in word else word.rstrip("\n")
+    word = text.split(None, 1)[0]
+    return "" if ":" in word else word
 
 
 def without_comment(line: str) -> str:

@@ -6,14 +6,18 @@ Source: `-fdump-tree-optimized` (GCC manual, "Developer Options"; tree-pretty-pr
 
 from __future__ import annotations
 
-import hashlib
-import re
+from compiler_ai.patterns import MULTILINE, compiled
+from compiler_ai.sha256 import sha256
 
-_HEADER = re.compile(r"^;; Function .* \((?P<symbol>[^\s,()]+), funcdef_no=\d+.*\n", re.MULTILINE)
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import re
+
+_HEADER = compiled(r"^;; Function .* \((?P<symbol>[^\s,()]+), funcdef_no=\d+.*\n", MULTILINE)
 # What unrelated changes of the unit change too: numbers that count through the unit, execution counts, dead lines.
-_UNIT_NUMBER = re.compile(r"\b([A-Za-z_]\w*)\.(\d+)(?=_\d+\b|\b)|(<T)[0-9a-f]+>")
-_COUNTS = re.compile(r" ?\[(?:local count|count|prob|\d+\.\d+%)[^\]\n]*\]")
-_CHATTER = re.compile(r"^(?:Removing basic block|Merging blocks|fix_loop_structure:|;;).*\n", re.MULTILINE)
+_UNIT_NUMBER = compiled(r"\b([A-Za-z_]\w*)\.(\d+)(?=_\d+\b|\b)|(<T)[0-9a-f]+>")
+_COUNTS = compiled(r" ?\[(?:local count|count|prob|\d+\.\d+%)[^\]\n]*\]")
+_CHATTER = compiled(r"^(?:Removing basic block|Merging blocks|fix_loop_structure:|;;).*\n", MULTILINE)
 
 
 class Trees:
@@ -30,7 +34,7 @@ class Trees:
         span = self._spans.get(symbol)
         if span is None:
             return None
-        return hashlib.sha256(normalised(self._dump[slice(*span)]).encode(errors="surrogateescape")).hexdigest()
+        return sha256(normalised(self._dump[slice(*span)]).encode(errors="surrogateescape")).hexdigest()
 
 
 def normalised(text: str) -> str:

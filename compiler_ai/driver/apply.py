@@ -44,6 +44,7 @@ def _from_store(text: bytes, arguments: Sequence[str], project: str, ours: Optio
     names = [name for name in sorted(index.functions()) if b"\n" + name.encode() + b":" in text]
     result = None
     if names:
+        from compiler_ai import patterns
         from compiler_ai.driver.flags import target_flags
         from compiler_ai.driver.splicing import apply_entries
         from compiler_ai.driver.treefile import read
@@ -52,6 +53,7 @@ def _from_store(text: bytes, arguments: Sequence[str], project: str, ours: Optio
         result = apply_entries(text.decode(errors="surrogateescape"), names, project, ours, flags, dump)
         for note in result.notes:
             log.write(project, f"as: {note}")
+        patterns.keep()
     placed = False
     try:
         if result is not None and result.pair is not None:

@@ -67,10 +67,27 @@ def instrumented_by(flags: Iterable[str]) -> str:
 
 
 def _unquote(options: str) -> list[str]:
-    """Split COLLECT_GCC_OPTIONS: words in single quotes, a quote inside written as '\\''."""
-    import shlex
-
-    try:
-        return shlex.split(options)
-    except ValueError:
-        return options.replace("'", "").split()
+    """Split COLLECT_GCC_OPTIONS: words in single quotes, a quote inside written as '\\''. (`shlex` costs 3 ms.)"""
+    words: list[str] = []
+    word: list[str] | None = None
+    quoted = False
+    position = 0
+    while position < len(options):
+        character = options[position]
+        position += 1
+        if quoted:
+            end = options.find("'", position - 1)
+            end = len(options) if end < 0 else end
+            (word := word or []).append(options[position - 1 : end])
+            position, quoted = end + 1, False
+        elif character == "'":
+            word, quoted = word or [], True
+        elif character.isspace():
+            words += ["".join(word)] if word is not None else []
+            word = None
+        else:
+            if character == "\\":
+                character = options[position : position + 1]
+                position += 1
+            (word := word or []).append(character)
+    return [*words, "".join(word)] if word is not None else words

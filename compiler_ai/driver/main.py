@@ -1,9 +1,11 @@
 """What bin/aicc runs: a file that is run is compiled anew each time, so all of it lies in modules, which are not."""
 
+import gc
 import sys
 
 sys.path.insert(0, __file__.rpartition("/compiler_ai/driver/")[0])
 
 from compiler_ai.driver.launch import main
 
+gc.disable()  # nothing lives long here
 sys.exit(main(sys.argv[1:]))

@@ -65,9 +65,8 @@ def variables(
 
 def digest(request: Request) -> str:
     """64 hex digits over everything that decides what the shim makes of a listing: for the hash of ccache and its like."""
-    from hashlib import sha256
-
     import compiler_ai
+    from compiler_ai.sha256 import sha256
 
     state = sha256("\0".join([compiler_ai.__version__, *request.ours.flags]).encode(errors="surrogateescape"))
     if request.ours.values["isa"] == "native":

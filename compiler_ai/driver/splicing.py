@@ -5,15 +5,14 @@ Imported by the shim only when a function of the listing has an entry in the sto
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from compiler_ai.asm import listing as listing_model
-from compiler_ai.asm.normalise import body_key, uncovered
+from compiler_ai.asm.normalise import keyed, uncovered
 from compiler_ai.asm.splice import label_safe, replace
 from compiler_ai.asm.trees import Trees
-from compiler_ai.candidates import Grade
+from compiler_ai.candidates import GRADES
 from compiler_ai.driver.flags import instrumented_by
 from compiler_ai.emit.chosen import Chosen
+from compiler_ai.emit.labels import with_own_labels
 from compiler_ai.store.quick import QuickStore
 
 TYPE_CHECKING = False
@@ -26,17 +25,19 @@ if TYPE_CHECKING:
     from compiler_ai.store.quick import Applicable
 
 
-@dataclass
 class Applied:
     """The outcome for one listing: the text to assemble, which functions were replaced, and notes for the log.
 
     With -faicc-emit=object `pair` has the text of the object beside it; `text` is then `pair.unit_text`.
     """
 
-    text: str
-    applied: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    pair: Pair | None = None
+    __slots__ = ("applied", "notes", "pair", "text")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.applied: list[str] = []
+        self.notes: list[str] = []
+        self.pair: Pair | None = None
 
 
 def apply_entries(
@@ -54,6 +55,9 @@ def apply_entries(
     if not chosen:
         return result
     if options.values["emit"] == "object":
+        from compiler_ai.driver.later import put_off
+
+        put_off("inspect")  # which `dataclasses` imports, for docstrings of classes that have none
         from compiler_ai.emit import companion
 
         result.pair = companion.separate(unit, chosen, flags, result.notes)
@@ -71,9 +75,9 @@ def apply_entries(
 
 def splice(unit: Listing, chosen: Chosen) -> str:
     """The listing with one rewrite in its baseline's place, or in front of it behind a CPU check. Raises SpliceError."""
-    from compiler_ai.emit.dispatch import replace_dispatched, with_own_labels
-
     if chosen.dispatched:
+        from compiler_ai.emit.dispatch import replace_dispatched
+
         return replace_dispatched(unit, chosen.function, chosen.candidate, chosen.rewrite.target)
     candidate = with_own_labels(chosen.candidate, f"s_{label_safe(chosen.function)}", only=".Laicc_")
     return replace(unit, chosen.function, candidate, chosen.rewrite.baseline_size_bytes)
@@ -93,15 +97,15 @@ def _chosen(
         if unit.function(name) is None:
             continue
         try:
-            key = body_key(unit, name, flags, trees)
+            key, known = keyed(unit, name, flags, trees)
             rewrite = _lookup(store, key, name, options.values["isa"])
             if rewrite is None:
                 other = store.lookup(key, name)
                 if other is not None:
                     notes.append(f"{name}: {_refusal(other, options.values['isa'])}")
-            elif rewrite.grade < Grade[options.values["verify"].upper()]:
-                notes.append(f"{name}: the rewrite is only {rewrite.grade.name.lower()}")
-            elif missing := uncovered(unit, name, rewrite.candidate):
+            elif rewrite.grade < GRADES.index(options.values["verify"].upper()):
+                notes.append(f"{name}: the rewrite is only {GRADES[rewrite.grade].lower()}")
+            elif missing := uncovered(unit, name, rewrite.candidate, known):
                 notes.append(f"{name}: the rewrite refers to {missing[0]}, which GCC's body does not")
             elif not rewrite.candidate.features or options.values["isa"] != "dispatch":
                 yield Chosen(rewrite, False)

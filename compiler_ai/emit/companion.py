@@ -11,18 +11,19 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from compiler_ai.asm.splice import SpliceError, check_replaceable, ends_in_section, label_safe, tail_position
 from compiler_ai.asm.statements import directive_of, label_of, symbols_in
+from compiler_ai.candidates import Body
 from compiler_ai.emit import marks
-from compiler_ai.emit.dispatch import dispatched, with_own_labels
+from compiler_ai.emit.dispatch import dispatched
+from compiler_ai.emit.labels import with_own_labels
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from compiler_ai.artifacts import Candidate
     from compiler_ai.asm.listing import Listing
     from compiler_ai.emit.chosen import Chosen
 
@@ -96,7 +97,7 @@ class _Piece:
         if chosen.dispatched:
             baseline = self._hide(found.name, ".aicc_baseline" + self._suffix)
             made = dispatched(candidate, found, baseline, chosen.rewrite.target)
-            candidate = replace(candidate, body=made.code, extra=made.extra)
+            candidate = Body(candidate.function, made.code, made.extra, candidate.features)
         self.candidate = self._linked(candidate)
 
     def text(self) -> str:
@@ -129,7 +130,7 @@ class _Piece:
             if unit.is_global(alias) or not alias.startswith(function.name + ".localalias"):
                 raise SpliceError(f"{alias} is another name of it, which would keep GCC's body")
 
-    def _linked(self, candidate: Candidate) -> Candidate:
+    def _linked(self, candidate: Body) -> Body:
         """The candidate with everything that it refers to made reachable from another object."""
         text = candidate.body + candidate.extra
         defined = {label for line in text.splitlines() if (label := label_of(line))} | set(self.hidden)
@@ -147,7 +148,7 @@ class _Piece:
         def renamed(part: str) -> str:
             return "".join(_rename(line, pattern, changed) for line in part.splitlines(keepends=True))
 
-        return replace(candidate, body=renamed(candidate.body), extra=renamed(candidate.extra))
+        return Body(candidate.function, renamed(candidate.body), renamed(candidate.extra), candidate.features)
 
     def _reachable(self, symbol: str) -> str:
         """The name by which another object reaches `symbol` of the unit. Raises SpliceError."""

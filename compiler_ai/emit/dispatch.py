@@ -12,10 +12,6 @@ relocation. docs/ARCHITECTURE.md says why this is not an ifunc.
 
 from __future__ import annotations
 
-import importlib
-import re
-from dataclasses import dataclass, replace
-
 from compiler_ai.asm.splice import (
     FETCH_BLOCK_BYTES,
     SpliceError,
@@ -25,17 +21,20 @@ from compiler_ai.asm.splice import (
     section_alignment,
     tail_position,
     with_capped_alignment,
+    without_view,
 )
 from compiler_ai.asm.statements import LOCAL_LABEL, directive_of, label_of
+from compiler_ai.candidates import Body
+from compiler_ai.emit.labels import terminated, with_own_labels
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import Protocol
+    from typing import Any, Protocol
 
-    from compiler_ai.artifacts import Candidate
     from compiler_ai.asm.function import Function
     from compiler_ai.asm.listing import Listing
+    from compiler_ai.candidates import AnyBody
 
     class CpuCheck(Protocol):
         """What toolchains/<target>_dispatch.py has; described there."""
@@ -49,12 +48,13 @@ if TYPE_CHECKING:
         ) -> str: ...
 
 
-@dataclass(frozen=True)
 class Dispatched:
     """`code` is everything between the function's label and its .size; `extra` belongs at the end of the listing."""
 
-    code: str
-    extra: str
+    __slots__ = ("code", "extra")
+
+    def __init__(self, code: str, extra: str) -> None:
+        self.code, self.extra = code, extra
 
 
 def known_features(target: str) -> frozenset[str]:
@@ -63,7 +63,7 @@ def known_features(target: str) -> frozenset[str]:
     return check.KNOWN if check else frozenset()
 
 
-def replace_dispatched(listing: Listing, name: str, candidate: Candidate, target: str, decided: bool = False) -> str:
+def replace_dispatched(listing: Listing, name: str, candidate: AnyBody, target: str, decided: bool = False) -> str:
     """The listing's text with `candidate` in front of GCC's body of `name`, behind the check. Raises SpliceError.
 
     `decided` makes the byte a constant that says "rewrite": what runs is then what runs after the first call.
@@ -76,14 +76,14 @@ def replace_dispatched(listing: Listing, name: str, candidate: Candidate, target
     plain = label_safe(name)
     baseline = f"{name}.aicc_baseline"
     own = with_own_labels(candidate, f"d_{plain}")
-    own = replace(own, body=with_capped_alignment(own.body, section_alignment(listing, function)))
-    made = dispatched(own, function, baseline, target, decided)
+    capped = with_capped_alignment(own.body, section_alignment(listing, function))
+    made = dispatched(Body(own.function, capped, own.extra, own.features), function, baseline, target, decided)
     begin, end = f".Laicc_begin_{plain}", f".Laicc_end_{plain}"
     moved = [n for n in range(function.entry + 1, function.size_line) if _is_header(listing.lines[n], function)]
     first_location = next((line for line in function.body_lines if directive_of(line) == ".loc"), None)
     lines = [*listing.lines[: function.entry + 1], f"{begin}:\n", *(listing.lines[n] for n in moved)]
     if first_location is not None:
-        lines.append(re.sub(r" view \S+", "", first_location).rstrip("\n") + "\n")
+        lines.append(without_view(first_location).rstrip("\n") + "\n")
     lines += [made.code, f"{end}:\n", f"\t.size\t{name}, .-{name}\n"]
     lines.append(f"\t.skip\t({begin}-{end})&{FETCH_BLOCK_BYTES - 1}, 0xcc\n")
     lines += [f"\t.type\t{baseline}, @function\n", f"{baseline}:\n"]
@@ -95,9 +95,7 @@ def replace_dispatched(listing: Listing, name: str, candidate: Candidate, target
     return "".join([*lines, *behind[:position], made.extra, *behind[position:]])
 
 
-def dispatched(
-    candidate: Candidate, function: Function, baseline: str, target: str, decided: bool = False
-) -> Dispatched:
+def dispatched(candidate: AnyBody, function: Function, baseline: str, target: str, decided: bool = False) -> Dispatched:
     """Check, rewrite and slow path, as the body of `function`; `baseline` is the symbol that has GCC's body.
 
     The code ends in the function's section. Raises SpliceError.
@@ -124,28 +122,7 @@ def dispatched(
         switch,
         check.slow(candidate.features, state, (slow, again, f".Laicc_cpu_{plain}"), baseline, unwind),
     ]
-    return Dispatched("".join(code), _terminated(candidate.extra) + _state(state, decided))
-
-
-def with_own_labels(candidate: Candidate, prefix: str, only: str = ".L") -> Candidate:
-    """The candidate with every local label that it defines (and that begins with `only`) renamed.
-
-    GCC's body keeps its own, and two candidates of one unit may have come from different compilations with the same ones.
-    """
-    defined = {
-        label
-        for line in (candidate.body + "\n" + candidate.extra).splitlines()
-        if (label := label_of(line)).startswith(only)
-    }
-
-    def rename(match: re.Match[str]) -> str:
-        return f".Laicc_{prefix}_{match[0][2:]}" if match[0] in defined else match[0]
-
-    return replace(
-        candidate,
-        body=_terminated(LOCAL_LABEL.sub(rename, candidate.body)),
-        extra=_terminated(LOCAL_LABEL.sub(rename, candidate.extra)),
-    )
+    return Dispatched("".join(code), terminated(candidate.extra) + _state(state, decided))
 
 
 def _check_separable(function: Function) -> None:
@@ -203,11 +180,8 @@ def _state(symbol: str, decided: bool) -> str:
 
 def _cpu_check(target: str) -> CpuCheck | None:
     try:
-        module: CpuCheck = importlib.import_module(f"compiler_ai.toolchains.{target}_dispatch")
+        package: Any = __import__(f"compiler_ai.toolchains.{target}_dispatch", fromlist=["KNOWN"])
     except ModuleNotFoundError:
         return None
-    return module
-
-
-def _terminated(text: str) -> str:
-    return text if not text or text.endswith("\n") else text + "\n"
+    check: CpuCheck = package
+    return check

@@ -6,17 +6,17 @@ otherwise is left to `Store`. On the compile path: this is a third of what a com
 
 from __future__ import annotations
 
-import json
-from hashlib import sha256
-
-from compiler_ai.candidates import Candidate, Grade
+from compiler_ai.candidates import GRADES, Body
+from compiler_ai.sha256 import sha256
 from compiler_ai.store.index import FORMAT_VERSION, LOCK_NAME, refuse_newer, version_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection
+    from typing import Any
 
     from compiler_ai.artifacts import Rewrite
+    from compiler_ai.candidates import AnyBody
 
 _TABLE = "\n[[rewrite]]\n"
 _FIELDS = ("name", "function", "key", "target", "features", "grade", "assembly_sha256", "evidence_sha256")
@@ -29,17 +29,17 @@ class _Unusual(Exception):
 
 
 class Applicable:
-    """Of a stored rewrite, what applying it takes; `gain` orders several for one function."""
+    """Of a stored rewrite, what applying it takes; `grade` is a rank in GRADES, `gain` orders several for one function."""
 
     __slots__ = ("baseline_size_bytes", "candidate", "gain", "grade", "target")
 
-    def __init__(self, candidate: Candidate, grade: Grade, target: str, baseline_size_bytes: int, gain: float) -> None:
+    def __init__(self, candidate: AnyBody, grade: int, target: str, baseline_size_bytes: int, gain: float) -> None:
         self.candidate, self.grade, self.target = candidate, grade, target
         self.baseline_size_bytes, self.gain = baseline_size_bytes, gain
 
 
 def applicable(one: Rewrite) -> Applicable:
-    return Applicable(one.candidate, one.evidence.grade, one.target, one.baseline_size_bytes, one.timing.warm.low)
+    return Applicable(one.candidate, int(one.evidence.grade), one.target, one.baseline_size_bytes, one.timing.warm.low)
 
 
 class QuickStore:
@@ -83,7 +83,7 @@ class QuickStore:
 
     def _load(self, entry: dict[str, str], features: tuple[str, ...]) -> Applicable:
         text = self._contents(entry["name"] + ".s", entry["assembly_sha256"]).decode(errors="surrogateescape")
-        value = json.loads(self._contents(entry["name"] + ".json", entry["evidence_sha256"]))
+        value = _json(self._contents(entry["name"] + ".json", entry["evidence_sha256"]).decode())
         _, body_mark, rest = text.partition(_BODY)
         body, extra_mark, extra = rest.partition(_EXTRA)
         stated = value["baseline_key"], value["candidate"]["function"], value["candidate"]["features"], value["target"]
@@ -92,8 +92,9 @@ class QuickStore:
             raise _Unusual
         if not (body_mark and extra_mark) or type(size_bytes) is not int:
             raise _Unusual
-        candidate = Candidate(entry["function"], body, extra, features=features)
-        return Applicable(candidate, Grade[grade], entry["target"], size_bytes, float(value["timing"]["warm"]["low"]))
+        gain = float(value["timing"]["warm"]["low"])
+        candidate = Body(entry["function"], body, extra, features)
+        return Applicable(candidate, GRADES.index(grade), entry["target"], size_bytes, gain)
 
     def _contents(self, name: str, digest: str) -> bytes:
         with open(f"{self._directory}/{name}", "rb") as file:
@@ -101,6 +102,34 @@ class QuickStore:
         if "/" in name or sha256(content).hexdigest() != digest:
             raise _Unusual
         return content
+
+
+class _Reading:
+    """How `json.loads` sets up CPython's scanner, whose import takes `re` along. Numbers that JSON does not have are unusual."""
+
+    strict, object_hook, object_pairs_hook, parse_float, parse_int = True, None, None, float, int
+    parse_constant = memo = None
+
+
+_READING: Any = _Reading()
+
+
+def _json(text: str) -> Any:
+    try:
+        from _json import make_scanner
+
+        scan: Any = make_scanner(_READING)
+    except ImportError:
+        import json
+
+        return json.loads(text)
+    try:
+        value, end = scan(text, 0)
+    except StopIteration:
+        raise _Unusual from None
+    if text[end:].strip():
+        raise _Unusual
+    return value
 
 
 def _entry(table: str) -> dict[str, str]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from compiler_ai.artifacts import Candidate, Evidence, Grade, Interval, Rewrite, Timing
+from compiler_ai.candidates import GRADES, Body
 from compiler_ai.store.errors import StoreError
 from compiler_ai.store.quick import QuickStore
 from compiler_ai.store.store import Store
@@ -44,10 +44,17 @@ def assert_same(project: Path) -> None:
                 full = Store(project).lookup(key, function, features)
                 assert (mine is None) == (full is None), (key, function, features)
                 if mine is not None and full is not None:
-                    shown = replace(full.candidate, proposer="", origin="")
-                    assert (replace(mine.candidate, proposer="", origin=""), mine.grade) == (shown, full.evidence.grade)
+                    assert all(
+                        getattr(mine.candidate, name) == getattr(full.candidate, name) for name in Body.__slots__
+                    )
+                    assert mine.grade == full.evidence.grade
                     assert (mine.target, mine.baseline_size_bytes) == (full.target, full.baseline_size_bytes)
                     assert mine.gain == full.timing.warm.low
+
+
+def test_grades_have_the_same_names_and_ranks() -> None:
+    assert tuple(one.name for one in Grade) == GRADES
+    assert [Grade[name] for name in GRADES] == list(range(len(GRADES)))
 
 
 def test_both_find_the_same(project: Path) -> None:
