@@ -87,7 +87,8 @@ def _shims(
         companions = ours.values["emit"] == "object" or os.path.isdir(directory + "/objects")
     if not functions and not companions and not ours.wants_passes:
         return []
-    environment.update(shimming.variables(request, functions, companions, environment))
+    cached = underlying[0] != behind[0] or not treefile.is_gcc(behind[0])  # the store's digest takes reading all of it
+    environment.update(shimming.variables(request, functions, companions, environment, cached))
     environment["AICC_SHIM_PYTHON"] = sys.executable
     return treefile.offer(underlying, behind, rest, environment) if parsed.sources else []
 

@@ -34,15 +34,17 @@ class Request:
 
 
 def variables(
-    request: Request, functions: Collection[str], companions: bool, environment: Mapping[str, str]
+    request: Request, functions: Collection[str], companions: bool, environment: Mapping[str, str], cached: bool
 ) -> dict[str, str]:
-    """What to add to GCC's environment. `functions` are those that the store has; `companions`: see -faicc-emit=object."""
+    """What to add to GCC's environment. `functions` are those that the store has; `companions`: see -faicc-emit=object; `cached`:
+    whether a compiler cache may stand between."""
     ours, parsed = request.ours, request.parsed
     links = companions and not parsed.compiles_only
     directories = [_PACKAGE + "/libexec", *([_PACKAGE + "/linkexec"] if links else [])]
     kept = [word for word in environment.get("COMPILER_PATH", "").split(":") if word]
+    told = [f"{_PACKAGE}/libexec/{digest(request)}"] if cached else []
     result = {
-        "COMPILER_PATH": ":".join([*directories, *kept, f"{_PACKAGE}/libexec/{digest(request)}"]),
+        "COMPILER_PATH": ":".join([*directories, *kept, *told]),
         "AICC_ACTIVE": "1",
         "AICC_SHIM_PROJECT": request.project or "",
         "AICC_SHIM_FLAGS": "\x1f".join(ours.flags),

@@ -28,10 +28,8 @@ def offer(
     """
     if not _inherits(command, compiler, arguments, environment) or not is_gcc(compiler[0]):
         return []
-    import fcntl
-
     memory = os.memfd_create("aicc-trees", 0)
-    descriptor = fcntl.fcntl(memory, fcntl.F_DUPFD, _FIRST_DESCRIPTOR)
+    descriptor = os.dup2(memory, _free_descriptor())
     os.close(memory)
     path = f"/proc/self/fd/{descriptor}"
     if not os.access(path, os.W_OK):
@@ -42,6 +40,16 @@ def offer(
         environment["CCACHE_PREFIX"] = _PACKAGE + "/prefixexec/with-trees"  # ccache caches nothing when it sees -fdump-
         return []
     return [f"-fdump-tree-optimized={path}"]
+
+
+def _free_descriptor() -> int:
+    number = _FIRST_DESCRIPTOR
+    while True:
+        try:
+            os.fstat(number)
+        except OSError:
+            return number
+        number += 1
 
 
 def descriptors(environment: Mapping[str, str]) -> list[int]:
