@@ -190,9 +190,10 @@ def _is_number(name: str, value: str) -> bool:
 
 
 def _unknown(flag: str) -> OptionError:
-    known = [f"-faicc-{name}=" for name in _VALUED] + ["-fdump-aicc-all", "-fopt-info-aicc", "-faicc-plugin-arg-"]
+    others = ["-fdump-aicc-all", "-fopt-info-aicc", "-faicc-plugin-arg-"]
     spelled, equals, _ = flag.partition("=")
-    hint = _closest(spelled + equals, known)
+    name = _closest(spelled.removeprefix("-faicc-"), list(_VALUED))  # the beginning that all have says nothing
+    hint = f"-faicc-{name}=" if name else _closest(spelled + equals, others)
     return OptionError(f"unrecognized command-line option '{flag}'" + (f"; did you mean '{hint}'?" if hint else ""))
 
 
