@@ -5,7 +5,7 @@ RESULTS ?= bench-results
 BIN := $(abspath $(VENV))/bin
 SOURCES := $(shell find compiler_ai passes toolchains bin -type f ! -name '*.pyc') setup.cfg pyproject.toml
 
-.PHONY: setup packages demo test test-full bench bench-overhead bench-programs lint clean
+.PHONY: setup packages demo test test-full bench bench-overhead bench-programs test-packages lint clean
 
 setup: $(VENV)/.installed
 
@@ -35,6 +35,10 @@ test: setup lint
 
 test-full: setup $(VENV)/.models lint
 	PATH="$(BIN):$$PATH" $(BIN)/python -m pytest
+
+# Debian packages built both ways, their own tests run both ways; prints a table. PACKAGES="bzip2 or ed" chooses.
+test-packages: setup
+	PATH="$(BIN):$$PATH" $(BIN)/python -m pytest tests/system/test_packages.py $(if $(PACKAGES),-k "$(PACKAGES)")
 
 lint: setup
 	$(BIN)/ruff check .
