@@ -18,7 +18,7 @@ import pytest
 from compiler_ai.driver import units
 
 pytestmark = [pytest.mark.full, pytest.mark.timeout(3600)]
-DEBIAN = ("ed", "jansson", "mawk", "xxhash")
+DEBIAN = ("hello", "jansson", "mawk", "xxhash")
 # A source distribution with an extension in C, and how a person would test it.
 PYTHON = {
     "bitarray": "import bitarray; assert bitarray.bits2bytes(9) == 2; assert bitarray.test(verbosity=0).wasSuccessful()",
@@ -53,6 +53,7 @@ def programs(content: dict[str, bytes]) -> dict[str, bytes]:
 
 def fill(project: Path) -> None:
     commands = [one for one in units.load_all(str(project)) if Path(one.source).exists()]
+    assert commands, "CC reached the compiles"
     assert own_bodies.fill(project, commands, most=2)
 
 
