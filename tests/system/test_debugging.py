@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+import debug_information
 import own_bodies
 import pytest
 
@@ -68,3 +69,28 @@ def test_backtraces_go_through_a_rewritten_function(tmp_path: Path, flags: str) 
     stopped = gdb(tmp_path, "break hot", "run", "backtrace", "finish")
     assert "hot (" in stopped
     assert " main (" in stopped
+
+
+@pytest.mark.parametrize("flags", ["-O2 -g", "-O1 -gdwarf-4 -fPIC", "-O3 -g3"])
+def test_lines_and_variables_of_other_functions_are_gccs(tmp_path: Path, flags: str) -> None:
+    (tmp_path / ".aicc").mkdir()
+    text = SOURCE.replace("abort();", "a++;").replace(
+        "int main(",
+        "int after(const char *s, int n)\n{\n    int k = n * 3;\n    while (*s++)\n        k ^= checked(k + n);\n    return k;\n}\nint main(",
+    )
+    (tmp_path / "a.c").write_text(text)
+    build = ["aicc", *flags.split(), "-c", "a.c", "-o", "a.o"]
+    subprocess.run(build, cwd=tmp_path, check=True)
+    plain = debug_information.described(tmp_path / "a.o")
+    assert set(plain) >= {"checked", "hot", "after", "main"}
+    assert all(len(rows) > 3 for rows, _ in plain.values())
+    assert len(plain["after"][1]) >= 3
+    stored = own_bodies.fill(tmp_path / ".aicc", list(units.load_all(str(tmp_path / ".aicc"))), only="hot")
+    assert stored == ["hot"]
+    subprocess.run(build, cwd=tmp_path, check=True)
+    rewritten = debug_information.described(tmp_path / "a.o")
+    assert rewritten["hot"] != plain["hot"]
+    assert rewritten["hot"][0], "it keeps a line entry"
+    assert {name: told for name, told in rewritten.items() if name != "hot"} == {
+        name: told for name, told in plain.items() if name != "hot"
+    }
