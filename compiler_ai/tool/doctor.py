@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -14,9 +15,11 @@ from rich.console import Console
 from rich.table import Table
 
 import compiler_ai
-from compiler_ai.driver import compiler, log, project, treefile, units
+from compiler_ai.driver import compiler, log, options, project, treefile, units
 from compiler_ai.errors import AiccError
+from compiler_ai.models import spec
 
+_MODEL_PACKAGES = {"openai": ("openai",), "hf": ("torch", "transformers"), "gguf": ("torch", "transformers", "gguf")}
 _PACKAGE = Path(compiler_ai.__file__).resolve().parent
 
 
@@ -36,7 +39,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     found = project.find(os.getcwd(), os.environ)
-    findings = [*compiler_findings(), *tool_findings(), *verifier_findings(), *project_findings(found)]
+    findings = [
+        *compiler_findings(),
+        *tool_findings(),
+        *verifier_findings(),
+        *model_findings(),
+        *project_findings(found),
+    ]
     table = Table(box=None, show_header=False, pad_edge=False)
     for finding in findings:
         mark = "[red]missing[/]" if finding.fatal else "[yellow]note[/]" if finding.fix else "[green]ok[/]"
@@ -110,6 +119,28 @@ def verifier_findings() -> Iterator[Finding]:
         yield Finding("verifier", f"the Python package {error.name} is missing", f"pip install {error.name}", True)
     except (AiccError, OSError) as error:
         yield Finding("verifier", f"its sandbox does not start: {error}", "apt-get install gcc libc6-dev", True)
+
+
+def model_findings() -> Iterator[Finding]:
+    """The models that AICC_MODEL and AICC_FLAGS name for tuning. None is loaded or asked."""
+    try:
+        named = options.parse([], os.environ)[0].models
+        if not named:
+            yield Finding("model", "none is named: the search proposer works alone ('aicc-tool tune --model' adds one)")
+        for text in named:
+            yield _model_finding(spec.parse(text))
+    except AiccError as error:
+        yield Finding("model", str(error), "correct AICC_MODEL or AICC_FLAGS")
+
+
+def _model_finding(model: spec.ModelSpec) -> Finding:
+    missing = [name for name in _MODEL_PACKAGES.get(model.kind, ()) if importlib.util.find_spec(name) is None]
+    if missing:
+        extra = "openai" if model.kind == "openai" else "transformers"
+        return Finding("model", f"{model.text}: {', '.join(missing)} is missing", f"pip install 'aicc[{extra}]'")
+    if model.kind in ("gguf", "replay") and not Path(model.location).is_file():
+        return Finding("model", f"{model.text}: there is no such file", "name one that is there")
+    return Finding("model", model.text)
 
 
 def project_findings(found: str | None) -> Iterator[Finding]:

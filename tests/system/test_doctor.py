@@ -6,7 +6,7 @@ import os
 import subprocess
 from pathlib import Path
 
-SUBJECTS = ("compiler", "assembler", "shim", "perf", "valgrind", "ptrace", "verifier", "project")
+SUBJECTS = ("compiler", "assembler", "shim", "perf", "valgrind", "ptrace", "verifier", "model", "project")
 
 
 def doctor(directory: Path, **variables: str) -> tuple[int, str]:
@@ -43,3 +43,18 @@ def test_what_is_wrong_comes_with_its_fix(tmp_path: Path) -> None:
     assert "-> build with CC=aicc" in said
     assert "-> aicc-tool profile -- COMMAND" in said
     assert "newer aicc" in said
+
+
+def test_a_model_that_is_named_is_checked_without_asking_it(tmp_path: Path) -> None:
+    said = doctor(tmp_path)[1]
+    assert "ok model none is named: the search proposer works alone" in said
+    (tmp_path / "answers.jsonl").write_text("")
+    said = doctor(tmp_path, AICC_MODEL="replay:answers.jsonl")[1]
+    assert "ok model replay:answers.jsonl" in said
+    said = doctor(tmp_path, AICC_FLAGS="-faicc-model=replay:none.jsonl -faicc-model=replay:answers.jsonl")[1]
+    assert "note model replay:none.jsonl: there is no such file -> name one that is there" in said
+    assert "ok model replay:answers.jsonl" in said
+    status, said = doctor(tmp_path, AICC_MODEL="nonsense")
+    assert "note model -faicc-model=nonsense: not a model: write hf:" in said
+    assert "-> correct AICC_MODEL or AICC_FLAGS" in said
+    assert status == 0
