@@ -49,7 +49,7 @@ def interrupted(directory: Path, compiler: str, slow: bool) -> tuple[int, list[s
         variables["COMPILER_PATH"] = str(directory / "tools")
     source = ["hot.c"] if slow else ["-x", "c", "-"]
     process = subprocess.Popen(
-        [compiler, "-O2", "-c", *source, "-o", "out.o"],
+        ["env", "--default-signal=INT", compiler, "-O2", "-c", *source, "-o", "out.o"],  # shells ignore it for `&`
         cwd=directory,
         env={**os.environ, **variables},
         stdin=subprocess.PIPE,
