@@ -173,7 +173,7 @@ class LanguageModelProposer:
                 subject.unusable.append((conversation, "same", ""))
                 yield Rejection(ANSWER_STAGE, f"{origin}: it is GCC's own code")
                 continue
-            features = _extra_features(subject.context)
+            features = extra_features(subject.context)
             notes = f" ({'; '.join(parsed.repairs)})" if parsed.repairs else ""
             candidate = reading.candidate_of(
                 parsed, subject.baseline.function, f"model {model.name}", origin + notes, features
@@ -205,7 +205,7 @@ def opening(
     settings: ModelSettings, project: Path | None, model_name: str, baseline: Baseline, context: ProposalContext
 ) -> tuple[list[Message], Facts, Anonymiser | None]:
     """The first messages of every conversation about a function. Raises ModelError."""
-    features = context.toolchain.baseline_features | context.unit_features | set(_extra_features(context))
+    features = context.toolchain.baseline_features | context.unit_features | set(extra_features(context))
     facts = facts_of(baseline, context.toolchain, sorted(features), context.samples)
     anonymiser = None
     if settings.anonymise:
@@ -232,6 +232,6 @@ def schedule(samples: int) -> list[tuple[float, int]]:
     return [(0.0, 1), *((t, count) for t, count in zip(_TEMPERATURES, shares, strict=True) if count)]
 
 
-def _extra_features(context: ProposalContext) -> tuple[str, ...]:
+def extra_features(context: ProposalContext) -> tuple[str, ...]:
     """The ISA extensions that a candidate may need beyond the unit's own."""
     return tuple(sorted(context.host_features - context.unit_features)) if context.isa != "same" else ()

@@ -20,6 +20,7 @@ _COMMANDS = {
     "report": "show the last tuning as a table or as one HTML page",
     "explain": "say what happened to one function and why",
     "store": "list, show, diff, drop and verify the accepted rewrites",
+    "bench": "measure models, on this project's functions or by a published protocol, beside the search proposer",
     "toolchain": "make what build systems want: CMake and Meson files, a directory for PATH with aicc under GCC's names",
     "doctor": "say which compiler, assembler, profile and store are in use, and what is missing",
 }

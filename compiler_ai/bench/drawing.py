@@ -1,0 +1,160 @@
+"""Draws: what one proposer said of one function, answer by answer, and the bodies in it."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from compiler_ai.artifacts import Baseline, Candidate, Rejection
+from compiler_ai.asm import listing as listing_model
+from compiler_ai.asm.function import Function
+from compiler_ai.asm.listing import Listing
+from compiler_ai.models import answer as reading
+from compiler_ai.models.anonymise import Anonymiser
+from compiler_ai.models.base import Answer, Message, Model, ModelError, Sampling
+from compiler_ai.models.prompting import prompt_hash
+from compiler_ai.proposers.base import ProposalContext
+from compiler_ai.proposers.language_model import ModelSettings, extra_features, opening
+from compiler_ai.proposers.search import SearchProposer
+
+LEVELS = (1, 4, 16)  # how many samples the rows of the table are for
+SEARCH = "search"
+_TEMPERATURES = (0.4, 0.7, 1.0)
+_TOP_P = 0.95
+_AT_ONCE = 4  # requests; what an endpoint allows bounds them too
+_SEED_STEP = 1000
+
+
+@dataclass(frozen=True)
+class Draw:
+    """One answer: `number` counts from 1. ``copied``: it is GCC's own code. ``failure``: why there is no answer."""
+
+    proposer: str
+    function: str
+    number: int
+    origin: str = ""
+    prompt_tokens: int = 0
+    answer_tokens: int = 0
+    seconds: float = 0.0
+    candidates: tuple[Candidate, ...] = ()
+    reasons: tuple[str, ...] = ()
+    copied: bool = False
+    failure: str = ""
+
+
+@dataclass(frozen=True)
+class Request:
+    """`count` answers at one temperature; ``seed`` is added to the run's."""
+
+    temperature: float
+    count: int
+    seed: int
+
+
+def requests(samples: int) -> list[Request]:
+    """What to ask for, so that the first 1, 4 and 16 answers each are the likeliest one and others at rising temperatures."""
+    asked = [Request(0.0, 1, 0)]
+    before = 1
+    for number, level in enumerate(LEVELS[1:]):
+        wanted = min(level, samples) - before
+        shares = [wanted // 3 + (place < wanted % 3) for place in range(3)]
+        asked += [Request(t, share, 10 * number) for t, share in zip(_TEMPERATURES, shares, strict=True) if share > 0]
+        before += max(0, wanted)
+    return asked
+
+
+def draw_model(
+    model: Model, settings: ModelSettings, project: Path | None, baseline: Baseline, context: ProposalContext
+) -> list[Draw]:
+    """`settings.samples` draws; a model that cannot answer gives one with the failure."""
+    function = baseline.function
+    listing = listing_model.parse(baseline.listing_text)
+    body = listing.function(function)
+    try:
+        if body is None:
+            raise ModelError("GCC's listing does not define the function")
+        messages, _, anonymiser = opening(settings, project, model.name, baseline, context)
+    except ModelError as error:
+        return [Draw(model.name, function, 1, failure=str(error))]
+    subject = _Subject(function, listing, body, anonymiser, extra_features(context))
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        asked = requests(settings.samples)
+        answered = list(pool.map(lambda one: _ask(model, settings, messages, one, context.seed), asked))
+    draws: list[Draw] = []
+    for request, answers in zip(asked, answered, strict=True):
+        if isinstance(answers, ModelError):
+            draws.append(Draw(model.name, function, len(draws) + 1, failure=str(answers)))
+            continue
+        for place, one in enumerate(answers):
+            seed = context.seed * _SEED_STEP + request.seed + place
+            origin = f"{model.name}, prompt {prompt_hash(messages)}, temperature {request.temperature:g}, seed {seed}"
+            draws.append(_read(subject, model.name, one, len(draws) + 1, origin))
+    return draws
+
+
+@dataclass(frozen=True)
+class _Subject:
+    function: str
+    listing: Listing
+    body: Function
+    anonymiser: Anonymiser | None
+    features: tuple[str, ...]
+
+
+def _ask(
+    model: Model, settings: ModelSettings, messages: Sequence[Message], request: Request, seed: int
+) -> list[Answer] | ModelError:
+    top_p = _TOP_P if request.temperature else 1.0
+    start = seed * _SEED_STEP + request.seed
+    try:
+        sampling = Sampling(request.temperature, top_p, start, settings.answer_tokens, request.count)
+        return model.complete(messages, sampling)
+    except ModelError as error:
+        return error
+
+
+def _read(subject: _Subject, model: str, one: Answer, number: int, origin: str) -> Draw:
+    real = subject.anonymiser.back(one) if subject.anonymiser else one
+    found = reading.read(real, subject.listing, subject.body, f"m{number}")
+    own = [parsed for parsed in found.parsed if not reading.is_baseline(parsed, subject.body)]
+    candidates = tuple(
+        reading.candidate_of(
+            parsed, subject.function, f"model {model}", _noted(origin, parsed.repairs), subject.features
+        )
+        for parsed in own
+    )
+    copied = len(own) < len(found.parsed)
+    return Draw(
+        model, subject.function, number, origin, one.prompt_tokens, one.answer_tokens, one.seconds,
+        candidates, found.reasons, copied,
+    )  # fmt: skip
+
+
+def _noted(origin: str, repairs: Sequence[str]) -> str:
+    return f"{origin} ({'; '.join(repairs)})" if repairs else origin
+
+
+def draw_search(baseline: Baseline, context: ProposalContext, samples: int) -> list[Draw]:
+    """The search proposer's first bodies, as if each were an answer."""
+    draws: list[Draw] = []
+    started_s = time.monotonic()
+    with closing(SearchProposer().propose(baseline, context)) as offers:  # type: ignore[type-var]  # it is a generator
+        for offered in itertools.islice(offers, 4 * samples):
+            now_s = time.monotonic()
+            if isinstance(offered, Rejection):
+                continue
+            number = len(draws) + 1
+            draws.append(
+                Draw(
+                    SEARCH, baseline.function, number, offered.origin, seconds=now_s - started_s, candidates=(offered,)
+                )
+            )
+            started_s = now_s
+            if len(draws) == samples:
+                break
+    return draws or [Draw(SEARCH, baseline.function, 1, failure="no other body than GCC's")]

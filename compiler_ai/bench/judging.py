@@ -1,0 +1,102 @@
+"""Verdicts on drawn bodies: every one goes through the same gates as in a tuning, and every right one is timed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from compiler_ai.artifacts import Candidate, Rejection, Trial
+from compiler_ai.asm import listing as listing_model
+from compiler_ai.driver import options
+from compiler_ai.driver.host import machine_name
+from compiler_ai.passes.replay import Replay
+from compiler_ai.passes.screen import Screen
+from compiler_ai.passes.verify import Verify
+from compiler_ai.passmanager import Pass, PassManager
+from compiler_ai.store.digest import digest
+from compiler_ai.store.trials import TrialCache, judges_fingerprint
+from compiler_ai.toolchains.x86_64 import X86_64
+from compiler_ai.tune.judges import ASSEMBLER, Judges
+from compiler_ai.tune.plan import Task
+from compiler_ai.tune.pool import Progress
+from compiler_ai.work import CandidateState, Context, FunctionWork, in_time
+
+
+@dataclass(frozen=True)
+class Docket:
+    """The bodies of one function, each once, and where verdicts are kept between runs."""
+
+    task: Task
+    candidates: tuple[Candidate, ...]
+    trials: Path
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The trials by their bodies' digests; ``skipped`` says why nothing can be said of this function's bodies."""
+
+    trials: tuple[Trial, ...]
+    skipped: str = ""
+
+
+def judge(docket: Docket, budget_s: float, report: Callable[[Progress], None]) -> Judged:
+    """In a worker process: what became of each body."""
+    task = docket.task
+    parsed, _ = options.parse(list(task.option_flags), {})
+    trials = TrialCache(docket.trials, X86_64.name, machine_name(), judges_fingerprint())
+    known = {trial.digest: trial for trial in trials.load(task.baseline.key)}
+    listing = listing_model.parse(task.baseline.listing_text)
+    work = FunctionWork(task.hot, task.baseline, listing, task.flags, task.captures)
+    for candidate in docket.candidates:
+        state = CandidateState(candidate, digest(candidate))
+        if trial := known.get(state.digest):
+            state.remember(trial)
+        work.candidates.append(state)
+
+    def progress(stage: str, done: int, total: int, best: float) -> None:
+        report(Progress(stage, done, total, best))
+
+    deadline_s = time.monotonic() + budget_s
+    context = Context(parsed, X86_64, task.project, deadline_s, task.seed, progress, task.shared, task.spare_cores)
+    with Judges() as judges:
+        passes: list[Pass] = [
+            Screen(trials, ASSEMBLER),
+            Replay(trials, judges),
+            Verify(trials, judges),
+            TimeAll(trials, judges),
+        ]
+        PassManager(passes).run_function(work, context)
+    return Judged(tuple(state.trial() for state in work.candidates), work.skipped)
+
+
+class TimeAll:
+    """Gives every verified body its timing, slower ones too: a mean over the faster ones alone would say nothing."""
+
+    name = "time"
+    scope = "function"
+
+    def __init__(self, trials: TrialCache, judges: Judges) -> None:
+        self._trials = trials
+        self._judges = judges
+
+    def run(self, work: FunctionWork, context: Context) -> None:
+        waiting = [state for state in work.alive if state.evidence is not None and state.timing is None]
+        if not waiting:
+            return
+        timer = self._judges.timer(work, context)
+        for done, state in in_time(waiting, context):
+            context.progress(self.name, done, len(waiting), 0.0)
+            started_s = time.monotonic()
+            try:
+                state.timing = timer.measure(state.object_bytes)
+            except Exception as error:  # a body that we cannot time is not used
+                state.rejection = Rejection("measure.failed", f"{type(error).__name__}: {error}")
+            state.seconds += time.monotonic() - started_s
+            if state.timing is not None and not timer.accepts(state.timing):
+                warm = state.timing.warm
+                stage = "measure.slower" if warm.high < 1 else "measure.same"
+                reason = f"{warm.ratio:.3f}x [{warm.low:.3f}, {warm.high:.3f}]: not faster beyond doubt"
+                state.rejection = Rejection(stage, reason)
+            self._trials.append(work.baseline.key, state.trial())
