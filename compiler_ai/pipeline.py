@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from compiler_ai.driver.options import Options
 from compiler_ai.passes.emit import Emit
+from compiler_ai.passes.evolve import Evolve
 from compiler_ai.passes.measure import Measure
 from compiler_ai.passes.propose import Propose
 from compiler_ai.passes.rank import Rank
@@ -22,6 +24,7 @@ from compiler_ai.proposers.base import default_registry
 from compiler_ai.proposers.language_model import LanguageModelProposer, settings_of
 from compiler_ai.store.errors import StoreError
 from compiler_ai.store.trials import TrialCache
+from compiler_ai.tune.counts import counted
 from compiler_ai.tune.judges import ASSEMBLER, Judges
 
 
@@ -54,7 +57,9 @@ def tuning(
     ]
     manager = PassManager(passes)
     if models:
-        manager.register_pass(Refine(models, trials, manager.run_part), "measure")
+        counts = functools.partial(counted, judges)
+        manager.register_pass(Refine(models, trials, manager.run_part, counts), "measure")
+        manager.register_pass(Evolve(models, trials, manager.run_part, counts), "refine")
     extend(manager)
     load_all(options.plugins, options.plugin_arguments, PluginContext(manager, registry.proposers))
     return manager

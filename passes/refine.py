@@ -6,17 +6,21 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from compiler_ai.artifacts import Candidate, Rejection
-from compiler_ai.proposers.language_model import LanguageModelProposer, Refinement
-from compiler_ai.store.trials import TrialCache, digest
+from compiler_ai.artifacts import Candidate
+from compiler_ai.latecomers import Judge, Latecomers
+from compiler_ai.proposers.language_model import MOST_REFINED, LanguageModelProposer, Refinement
+from compiler_ai.store.trials import TrialCache
 from compiler_ai.work import CandidateState, Context, FunctionWork
 
 _SHARE_OF_TIME = 0.4  # of what is left of a function's; the rest is for judging
 _ASSEMBLER_LINE = re.compile(r"line (\d+): (.*)")
 
+# What is to be said of where a body's instructions go: (its state, the work, the context) -> words, "" for nothing.
+Counted = Callable[[CandidateState, FunctionWork, Context], str]
+
 
 class Refine:
-    """Rounds of answers; `judge` runs the passes between two others over a part of the work (`PassManager.run_part`)."""
+    """Rounds of answers. `judge` is `PassManager.run_part`."""
 
     name = "refine"
     scope = "function"
@@ -25,60 +29,37 @@ class Refine:
         self,
         models: Sequence[LanguageModelProposer],
         trials: TrialCache,
-        judge: Callable[[FunctionWork, Context, str, str], None],
+        judge: Judge,
+        counted: Counted = lambda _state, _work, _context: "",
     ) -> None:
         self._models = models
-        self._trials = trials
-        self._judge = judge
+        self._latecomers = Latecomers(trials, judge)
+        self._counted = counted
 
     def run(self, work: FunctionWork, context: Context) -> None:
-        known = {trial.digest: trial for trial in self._trials.load(work.baseline.key)}
         latest = {model.name: list(work.candidates) for model in self._models}
         for number in range(1, max((model.rounds for model in self._models), default=0) + 1):
             for model in self._models:
                 if context.out_of_time or number > model.rounds:
                     continue
                 context.progress(self.name, number, model.rounds, 0.0)
-                new = self._offered(model, latest[model.name], number, work, context.remaining_s * _SHARE_OF_TIME)
-                for state in new:
-                    if trial := known.get(state.digest):
-                        state.remember(trial)
-                work.candidates += self._judged(new, work, context)
+                found = self._found(latest[model.name], model, work, context)
+                offers = model.refine(found, number, context.remaining_s * _SHARE_OF_TIME)
+                new = self._latecomers.add(model.name, offers, work, context)
                 latest[model.name] = [*new, *_of_others(work, model, new)]
 
-    def _offered(
-        self,
-        model: LanguageModelProposer,
-        latest: Sequence[CandidateState],
-        number: int,
-        work: FunctionWork,
-        budget_s: float,
-    ) -> list[CandidateState]:
-        seen = {state.digest for state in work.candidates}
-        found: list[CandidateState] = []
-        try:
-            for offered in model.refine(refinements(latest, model.has_given), number, budget_s):
-                if isinstance(offered, Rejection):
-                    work.proposal_rejections.append(offered)
-                elif (name := digest(offered)) not in seen:
-                    seen.add(name)
-                    found.append(CandidateState(offered, name))
-        except Exception as error:  # one model's failure leaves what the other proposers gave
-            reason = f"proposer '{model.name}' failed: {type(error).__name__}: {error}"
-            work.proposal_rejections.append(Rejection("propose", reason))
-        return found
-
-    def _judged(self, states: list[CandidateState], work: FunctionWork, context: Context) -> list[CandidateState]:
-        """The states with their verdicts. What ends the judging of these leaves the others' verdicts as they are."""
-        part = replace(work, candidates=states, proposal_rejections=[], unexplored=False)
-        try:
-            self._judge(part, context, "propose", self.name)
-        except Exception as error:
-            part.skipped = f"{type(error).__name__}: {error}"
-        if part.skipped:
-            for state in states:
-                state.rejection = state.rejection or Rejection("refine.failed", part.skipped)
-        return part.candidates
+    def _found(
+        self, latest: Sequence[CandidateState], model: LanguageModelProposer, work: FunctionWork, context: Context
+    ) -> list[Refinement]:
+        """What the model is told, with the counts of those that it is told of speed."""
+        found = refinements(latest, model.has_given)[:MOST_REFINED]
+        states = {id(state.candidate): state for state in latest}
+        return [
+            replace(one, counts=self._counted(states[id(one.candidate)], work, context))
+            if one.kind in ("slower", "faster")
+            else one
+            for one in found
+        ]
 
 
 def _of_others(work: FunctionWork, model: LanguageModelProposer, new: Sequence[CandidateState]) -> list[CandidateState]:

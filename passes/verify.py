@@ -54,12 +54,13 @@ class Verify:
             longest_s = max(longest_s, took_s)
             state.seconds += took_s
             if state.evidence is not None and state.evidence.grade < wanted:
-                state.rejection = Rejection(f"verify.{state.evidence.grade.name.lower()}", _why(state.evidence))
+                state.rejection = Rejection(f"verify.{state.evidence.grade.name.lower()}", why(state.evidence))
             verified += state.alive
             self._trials.append(work.baseline.key, state.trial())
 
 
-def _why(evidence: object) -> str:
+def why(evidence: object) -> str:
+    """The counterexample, or why the grade is no better, in a line."""
     counterexample = getattr(evidence, "counterexample", None)
     if counterexample is not None:
         return f"{counterexample.test}: {counterexample.difference}"

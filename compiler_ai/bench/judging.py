@@ -7,14 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from compiler_ai.artifacts import Candidate, Rejection, Trial
+from compiler_ai.artifacts import Candidate, Grade, Rejection, Trial
 from compiler_ai.asm import listing as listing_model
 from compiler_ai.driver import options
 from compiler_ai.driver.host import machine_name
 from compiler_ai.passes.replay import Replay
 from compiler_ai.passes.screen import Screen
-from compiler_ai.passes.verify import Verify
-from compiler_ai.passmanager import Pass, PassManager
+from compiler_ai.passes.verify import why
+from compiler_ai.passmanager import Pass, PassError, PassManager
 from compiler_ai.store.digest import digest
 from compiler_ai.store.trials import TrialCache, judges_fingerprint
 from compiler_ai.toolchains.x86_64 import X86_64
@@ -64,11 +64,41 @@ def judge(docket: Docket, budget_s: float, report: Callable[[Progress], None]) -
         passes: list[Pass] = [
             Screen(trials, ASSEMBLER),
             Replay(trials, judges),
-            Verify(trials, judges),
+            VerifyAll(trials, judges),
             TimeAll(trials, judges),
         ]
         PassManager(passes).run_function(work, context)
     return Judged(tuple(state.trial() for state in work.candidates), work.skipped)
+
+
+class VerifyAll:
+    """Gives every body its evidence, slow ones too: in a tuning only the few that are to be measured get it."""
+
+    name = "verify"
+    scope = "function"
+
+    def __init__(self, trials: TrialCache, judges: Judges) -> None:
+        self._trials = trials
+        self._judges = judges
+
+    def run(self, work: FunctionWork, context: Context) -> None:
+        waiting = [state for state in work.alive if state.object_bytes and state.evidence is None]
+        if not waiting:
+            return
+        verifier = self._judges.verifier(work, context)
+        if verifier.unusable:
+            raise PassError(verifier.unusable)
+        for done, state in in_time(waiting, context):
+            context.progress(self.name, done, len(waiting), 0.0)
+            started_s = time.monotonic()
+            try:
+                state.evidence = verifier.check(state.object_bytes)
+            except Exception as error:  # a body that we cannot judge is not right
+                state.rejection = Rejection("verify.failed", f"{type(error).__name__}: {error}")
+            state.seconds += time.monotonic() - started_s
+            if state.evidence is not None and state.evidence.grade < Grade.TESTED:
+                state.rejection = Rejection(f"verify.{state.evidence.grade.name.lower()}", why(state.evidence))
+            self._trials.append(work.baseline.key, state.trial())
 
 
 class TimeAll:

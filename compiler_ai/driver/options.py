@@ -31,6 +31,7 @@ _VALUED: dict[str, tuple[str, tuple[str, ...]]] = {
     "model-prompt": ("", ()),
     "model-samples": ("", ()),
     "model-rounds": ("", ()),
+    "model-generations": ("", ()),
     "model-answer-tokens": ("", ()),
     "model-tokens": ("", ()),
     "model-cost": ("", ()),
@@ -44,6 +45,7 @@ _VALUED: dict[str, tuple[str, tuple[str, ...]]] = {
 _NUMBERS = {
     "model-samples": "a number of answers",
     "model-rounds": "a number of rounds",
+    "model-generations": "a number of generations",
     "model-answer-tokens": "a number of tokens",
     "model-tokens": "a number of tokens",
     "model-cost": "an amount of money, such as 2.50",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from compiler_ai.artifacts import Sample
+from compiler_ai.asm.cfg import statement
 from compiler_ai.asm.decode import DecodeError, Unit
 from compiler_ai.asm.function import Function
 from compiler_ai.asm.listing import Listing
@@ -55,6 +56,47 @@ def hot_blocks(function: Function, samples: Sequence[Sample], toolchain: Toolcha
             label = found
         totals[label] += shares.get(number, 0.0)  # type: ignore[assignment]  # a share is a fraction
     return [HotBlock(name, share) for name, share in totals.most_common() if share >= _LEAST_SHARE]
+
+
+@dataclass(frozen=True)
+class ExecutedBlock:
+    """A stretch of code without labels and jumps inside: its first instruction, how often it ran, instructions in all."""
+
+    first: str
+    times: int
+    instructions: int
+
+
+def executed_blocks(function: Function, counts: Mapping[int, int], toolchain: Toolchain) -> list[ExecutedBlock]:
+    """The blocks that ran, by `counts` (offset in the function -> how often the instruction there ran), most costly first.
+
+    Empty when the listing cannot be decoded.
+    """
+    try:
+        instructions = Unit(function.listing, toolchain).decode(function)
+    except (DecodeError, OSError):
+        return []
+    start = instructions[0].address if instructions else 0
+    times = {one.line: counts.get(one.address - start, 0) for one in instructions}
+    blocks: list[list[int]] = [[]]
+    for number, line in enumerate(function.body_lines):
+        if label_of(line):
+            blocks.append([])
+        elif number in times:
+            blocks[-1].append(number)
+            one = statement(line)
+            if one is not None and one.is_jump:
+                blocks.append([])
+    found = [
+        ExecutedBlock(
+            " ".join(without_comment(function.body_lines[block[0]]).split()),
+            times[block[0]],
+            sum(times[number] for number in block),
+        )
+        for block in blocks
+        if block and times[block[0]]
+    ]
+    return sorted(found, key=lambda block: -block.instructions)
 
 
 def complete(listing: Listing, function: Function) -> str:

@@ -23,6 +23,7 @@ from compiler_ai.models.source import source_of
 from compiler_ai.toolchains.description import Toolchain
 
 _BUILT_IN = Path(__file__).with_name("prompts")
+_NOT_FIRST = ("feedback", "evolution")  # templates of later messages
 _ABI = {
     "x86_64": "System V AMD64. Arguments in rdi, rsi, rdx, rcx, r8, r9 and xmm0 to xmm7, results in rax, rdx and xmm0, xmm1; "
     "rbx, rbp, rsp and r12 to r15 are preserved; 128 bytes below rsp may be used in a function that calls nothing."
@@ -102,10 +103,17 @@ class Prompts:
 
     def feedback(self, values: Mapping[str, Any]) -> Message:
         """The message that tells a model what became of its answer. Raises ModelError."""
+        return self._said("feedback", values)
+
+    def evolution(self, values: Mapping[str, Any]) -> Message:
+        """The message that gives a model verified bodies to improve or combine. Raises ModelError."""
+        return self._said("evolution", values)
+
+    def _said(self, name: str, values: Mapping[str, Any]) -> Message:
         try:
-            return Message("user", self._template("feedback").render(values).strip("\n"))
+            return Message("user", self._template(name).render(values).strip("\n"))
         except Exception as error:  # a template is a user's program
-            raise ModelError(f"prompt 'feedback': {error}") from None
+            raise ModelError(f"prompt '{name}': {error}") from None
 
     def _template(self, name: str) -> jinja2.Template:
         try:
@@ -113,7 +121,7 @@ class Prompts:
                 return self._environment.from_string(Path(name).read_text(encoding="utf-8"))
             return self._environment.get_template(f"{name}.jinja")
         except jinja2.TemplateNotFound:
-            known = ", ".join(sorted(path.stem for path in _BUILT_IN.glob("*.jinja") if path.stem != "feedback"))
+            known = ", ".join(sorted(path.stem for path in _BUILT_IN.glob("*.jinja") if path.stem not in _NOT_FIRST))
             raise ModelError(f"there is no prompt '{name}'; there are {known}, or name a .jinja file") from None
         except (OSError, UnicodeDecodeError, jinja2.TemplateSyntaxError) as error:
             raise ModelError(f"prompt '{name}': {error}") from None

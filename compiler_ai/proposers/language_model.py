@@ -24,16 +24,18 @@ MODEL_STAGE = "propose.model"  # the model itself failed, not one answer
 ANSWER_STAGE = "propose.answer"
 _TEMPERATURES = (0.4, 0.7, 1.0)  # behind the likeliest answer
 _TOP_P = 0.95
-_MOST_REFINED = 2  # candidates a round that a model is asked to improve
+MOST_REFINED = 2  # candidates a round that a model is asked to improve
 _SEED_STEP = 1000
+_BODIES_FOUND = "(bodies that were found to do the same as the original)"
 
 
 @dataclass(frozen=True)
 class ModelSettings:
-    """How models are asked: answers a round, rounds of refinement, the prompt's name ("" for the model's own)."""
+    """How models are asked: answers a round, rounds of refinement, generations of evolution, the prompt's name ("" for the model's own)."""
 
     samples: int = 4
     rounds: int = 2
+    generations: int = 2
     prompt: str = ""
     anonymise: bool = False
     answer_tokens: int = 2048
@@ -44,6 +46,7 @@ def settings_of(options: Options) -> ModelSettings:
     return ModelSettings(
         samples=int(values["model-samples"] or 4),
         rounds=int(values["model-rounds"] or 2),
+        generations=int(values["model-generations"] or 2),
         prompt=values["model-prompt"],
         anonymise=values["model-anonymise"] == "yes",
         answer_tokens=int(values["model-answer-tokens"] or 2048),
@@ -58,6 +61,16 @@ class Refinement:
     kind: str
     reason: str
     line: str = ""
+    counts: str = ""  # where its instructions go, beside the original's
+
+
+@dataclass(frozen=True)
+class Parent:
+    """A verified body of the population with its measured speed; `counts` as of `Refinement`."""
+
+    candidate: Candidate
+    ratio: float
+    counts: str = ""
 
 
 @dataclass
@@ -93,6 +106,10 @@ class LanguageModelProposer:
     def rounds(self) -> int:
         return self._settings.rounds
 
+    @property
+    def generations(self) -> int:
+        return self._settings.generations
+
     def propose(self, baseline: Baseline, context: ProposalContext) -> Iterator[Candidate | Rejection]:
         """The first answers, the likeliest first. What the model cannot do is a Rejection."""
         self._subject = None
@@ -118,7 +135,7 @@ class LanguageModelProposer:
         if subject is None or subject.failed or self._model is None:
             return
         subject.deadline_s = time.monotonic() + budget_s
-        chosen = list(found[:_MOST_REFINED])
+        chosen = list(found[:MOST_REFINED])
         conversations = [self._conversation(subject, one) for one in chosen]
         if not chosen and subject.unusable:
             conversation, kind, reason = subject.unusable.pop()
@@ -130,6 +147,26 @@ class LanguageModelProposer:
                 return
             seed = subject.context.seed * _SEED_STEP + 100 * number
             yield from self._ask(subject, self._model, conversation, _TEMPERATURES[1], count, seed)
+
+    def evolve(self, parents: Sequence[Parent], generation: int, budget_s: float) -> Iterator[Candidate | Rejection]:
+        """Bodies made from verified ones: one to improve or several to combine; `generation` counts from 1.
+
+        A generation's requests are the same whatever its parents are, so that a replayed run finds their answers although
+        other bodies may have been a little faster in it.
+        """
+        subject = self._subject
+        if subject is None or subject.failed or self._model is None or not parents:
+            return
+        subject.deadline_s = time.monotonic() + budget_s
+        texts = [self._shown(subject, parent.candidate) for parent in parents]
+        shown = [
+            {"text": text, "ratio": parent.ratio, "counts": self._hidden(subject, parent.counts)}
+            for text, parent in zip(texts, parents, strict=True)
+        ]
+        said = Prompts(self._project).evolution({"parents": shown, "function": subject.facts.function})
+        conversation = [*subject.opening, Message("assistant", _BODIES_FOUND), said]
+        seed = subject.context.seed * _SEED_STEP + 500 + 100 * generation
+        yield from self._ask(subject, self._model, conversation, _TEMPERATURES[1], self._settings.samples, seed)
 
     def has_given(self, candidate: Candidate) -> bool:
         """Whether the candidate is an answer of this model's."""
@@ -185,20 +222,30 @@ class LanguageModelProposer:
         """The conversation that led to the body, or one as if the model had given it, and what became of it."""
         known = subject.conversations.get(digest(one.candidate))
         if known is None:
-            lines = [line for line in one.candidate.body.splitlines() if ".cfi_" not in line and ".loc" not in line]
-            text = f"{one.candidate.function}:\n" + "\n".join(lines) + f"\n{one.candidate.extra}"
-            if subject.anonymiser is not None:
-                text = subject.anonymiser.hidden(text)
+            text = self._shown(subject, one.candidate)
             known = [*subject.opening, Message("assistant", f"```assembly\n{text}```")]
         # An answer to an answer is given the first prompt and the last answer: small models have small contexts.
         return [*subject.opening, known[-1], self._feedback(subject, one)]
 
     def _feedback(self, subject: _Subject, one: Refinement) -> Message:
-        reason, line = one.reason, one.line
-        if subject.anonymiser is not None:
-            reason, line = subject.anonymiser.hidden(reason), subject.anonymiser.hidden(line)
-        values = {"kind": one.kind, "reason": reason, "line": line, "function": subject.facts.function}
-        return Prompts(self._project).feedback(values)
+        reason, line, counts = (self._hidden(subject, text) for text in (one.reason, one.line, one.counts))
+        values = {"kind": one.kind, "reason": reason, "line": line, "counts": counts}
+        return Prompts(self._project).feedback({**values, "function": subject.facts.function})
+
+    def _shown(self, subject: _Subject, candidate: Candidate) -> str:
+        """A body as a model would have written it."""
+        lines = [line for line in candidate.body.splitlines() if not _is_noise(line)]
+        return self._hidden(subject, f"{candidate.function}:\n" + "\n".join(lines) + f"\n{candidate.extra}")
+
+    @staticmethod
+    def _hidden(subject: _Subject, text: str) -> str:
+        return subject.anonymiser.hidden(text) if subject.anonymiser is not None else text
+
+
+def _is_noise(line: str) -> bool:
+    """What a model neither needs nor should copy: it is made anew or dropped."""
+    words = line.split()
+    return not words or words[0].startswith((".cfi_", ".loc", "#"))
 
 
 def opening(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
@@ -12,6 +14,7 @@ from compiler_ai.errors import AiccError
 from compiler_ai.measure.timing import Timer
 from compiler_ai.proposers.debuginfo import debug_object, unoptimised_object
 from compiler_ai.sandbox.assemble import assemble
+from compiler_ai.sandbox.loader import load
 from compiler_ai.sandbox.process import Sandbox
 from compiler_ai.tune.returns import returned_registers
 from compiler_ai.verify.engine import Settings, Verifier
@@ -19,6 +22,7 @@ from compiler_ai.verify.prototype import Prototype, from_object
 from compiler_ai.work import Context, FunctionWork
 
 ASSEMBLER = ("as", "--64")
+_MOST_STEPS = 50_000  # of a call whose instructions are counted
 
 
 class JudgeError(AiccError):
@@ -69,6 +73,22 @@ class Judges:
             images = [image for _, image in self.verifier(work, context).images]
             self._timer = Timer(self._sandbox, self._object, work.baseline.function, images[:4], seed=context.seed)
         return self._timer
+
+    def executed(self, work: FunctionWork, context: Context, object_bytes: bytes) -> Counter[int]:
+        """How often each instruction of the body ran in one captured call, by its offset in the function.
+
+        Of a long call its beginning. Raises JudgeError, SandboxError.
+        """
+        images = self.verifier(work, context).images
+        if not images:
+            raise JudgeError("no captured call replays exactly")
+        image = images[0][1]
+        name = work.baseline.function
+        body = load(object_bytes or self._object, name, image.bases[0], image.resolver, trap_unresolved=True)
+        entry = replace(image.registers, rip=body.entry)
+        pages = [image.pages, body.pages]
+        trace = self._sandbox.trace(pages, entry, image.return_address, max_steps=_MOST_STEPS)
+        return Counter(step.rip - body.entry for step in trace)
 
 
 def _returned(work: FunctionWork, context: Context, prototype: Prototype | None) -> dict[str, frozenset[str]]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from compiler_ai.passes.evolve import Evolve, parents, population
 from compiler_ai.passes.propose import Propose
 from compiler_ai.passes.refine import Refine, refinement, refinements
 from compiler_ai.passes.screen import Screen
@@ -26,6 +27,7 @@ from compiler_ai.artifacts import (
     ProfiledFunction,
     Rejection,
     Timing,
+    Trial,
 )
 from compiler_ai.asm import listing as listing_model
 from compiler_ai.asm.normalise import body_key
@@ -85,6 +87,11 @@ class Verdict:
                 state.rejection = Rejection("measure.slower", f"{ratio:.3f}x [0.790, 0.810]: not faster beyond doubt")
 
 
+def counted(state: CandidateState, _work: FunctionWork, _context: Context) -> str:
+    """Stands where instructions are counted in the sandbox."""
+    return f"{state.candidate.body.count(chr(10))} lines"
+
+
 @pytest.fixture
 def tune(tmp_path: Path) -> Callable[..., tuple[FunctionWork, Scripted, Verdict]]:
     """Runs propose, screen, the verdict and refine over `twice`, with a scripted model."""
@@ -102,10 +109,11 @@ def tune(tmp_path: Path) -> Callable[..., tuple[FunctionWork, Scripted, Verdict]
         trials = TrialCache(tmp_path / "trials", X86_64.name, "machine", "judges")
         model, verdict = Scripted(*answers), Verdict()
         proposer = LanguageModelProposer(
-            "scripted", ModelSettings(**{"samples": 1, "rounds": 1, **settings}), tmp_path, model
+            "scripted", ModelSettings(**{"samples": 1, "rounds": 1, "generations": 0, **settings}), tmp_path, model
         )
         manager = PassManager([Propose([proposer], trials), Screen(trials, ASSEMBLER), verdict])
-        manager.register_pass(Refine([proposer], trials, manager.run_part), "verify")
+        manager.register_pass(Refine([proposer], trials, manager.run_part, counted), "verify")
+        manager.register_pass(Evolve([proposer], trials, manager.run_part, counted), "refine")
         context = Context(options.parse([], {})[0], X86_64, tmp_path, time.monotonic() + 600, 3)
         manager.run_function(work, context)
         return work, model, verdict
@@ -144,6 +152,7 @@ def test_a_model_is_told_what_became_of_its_answer_and_answers_again(tune, answe
     conversation = model.asked[1][0]
     assert conversation[-2] == Message("assistant", answer)
     assert words in conversation[-1].content
+    assert ("lines" in conversation[-1].content) == (answer == SLOW)
     assert [state.alive for state in work.candidates] == [False, True]
 
 
@@ -232,3 +241,66 @@ def test_anonymised_conversations_name_nothing_of_the_project(tune) -> None:
 def test_what_says_nothing_of_a_body_is_not_told() -> None:
     state = CandidateState(Candidate("f", "\tret\n"), "d", rejection=Rejection("budget", "out of time"))
     assert refinement(state) is None
+
+
+def test_verified_bodies_are_improved_and_combined(tune) -> None:
+    better = RIGHT.replace("addl\t%eax, %eax", "shll\t%eax")
+    work, model, verdict = tune(RIGHT, SLOW, better, "no more", rounds=1, generations=2)
+    improve, combine = (asked[-1].content for asked, _ in model.asked[2:])
+    assert "1.25 times its speed" in improve
+    assert "addl\t%eax, %eax" in improve
+    assert "lines" in improve
+    assert "nop" not in improve
+    assert "Version 2" in combine
+    assert "Combine" in combine
+    assert len(work.candidates) == len(verdict.judged) == 3
+
+
+def test_a_body_offered_again_by_a_later_generation_costs_nothing(tune) -> None:
+    work, model, verdict = tune(RIGHT, RIGHT, RIGHT, RIGHT, rounds=1, generations=2)
+    assert len(model.asked) == 4
+    assert len(work.candidates) == len(verdict.judged) == 1
+
+
+def test_nothing_verified_is_no_population(tune) -> None:
+    _, model, _ = tune(WRONG, WRONG, rounds=1, generations=2)
+    assert len(model.asked) == 2
+
+
+def test_what_an_earlier_run_verified_is_in_the_population(tune, tmp_path: Path) -> None:
+    work, _, _ = tune(RIGHT, rounds=0)
+    TrialCache(tmp_path / "trials", X86_64.name, "machine", "judges").append(
+        work.baseline.key, work.candidates[0].trial()
+    )
+    _, model, _ = tune(WRONG, "no more", rounds=0, generations=1)
+    assert "addl\t%eax, %eax" in model.asked[1][0][-1].content
+
+
+def trial(name: str, ratio: float, grade: Grade = Grade.TESTED) -> Trial:
+    timing = Timing(Interval(ratio, ratio, ratio), None)
+    return Trial(Candidate("f", f"\t{name}\n"), name, None, Evidence(grade), timing)
+
+
+def test_the_population_is_what_is_right_the_fastest_first() -> None:
+    found = population([], [trial("a", 0.9), trial("b", 1.5), trial("wrong", 9.0, Grade.REFUTED), trial("b", 1.4)])
+    assert [one.digest for one in found] == ["b", "a"]
+
+
+def test_parents_are_the_best_and_in_every_second_generation_another() -> None:
+    found = [trial("a", 2.0), trial("b", 1.5), trial("c", 1.2)]
+    assert [one.digest for one in parents(found, 1, 0)] == ["a"]
+    drawn = [[one.digest for one in parents(found, 2, seed)] for seed in range(60)]
+    assert all(first == "a" and second in "bc" for first, second in drawn)
+    assert 60 > sum(second == "b" for _, second in drawn) > 30
+    assert drawn == [[one.digest for one in parents(found, 2, seed)] for seed in range(60)]
+    assert parents([], 1, 0) == []
+
+
+def test_a_generation_is_the_same_request_whatever_its_parents_are(tune) -> None:
+    from compiler_ai.models.base import request_key
+
+    _, first, _ = tune(RIGHT, "no more", rounds=0, generations=1, samples=1)
+    _, second, _ = tune(SLOW, "no more", rounds=0, generations=1, samples=1)
+    keys = [request_key("m", *model.asked[-1]) for model in (first, second)]
+    assert first.asked[-1][0][-1] != second.asked[-1][0][-1]
+    assert keys[0] == keys[1] != request_key("m", *first.asked[0])
