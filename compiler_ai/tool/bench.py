@@ -25,6 +25,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     models.add_argument("--no-search", action="store_true", help="leave the search proposer out")
     models.add_argument("-j", "--jobs", type=int, default=1, help="functions that are judged at a time (default: 1)")
     _add_common(models)
+    text = "whole programs by the published protocol of SuperCoder, beside an honest one and an A/A control"
+    whole = kinds.add_parser("supercoder", help=text, description=text[0].upper() + text[1:] + ".")
+    whole.add_argument("dataset", type=Path, metavar="DATASET.parquet", help="a dataset in that format")
+    whole.add_argument("--most", type=int, default=0, metavar="N", help="only its first N programs")
+    whole.add_argument(
+        "--samples", type=int, default=1, help="answers a program, the best of which counts (default: 1)"
+    )
+    whole.add_argument("--pairs", type=int, default=30, help="timed pairs of each program at least (default: 30)")
+    whole.add_argument("--output", type=Path, default=Path("bench-supercoder"), metavar="DIR", help="for raw times")
+    _add_common(whole)
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +46,7 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    return _models(arguments)
+    return _supercoder(arguments) if arguments.kind == "supercoder" else _models(arguments)
 
 
 def _options(arguments: argparse.Namespace) -> Options:
@@ -70,5 +80,22 @@ def _models(arguments: argparse.Namespace) -> int:
         jobs=arguments.jobs,
         seed=arguments.seed,
         search=not arguments.no_search,
+    )
+    return bench(settings, Console())
+
+
+def _supercoder(arguments: argparse.Namespace) -> int:
+    from compiler_ai.bench.supercoder import Settings, bench
+
+    if arguments.samples < 1 or arguments.most < 0 or arguments.pairs < 1:
+        raise OptionError("--samples and --pairs take positive numbers, --most none below 0")
+    settings = Settings(
+        dataset=arguments.dataset,
+        options=_options(arguments),
+        most=arguments.most,
+        samples=arguments.samples,
+        pairs=arguments.pairs,
+        output=arguments.output,
+        seed=arguments.seed,
     )
     return bench(settings, Console())
