@@ -12,12 +12,9 @@ from functools import cached_property
 from compiler_ai.asm.listing import Listing
 from compiler_ai.asm.statements import SYMBOL
 from compiler_ai.models.base import Answer
-from compiler_ai.models.ctokens import KEYWORDS, WORD
+from compiler_ai.models.ctokens import KEYWORDS, TOKEN, WORD
 from compiler_ai.models.prompting import Facts
 
-_C_TOKEN = re.compile(
-    r'/\*.*?\*/|//[^\n]*|"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\'|[A-Za-z_]\w*|\.?\d[\w.]*|\s+|.', re.DOTALL
-)
 # With names that say nothing of the project, and the preprocessor's.
 _KEPT_C = KEYWORDS | frozenset(
     [
@@ -78,7 +75,7 @@ class Anonymiser:
 
     def _c(self, text: str) -> str:
         out = []
-        for match in _C_TOKEN.finditer(text):
+        for match in TOKEN.finditer(text):
             token = match[0]
             if token.startswith(("/*", "//")):
                 continue

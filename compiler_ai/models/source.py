@@ -14,14 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from compiler_ai.artifacts import CompileCommand
-from compiler_ai.models.ctokens import KEYWORDS, WORD
+from compiler_ai.models.ctokens import KEYWORDS, TOKEN, WORD
 
 _MARKER = re.compile(r'^#\s+(\d+)\s+"((?:[^"\\]|\\.)*)"((?:\s+\d)*)\s*$')
-_TOKEN = re.compile(
-    r'\s+|/\*.*?\*/|//[^\n]*|"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\'|[A-Za-z_]\w*|\.?\d(?:[eEpP][+-]|[\w.])*|.',
-    re.DOTALL,
-)
-_KEYWORDS = KEYWORDS | {"__volatile__", "__asm__"}
 _MOST_UNIT_BYTES = 16 << 20
 _MOST_TYPE_BYTES = 6000
 _LONGEST_DECLARATION = 2000
@@ -93,7 +88,7 @@ def _name_of_function(tokens: list[str]) -> str:
             if (
                 depth == 0
                 and WORD.fullmatch(before)
-                and before not in _KEYWORDS
+                and before not in KEYWORDS
                 and not before.startswith("__attribute")
             ):
                 name = name or before
@@ -138,7 +133,7 @@ def _tokens(text: str) -> Iterator[tuple[str, str, int, bool]]:
 
     def cut(joined: str, first: int) -> Iterator[tuple[str, str, int, bool]]:
         number = first
-        for match in _TOKEN.finditer(joined):
+        for match in TOKEN.finditer(joined):
             yield match[0], file, number, system
             number += match[0].count("\n")
 
@@ -213,5 +208,5 @@ def _defined_names(one: _Declaration) -> set[str]:
     called = re.search(r"([A-Za-z_]\w*)\s*\(", flat)
     if called:
         return names | {called[1]}
-    words = [word for word in WORD.findall(re.sub(r"\[.*?\]", " ", flat)) if word not in _KEYWORDS]
+    words = [word for word in WORD.findall(re.sub(r"\[.*?\]", " ", flat)) if word not in KEYWORDS]
     return names | set(words[-1:])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -112,6 +113,15 @@ def test_anonymised_nothing_of_the_project_is_sent(baseline: Baseline, facts: Fa
     for word in ("secret", "hidden", "pair", "first", "RED", "colour", "TWICE"):
         assert word not in sent
     assert "function:" in sent
+
+
+def test_words_of_the_language_and_numbers_stay(baseline: Baseline, facts: Facts) -> None:
+    text = 'static __inline__ double f(double x) { __asm__ __volatile__ ("nop"); return x * 1.5e-5 + 0x1p-3; }'
+    anonymiser = Anonymiser(listing_model.parse(baseline.listing_text), X86_64.library_symbols)
+    hidden = anonymiser.facts(replace(facts, c_source=text)).c_source
+    for word in ("__inline__", "__asm__ __volatile__", "1.5e-5", "0x1p-3"):
+        assert word in hidden
+    assert "nop" not in hidden
 
 
 def test_anonymised_answers_get_the_real_names_back(baseline: Baseline, facts: Facts) -> None:
