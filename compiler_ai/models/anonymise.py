@@ -49,6 +49,7 @@ class Anonymiser:
             types=self._c(facts.types),
             prototype=self._c(facts.prototype),
             assembly=self._assembly(facts.assembly),
+            plain=self._assembly(facts.plain),
             listing=self._assembly(facts.listing),
             data=self._assembly(facts.data),
             hot_blocks=blocks,

@@ -38,6 +38,7 @@ class Facts:
     c_source: str
     types: str
     assembly: str
+    plain: str
     listing: str
     data: str
     prototype: str
@@ -60,6 +61,7 @@ def facts_of(baseline: Baseline, toolchain: Toolchain, features: Sequence[str], 
         c_source=source.function,
         types=source.types,
         assembly=excerpt.bare(function, samples, toolchain),
+        plain=excerpt.bare(function),
         listing=excerpt.complete(listing, function),
         data=excerpt.data(listing, function),
         prototype=" ".join(head.split()),

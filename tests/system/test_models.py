@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -106,3 +107,33 @@ def test_what_is_sent_can_be_seen_before(tuned: tuple[Path, str]) -> None:
     assert "uint64_t count_bits(const uint64_t *words, size_t count)" in shown
     hidden = run("aicc-tool", "explain", "--prompt", "--anonymise", "count_bits", cwd=project)
     assert "count_bits" not in hidden
+
+
+def counts(output: Path) -> list[dict[str, object]]:
+    """The rows of a benchmark without what is measured."""
+    measured = ("seconds", "speedup", "gain", "faster", "faster_functions")
+    rows = json.loads((output / "table.json").read_text())["rows"]
+    return [{name: value for name, value in row.items() if name not in measured} for row in rows]
+
+
+def test_a_benchmark_says_how_far_answers_get_and_its_recording_repeats_it(
+    tuned: tuple[Path, str], tmp_path: Path
+) -> None:
+    project, _ = tuned
+    words = ["aicc-tool", "bench", "models", "--functions", "count_bits", "--no-search", "--samples", "4"]
+    wrong = ANSWER.replace("$56", "$55")
+    answers = iter([ANSWER, "I cannot do that.", wrong, wrong])
+    environment = {"AICC_CACHE": str(tmp_path / "cache")}
+    with serving(lambda _messages: next(answers)) as server:
+        model = ["--model", f"openai:{server.url}#good"]
+        said = run(*words, *model, "--output", str(tmp_path / "first"), cwd=project, **environment)
+    assert "right" in said
+    one, four = counts(tmp_path / "first")
+    assert (four["answered"], four["parsed"], four["assembled"]) == (4, 3, 3)
+    assert (four["tested"], four["refuted"], four["right_functions"]) == (1, 2, 1)
+    assert one["answered"] == 1
+    trials = [json.loads(line) for line in (tmp_path / "first" / "trials.jsonl").read_text().splitlines()]
+    assert sorted(trial["stage"] for trial in trials) == ["none", "refuted", "refuted", "tested"]
+    model = ["--model", f"replay:{tmp_path / 'first' / 'answers.jsonl'}"]
+    run(*words, *model, "--output", str(tmp_path / "again"), cwd=project, AICC_CACHE=str(tmp_path / "other"))
+    assert counts(tmp_path / "again") == [one, four]
