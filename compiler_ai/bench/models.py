@@ -75,23 +75,29 @@ def bench(settings: Settings, console: Console) -> int:
         draws = list(_drawn(settings, tasks, Path(shared), console))
         judged = _judged(settings, tasks, draws, console)
     found = {
-        (task.baseline.function, trial.digest): trial
-        for task, one in zip(tasks, judged, strict=True)
-        for trial in one.trials
+        (name, trial.digest): trial for name, one in zip(_names(tasks), judged, strict=True) for trial in one.trials
     }
     table = rows(draws, found, settings.samples)
     _keep(settings, draws, found, judged, tasks, table)
     print_rows(console, table)
-    for task, one in zip(tasks, judged, strict=True):
+    for name, one in zip(_names(tasks), judged, strict=True):
         if one.skipped:
-            console.print(
-                f"  not judged: {task.baseline.function}: {one.skipped}", highlight=False, markup=False, soft_wrap=True
-            )
+            console.print(f"  not judged: {name}: {one.skipped}", highlight=False, markup=False, soft_wrap=True)
     for reason in dict.fromkeys(draw.failure for draw in draws if draw.failure):
         console.print(f"  {reason}", highlight=False, markup=False, soft_wrap=True)
-    said = f"Raw trials: {settings.output / 'trials.jsonl'}; the answers, for replay: {values['model-record']}"
-    console.print(said, highlight=False, markup=False, soft_wrap=True)
+    said = [f"Raw trials: {settings.output / 'trials.jsonl'}"]
+    said += [f"the answers, for replay: {values['model-record']}"] if Path(values["model-record"]).exists() else []
+    console.print("; ".join(said), highlight=False, markup=False, soft_wrap=True)
     return 0
+
+
+def _names(tasks: Sequence[Task]) -> list[str]:
+    """The functions' names, with the unit's where two have the same."""
+    plain = [task.baseline.function for task in tasks]
+    return [
+        f"{name} ({task.baseline.command.source})" if plain.count(name) > 1 else name
+        for name, task in zip(plain, tasks, strict=True)
+    ]
 
 
 def _prepare(output: Path) -> None:
@@ -116,21 +122,23 @@ def _plan(settings: Settings) -> Plan:
 def _drawn(settings: Settings, tasks: Sequence[Task], shared: Path, console: Console) -> Iterator[Draw]:
     """Every answer of every model, and what the search offers."""
     asked = replace(settings_of(settings.options), samples=settings.samples)
-    names = list(dict.fromkeys(settings.options.models))
+    named = list(zip(_names(tasks), tasks, strict=True))
     with hosting(settings.options, cache_directory(), shared):
-        for text in names:
-            for number, task in enumerate(tasks):
-                _say(console, f"{text}: {task.baseline.function} ({number + 1} of {len(tasks)})")
+        for text in dict.fromkeys(settings.options.models):
+            for number, (name, task) in enumerate(named):
+                _say(console, f"{text}: {name} ({number + 1} of {len(tasks)})")
                 try:
                     model = HostedModel(shared, text)
                 except ModelError as error:
-                    yield Draw(text, task.baseline.function, 1, failure=str(error))
+                    yield Draw(text, name, 1, failure=str(error))
                     break
-                yield from draw_model(model, asked, settings.project, task.baseline, _context(settings, task))
+                draws = draw_model(model, asked, settings.project, task.baseline, _context(settings, task))
+                yield from (replace(draw, function=name) for draw in draws)
     if settings.search:
-        for number, task in enumerate(tasks):
-            _say(console, f"search: {task.baseline.function} ({number + 1} of {len(tasks)})")
-            yield from draw_search(task.baseline, _context(settings, task), settings.samples)
+        for number, (name, task) in enumerate(named):
+            _say(console, f"search: {name} ({number + 1} of {len(tasks)})")
+            draws = draw_search(task.baseline, _context(settings, task), settings.samples)
+            yield from (replace(draw, function=name) for draw in draws)
 
 
 def _context(settings: Settings, task: Task) -> ProposalContext:
@@ -148,22 +156,23 @@ def _context(settings: Settings, task: Task) -> ProposalContext:
 
 
 def _judged(settings: Settings, tasks: Sequence[Task], draws: Sequence[Draw], console: Console) -> list[Judged]:
-    dockets = [Docket(task, _bodies(draws, task), settings.output / "verdicts") for task in tasks]
+    names = _names(tasks)
+    verdicts = settings.output / "verdicts"
+    dockets = [Docket(task, _bodies(draws, name), verdicts) for name, task in zip(names, tasks, strict=True)]
     found: dict[int, Judged] = {}
 
     def progressed(index: int, progress: Progress) -> None:
-        name = tasks[index].baseline.function
-        if sum(one.done for one in (progress,)) == 0:
-            _say(console, f"judging {name}: {progress.stage}, {progress.total} bodies")
+        if progress.done == 0:
+            _say(console, f"judging {names[index]}: {progress.stage}, {progress.total} bodies")
 
     for index, answer in run_all(dockets, judge, lambda _index: _JUDGE_S, settings.jobs, progressed):
         found[index] = Judged((), answer.reason) if isinstance(answer, Died) else answer
     return [found[index] for index in sorted(found)]
 
 
-def _bodies(draws: Sequence[Draw], task: Task) -> tuple[Candidate, ...]:
+def _bodies(draws: Sequence[Draw], function: str) -> tuple[Candidate, ...]:
     """What was drawn for one function, each body once: the same one costs nothing a second time."""
-    own = [one for draw in draws if draw.function == task.baseline.function for one in draw.candidates]
+    own = [one for draw in draws if draw.function == function for one in draw.candidates]
     return tuple({digest(one): one for one in reversed(own)}.values())[::-1]
 
 
@@ -187,7 +196,7 @@ def _keep(
         trials = [found.get((draw.function, digest(candidate))) for candidate in draw.candidates]
         value = {**_plain(draw), "stage": stage(draw, found), "trials": [to_json(trial) for trial in trials]}
         lines.append(json.dumps(value, sort_keys=True))
-    skipped = {t.baseline.function: one.skipped for t, one in zip(tasks, judged, strict=True) if one.skipped}
+    skipped = {name: one.skipped for name, one in zip(_names(tasks), judged, strict=True) if one.skipped}
     summary = {"rows": [to_json(row) for row in table], "not judged": skipped, "seed": settings.seed}
     try:
         (settings.output / "trials.jsonl").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
