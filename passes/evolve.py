@@ -43,7 +43,12 @@ class Evolve:
         self._counted = counted
 
     def run(self, work: FunctionWork, context: Context) -> None:
-        earlier = self._trials.load(work.baseline.key) if self._models else []
+        same_isa = context.options.values["isa"] == "same"
+        earlier = [
+            trial
+            for trial in self._trials.load(work.baseline.key)
+            if not (same_isa and trial.candidate.features)  # of a run that could use more of the processor
+        ]
         for generation in range(1, max((model.generations for model in self._models), default=0) + 1):
             for model in self._models:
                 if context.out_of_time or generation > model.generations:
