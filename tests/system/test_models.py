@@ -42,11 +42,18 @@ def tuned(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     run("aicc-tool", "init", cwd=project)
     run("make", "CC=aicc", cwd=project)
     run("aicc-tool", "profile", "--", "./kernels", "60", cwd=project)
-    with serving(reply) as server:
+    heard: list[str] = []
+
+    def replied(messages: list[dict[str, str]]) -> str:
+        heard.append(messages[-1]["content"])
+        return reply(messages)
+
+    with serving(replied) as server:
         models = [f"--model=openai:{server.url}#{name}" for name in ("good", "unauthorised", "endless")]
         words = ["aicc-tool", "tune", "--functions", "count_bits", "--budget", "30m", *models]
         flags = ["--", "-faicc-model-record=answers.jsonl", "-faicc-model-samples=1", "-faicc-model-timeout=5"]
         said = run(*words, *flags, cwd=project, COLUMNS="200", **environment)
+    (project / "heard.txt").write_text("\n".join(heard))
     return project, said
 
 
@@ -68,6 +75,16 @@ def test_the_corrected_answer_is_accepted(tuned: tuple[Path, str]) -> None:
     assert "tested, " in accepted
     (stored,) = (project / ".aicc" / "store").glob("count_bits-*.s")
     assert "imulq" in stored.read_text()
+
+
+def test_the_model_hears_what_is_verified_and_where_its_instructions_go(tuned: tuple[Path, str]) -> None:
+    project, _ = tuned
+    heard = (project / "heard.txt").read_text()
+    assert "does exactly the same as the original" in heard
+    ours, theirs = re.findall(r"^(?:this version|the original): (\d+)$", heard, re.MULTILINE)[:2]
+    assert int(ours) > 0
+    assert int(theirs) > 0
+    assert re.search(r"^  `.+`: \d+ times, \d+ instructions$", heard, re.MULTILINE)
 
 
 def test_endpoints_that_fail_are_one_line_each(tuned: tuple[Path, str]) -> None:
