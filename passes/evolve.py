@@ -53,9 +53,10 @@ class Evolve:
             for model in self._models:
                 if context.out_of_time or generation > model.generations:
                     continue
-                chosen = parents(population(work.candidates, earlier), generation, context.seed)
+                found = [one for one in population(work.candidates, earlier) if model.can_write(one.candidate)]
+                chosen = parents(found, generation, context.seed)
                 if not chosen:
-                    return
+                    continue
                 context.progress(self.name, generation, model.generations, chosen[0].timing.warm.ratio)  # type: ignore[union-attr]  # it was measured
                 shown = [self._parent(trial, work, context) for trial in chosen]
                 offers = model.evolve(shown, generation, context.remaining_s * _SHARE_OF_TIME)

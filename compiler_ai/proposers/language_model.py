@@ -26,6 +26,7 @@ _TEMPERATURES = (0.4, 0.7, 1.0)  # behind the likeliest answer
 _TOP_P = 0.95
 MOST_REFINED = 2  # candidates a round that a model is asked to improve
 _SEED_STEP = 1000
+_CHARS_A_TOKEN = 2  # of assembly, about
 _BODIES_FOUND = "(bodies that were found to do the same as the original)"
 
 
@@ -167,6 +168,13 @@ class LanguageModelProposer:
         conversation = [*subject.opening, Message("assistant", _BODIES_FOUND), said]
         seed = subject.context.seed * _SEED_STEP + 500 + 100 * generation
         yield from self._ask(subject, self._model, conversation, _TEMPERATURES[1], self._settings.samples, seed)
+
+    def can_write(self, candidate: Candidate) -> bool:
+        """Whether a body of this length fits into an answer: of a longer one only a truncated version can come."""
+        lines = [line for line in candidate.body.splitlines() if not _is_noise(line)]
+        return (
+            sum(len(line) + 1 for line in lines) + len(candidate.extra) <= _CHARS_A_TOKEN * self._settings.answer_tokens
+        )
 
     def has_given(self, candidate: Candidate) -> bool:
         """Whether the candidate is an answer of this model's."""

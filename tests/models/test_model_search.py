@@ -262,6 +262,11 @@ def test_a_body_offered_again_by_a_later_generation_costs_nothing(tune) -> None:
     assert len(work.candidates) == len(verdict.judged) == 1
 
 
+def test_what_does_not_fit_into_an_answer_is_no_parent(tune) -> None:
+    _, model, _ = tune(RIGHT, rounds=0, generations=1, answer_tokens=12)
+    assert len(model.asked) == 1
+
+
 def test_nothing_verified_is_no_population(tune) -> None:
     _, model, _ = tune(WRONG, WRONG, rounds=1, generations=2)
     assert len(model.asked) == 2
