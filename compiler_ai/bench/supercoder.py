@@ -97,7 +97,9 @@ def bench(settings: Settings, console: Console) -> int:
                 baseline = built(problem.assembly)
                 _check(jail, baseline, problem)
             except (ProgramError, TimingFailure) as error:
-                console.print(f"  left out: program {problem.number}: {error}", highlight=False, markup=False)
+                console.print(
+                    f"  left out: program {problem.number}: {error}", highlight=False, markup=False, soft_wrap=True
+                )
                 continue
             usable.append(problem)
             attempts += _attempts(settings, jail, problem, baseline, answers)
@@ -222,7 +224,8 @@ def _say(console: Console, text: str) -> None:
 
 def _print(console: Console, scores: Sequence[Score], settings: Settings) -> None:
     tries = "one answer" if settings.samples == 1 else f"the best of {settings.samples} answers"
-    console.print(f"{settings.dataset}: {scores[0].problems} programs, {tries} each", highlight=False, markup=False)
+    line = f"{settings.dataset}: {scores[0].problems} programs, {tries} each"
+    console.print(line, highlight=False, markup=False, soft_wrap=True)
     for one in scores:
         lines = [
             one.proposer,
