@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from compiler_ai.sandbox.pages import PAGE_BYTES, PageSet, Prot, Region, page_ceil
 from compiler_ai.verify.prototype import Prototype, Type
-from compiler_ai.verify.state import EntryState, integer_parameters, passed
+from compiler_ai.verify.state import EntryState, integer_parameters, passed, stack_parameters
 from compiler_ai.verify.values import FLOATS, LENGTHS, contents, float_bytes, integer, mutated_number, text
 
 _ARENA = 0x2AAA_0000_0000  # from here on there is no mapping of a process without address space randomisation
@@ -25,6 +25,8 @@ _REPLICA_BYTES = (64, 256, 1024, 4096, 65536, 1 << 20)
 _LARGE_REPLICAS = (
     12  # the first few may have the largest buffers: for arrays of fixed size, which nothing else is made for
 )
+_BLOCK_BYTES = 64  # a replica's pointer is at all places in an aligned block of so many bytes (a cache line) in turn
+_UNKNOWN_ALIGNMENT_BYTES = 16  # malloc's
 _NEAR = (0, *(sign * n for n in range(1, 21) for sign in (1, -1)))  # distances of aliasing pointers, in elements
 
 
@@ -65,7 +67,7 @@ def generated(
     The states of one group differ in nothing but the size of their buffers, smallest first: the first on which the baseline
     does not fault is the test, so that an access just beyond what the baseline needs meets an unmapped page.
     """
-    parameters = integer_parameters(prototype)
+    parameters: list[tuple[str | int, Type]] = [*integer_parameters(prototype), *stack_parameters(prototype)]
     wanted = sum(kind.kind in ("integer", "pointer") for _, kind in prototype.parameters)
     if not bases or prototype.variadic or len(parameters) < wanted:
         return
@@ -91,18 +93,25 @@ def generated(
         number += 1
 
 
-def _generate(call: _Call, prototype: Prototype, parameters: Sequence[tuple[str, Type]]) -> EntryState:
+def _generate(call: _Call, prototype: Prototype, parameters: Sequence[tuple[str | int, Type]]) -> EntryState:
+    """`parameters` are registers and offsets from the stack pointer with what comes there."""
     registers = call.base.state.registers
-    general = dict(registers.general)
-    integers = [name for name, kind in parameters if kind.kind == "integer"]
+    general, patches = dict(registers.general), {}
+    integers = [place for place, kind in parameters if kind.kind == "integer"]
     extreme = integers[call.number // _EXTREME % len(integers)] if integers and call.number % _EXTREME == 2 else ""
-    for name, kind in parameters:
+    for place, kind in parameters:
+        at = registers["rsp"] + place if isinstance(place, int) else 0
+        captured = int.from_bytes(call.base.memory(at, 8), "little") if at else registers[str(place)]
         if call.is_replica:
-            general[name] = registers[name] if kind.kind == "integer" else _replica(call, kind, registers[name])
+            value = captured if kind.kind == "integer" else _replica(call, kind, captured)
         elif kind.kind == "integer":
-            general[name] = passed(integer(call.chance) if name == extreme else _integer(call), kind)
+            value = passed(integer(call.chance) if place == extreme else _integer(call), kind)
         else:
-            general[name] = _pointer(call, kind, registers[name])
+            value = _pointer(call, kind, captured)
+        if at:
+            patches[at] = value.to_bytes(8, "little")
+        else:
+            general[str(place)] = value
     floats = [kind for _, kind in prototype.parameters if kind.kind == "float"]
     xstate = _with_floats(registers.xstate, [float_bytes(call.chance.choice(FLOATS), k.size_bytes) for k in floats])
     what = "a captured call elsewhere" if call.is_replica else f"length {call.length}"
@@ -111,7 +120,7 @@ def _generate(call: _Call, prototype: Prototype, parameters: Sequence[tuple[str,
         "generated",
         call.base.state.image,
         replace(registers, general=general, xstate=xstate),
-        {},
+        patches,
         (PageSet(tuple(call.regions)),) if call.regions else (),
         call.length,
     )
@@ -159,7 +168,9 @@ def _replica(call: _Call, kind: Type, captured: int) -> int:
     """A buffer that holds what is behind a captured pointer; functions and null pointers stay."""
     if kind.target_kind == "function" or captured < PAGE_BYTES:
         return captured
-    data = call.base.memory(captured, _REPLICA_BYTES[call.scale])
+    step = kind.target_alignment_bytes if kind.target_kind != "void" else _UNKNOWN_ALIGNMENT_BYTES
+    shift = call.chance.randrange(0, _BLOCK_BYTES, min(step, _BLOCK_BYTES))
+    data = call.base.memory(captured, _REPLICA_BYTES[call.scale] + shift)
     if kind.target_kind == "integer" and kind.target_bytes == 1 and b"\0" in data and call.scale == 0:
         data = data[: data.index(b"\0") + 1]
     return _buffer(call, data, kind)

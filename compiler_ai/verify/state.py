@@ -14,9 +14,11 @@ from compiler_ai.verify.prototype import Prototype, Type
 
 RED_ZONE_BYTES = 128
 _DEAD_STACK_BYTES = 2048
+_FRAMES_BYTES = 8 << 20  # above the stack pointer lie the callers' frames
 _FLAGS = 0x8D5  # CF PF AF ZF SF OF
 _INTEGER_ARGUMENTS = ("rdi", "rsi", "rdx", "rcx", "r8", "r9")
-_CALLEE_SAVED = ("rbx", "r12", "r13", "r14", "r15")  # rbp may be a frame pointer that a debugger follows
+_VECTOR_ARGUMENTS = 8  # xmm0 to xmm7
+_CALLEE_SAVED = ("rbx", "r12", "r13", "r14", "r15")
 _SCRATCH = ("rax", "r10", "r11", *_INTEGER_ARGUMENTS)
 
 
@@ -56,6 +58,8 @@ def varied(state: EntryState, prototype: Prototype | None, layout: XStateLayout,
     registers = state.registers
     general = dict(registers.general)
     general.update((name, chance.getrandbits(64)) for name in _CALLEE_SAVED)
+    if not 0 <= registers["rbp"] - registers["rsp"] < _FRAMES_BYTES:  # else it may be a frame pointer, to be followed
+        general["rbp"] = random.Random(f"{seed} rbp").getrandbits(64)
     for name in _SCRATCH[: len(_SCRATCH) if prototype is not None and not prototype.variadic else 3]:
         if name in ("rax", "r10", "r11"):
             if name == "rax" and (prototype is None or prototype.variadic):
@@ -87,6 +91,17 @@ def integer_parameters(prototype: Prototype) -> list[tuple[str, Type]]:
     places = integer_places(prototype) or ()
     kinds = [kind for _, kind in prototype.parameters if kind.kind in ("integer", "pointer")]
     return [(name, kind) for (name, _), kind in zip(places, kinds, strict=False)]
+
+
+def stack_parameters(prototype: Prototype) -> list[tuple[int, Type]]:
+    """(offset from the stack pointer at entry, type) of the integer and pointer parameters for which no register is left; [] when
+    that is uncertain."""
+    in_registers = len(integer_places(prototype) or ())
+    kinds = [kind for _, kind in prototype.parameters if kind.kind in ("integer", "pointer")]
+    vectors = sum(kind.kind == "float" for _, kind in prototype.parameters)
+    if not in_registers or vectors > _VECTOR_ARGUMENTS:
+        return []
+    return [(8 + 8 * number, kind) for number, kind in enumerate(kinds[in_registers:])]
 
 
 def _vary_arguments(general: dict[str, int], prototype: Prototype, chance: random.Random) -> None:

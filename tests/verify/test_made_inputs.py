@@ -9,12 +9,12 @@ import pytest
 
 from compiler_ai.sandbox.image import CaptureImage
 from compiler_ai.sandbox.pages import PAGE_BYTES, PageSet
-from compiler_ai.sandbox.state import Registers
+from compiler_ai.sandbox.state import Registers, XStateLayout
 from compiler_ai.sandbox.symbols import NoResolver
 from compiler_ai.verify.generate import Base, generated
 from compiler_ai.verify.mutate import Seed, Wish, arranged, granted
 from compiler_ai.verify.prototype import Prototype, Type
-from compiler_ai.verify.state import EntryState, passed
+from compiler_ai.verify.state import EntryState, passed, varied
 from compiler_ai.verify.values import text
 
 BOOL = Type("integer", 1, boolean=True)
@@ -122,6 +122,32 @@ def test_a_compared_part_of_an_argument_is_replaced_in_the_argument() -> None:
     seed = Seed(entry(rdi=0x4D23), [], lambda _at, size: bytes(size))
     made = list(granted(seed, Prototype(Type("void"), (("value", SIZE),)), Wish(0x4D23 >> 7, 127, 8)))
     assert any(state.registers["rdi"] >> 7 == 127 for state in made)
+
+
+def test_arguments_on_the_stack_vary_too() -> None:
+    """Six come in registers; the seventh and eighth lie above the return address."""
+    made = [state for state in states(*[INT] * 6, WORDS, INT) if "elsewhere" not in state.name]
+    pointers, numbers = ({int.from_bytes(s.patches[0x7FFF0000 + at], "little") for s in made} for at in (8, 16))
+    assert set(range(10)) <= numbers
+    assert len(pointers) > 100
+    assert all(s.extra[0].find(int.from_bytes(s.patches[0x7FFF0008], "little")) for s in made)
+
+
+def test_a_captured_call_elsewhere_has_its_buffers_at_all_places_in_a_block() -> None:
+    """How a body aligns its accesses, and what else lies in the block where a structure begins, differs from place to place."""
+    structures = Type("pointer", 8, target_bytes=200, target_kind="aggregate")
+    for kind, step in ((WORDS, 4), (structures, 8)):
+        addresses = {s.registers["rdi"] % 64 for s in states(kind, count=2000) if "elsewhere" in s.name}
+        assert addresses == set(range(0, 64, step))
+
+
+@pytest.mark.parametrize(("captured", "is_kept"), [(0, False), (0x1234, False), (0x7FFF0040, True)])
+def test_what_a_caller_has_in_rbp_varies_unless_it_may_be_its_frame(captured: int, is_kept: bool) -> None:
+    """A body that leaves 0 there is wrong, also where all captured callers happen to have 0."""
+    layout = XStateLayout(576, 3, {})
+    state = entry(rdi=1, rbp=captured)
+    made = [varied(state, Prototype(Type("void"), (("n", INT),)), layout, seed).registers["rbp"] for seed in (1, 2)]
+    assert (made == [captured] * 2) if is_kept else (len({captured, *made}) == 3)
 
 
 def test_generated_inputs_are_the_same_every_time() -> None:
