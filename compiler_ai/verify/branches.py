@@ -22,6 +22,7 @@ _COMPARISONS = ("cmp", "test")
 _LOADS_BACK = 12  # instructions before a comparison among which its inputs are loaded
 _LOADS = 3
 _JUMPS = 6
+_EXTENSIONS = ("movzx", "movsx")
 _TABLE_LOOK_BACK = 8
 _LARGEST_TABLE = 64
 _MOST_TRIES = 4
@@ -96,6 +97,42 @@ def wishes(
             else:
                 yield Wish(first, second + change, size, near)
                 yield Wish(second, first - change, size)
+
+
+class Extensions:
+    """What runs of one body widened from 8 and 16 bits to more."""
+
+    def __init__(self, decoder: Decoder) -> None:
+        self._code = decoder
+        self._capstone = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
+        self._capstone.detail = True
+        self._known: dict[int, Any] = {}  # the instruction at an address, None for any other than an extension
+        self._wanted: dict[int, set[bool]] = {}  # the signs that were neither seen nor wished for yet
+
+    def wishes(self, trace: Trace, memory: Callable[[int, int], bytes]) -> Iterator[Wish]:
+        """Values of the other sign for numbers that had the same one so far: a body that widens them the other way is wrong
+        for no others. `memory` gives the input's bytes."""
+        view = memoryview(trace.data).cast("Q")
+        found: dict[int, tuple[int, int, int]] = {}
+        for step in range(0, len(view), 18):
+            instruction = self._extension(view[step])
+            if instruction is None:
+                continue
+            value = _value(instruction, instruction.operands[1], view[step + 2 : step + 18], memory)
+            if value is not None:
+                top = 1 << 8 * instruction.operands[1].size - 1
+                self._wanted.setdefault(view[step], {False, True}).discard(bool(value & top))
+                found[view[step]] = step, value, instruction.operands[1].size
+        for address, (step, value, size) in found.items():
+            if self._wanted[address]:
+                self._wanted[address].clear()
+                yield Wish(value, value ^ 1 << 8 * size - 1, size, tuple(_loads(view, step, self._code)))
+
+    def _extension(self, address: int) -> Any:
+        if address not in self._known:
+            found = next(self._capstone.disasm(self._code.code(address), address, 1), None)
+            self._known[address] = found if found is not None and found.mnemonic in _EXTENSIONS else None
+        return self._known[address]
 
 
 def table_wishes(

@@ -4,9 +4,10 @@ those that bring the two sides of a comparison together."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 
 from compiler_ai.verify.answered import granted_answers
-from compiler_ai.verify.branches import table_wishes, wishes
+from compiler_ai.verify.branches import Extensions, table_wishes, wishes
 from compiler_ai.verify.coverage import Blocks
 from compiler_ai.verify.machine import Body, Machine
 from compiler_ai.verify.mutate import Seed, exact, granted, mutations
@@ -14,6 +15,7 @@ from compiler_ai.verify.prototype import Prototype
 from compiler_ai.verify.state import EntryState
 
 _LOOK_STEPS = 1_500
+_EXTENSIONS_A_SEED = 4
 
 
 def directed_states(
@@ -71,13 +73,15 @@ def leading_to(blocks: Blocks, entry: int, uncovered: set[int]) -> set[int]:
 def boundary_states(
     machine: Machine, body: Body, seeds: Sequence[Seed], prototype: Prototype | None, blocks: Blocks
 ) -> Iterator[EntryState]:
-    """States that may bring what branches compare to equality or next to it, where a comparison with the wrong condition shows.
+    """States that may bring what branches compare to equality or next to it, where a comparison with the wrong condition shows, and
+    states in which what is widened has the other sign.
 
     `blocks` are the body's in the first context.
     """
     first_entry = body.at(machine.contexts[0]).entry
     seen: dict[int, set[int]] = {}
     tried: dict[tuple[int, int], int] = {}
+    extensions = Extensions(body.decoder(machine.contexts[0]))
     sites = [*blocks.branches, *sorted(blocks.selects)]
     # The latest were kept for reaching what is hardest to reach; on buffers of its own, all that a seed reads can vary.
     latest_first = list(reversed(seeds))
@@ -90,5 +94,7 @@ def boundary_states(
         for wish in wishes(trace, sites, body.decoder(context), seed.memory, seen, tried):
             yield from granted_answers(seed.state, wish, trace.outcome.events)
             yield from granted(seed, prototype, wish, most=4)
+        for wish in islice(extensions.wishes(trace, seed.memory), _EXTENSIONS_A_SEED):
+            yield from list(exact(seed, wish)) or granted(seed, prototype, wish, most=2)
         for wish in table_wishes(trace, blocks.indirect, body.decoder(context), seed.memory):
             yield from exact(seed, wish)
