@@ -67,7 +67,7 @@ PROGRAMS = (
         ("-I.", "-Ilib", "-DXML_DEV_URANDOM", "-DBYTEORDER=1234", "-DXML_NS", "-DXML_DTD", "-DXML_CONTEXT_BYTES=1024",
          "-DHAVE_UNISTD_H"),
         (("lib/xmltok", ("normal_updatePosition", "utf8_toUtf8", "normal_nameLength")),),
-        (("text.xml",),),
+        (("text.xml",), ("-m", "-d", "meta", "text.xml")),  # with -m it asks where it is in the text
     ),
 )  # fmt: skip
 
@@ -107,4 +107,5 @@ def write_workload(directory: Path) -> None:
     (directory / "text").write_text("\n".join(lines))
     items = [f'<item number="{n}" name="{w}">{w} \u00e9t\u00e9 &amp; \u20ac{n}\n</item>' for n, w in enumerate(words)]
     (directory / "text.xml").write_text('<?xml version="1.0" encoding="UTF-8"?>\n<all>' + "\n".join(items) + "</all>")
+    (directory / "meta").mkdir()
     (directory / "words.lua").write_text(_LUA)
