@@ -10,6 +10,7 @@ _LOW_BYTE = "only the low 8 bits (or fewer) of the register are read before it i
 _UP_TO_THE_END = (
     "a pointer or counter that goes up to its bound in equal steps and is never beyond it: != and > are the same"
 )
+_DOWN_TO_THE_END = "a pointer that goes down to its bound in equal steps and is never below it: != and > are the same"
 
 EQUIVALENT: dict[tuple[str, str], str] = {
     # edx goes to r9d by lea and is compared as r9b, to esi by movsbl of dl, and is compared as dl.
@@ -67,6 +68,58 @@ EQUIVALENT: dict[tuple[str, str], str] = {
     ): "differs only where the baseline faults or returns 0 too",
     ("mix_words", "21: jne .Lsaboteur_14 -> jg .Lsaboteur_14"): _UP_TO_THE_END,
     ("blend_rows", "23: jne .Lsaboteur_34 -> jg .Lsaboteur_34"): _UP_TO_THE_END,
+    # ecx is compared as cl, there and at line 16; line 66 or the caller writes it.
+    ("mainGtU", "62: movzbl (%rax,%rcx), %ecx -> movsbl (%rax,%rcx), %ecx"): _LOW_BYTE,
+    # r13d is compared as r13b at line 67 only; line 127 or 144 writes it.
+    ("longest_match", "39: movzbl -1(%r12,%rdx), %r13d -> movsbl -1(%r12,%rdx), %r13d"): _LOW_BYTE,
+    # rax begins 2 * hash_size, or 2 * w_size, bytes above the bound.
+    ("slide_hash", "21: jne .Lsaboteur_3 -> jg .Lsaboteur_3"): _DOWN_TO_THE_END,
+    ("slide_hash", "40: jne .Lsaboteur_5 -> jg .Lsaboteur_5"): _DOWN_TO_THE_END,
+    ("slide_hash", "5: movq %rsi, %rcx -> movl %esi, %ecx"): "line 1 clears the upper half of rsi, line 7 that of rcx",
+    (
+        "slide_hash",
+        "17: cmpl %edx, %esi -> ",
+    ): "the subtraction in line 16 has the same operands and leaves the same flags",
+    (
+        "add_pair_to_block",
+        "1:  -> movb 64(%rdi), %r11b",
+    ): "every call reads the pointer at 64(%rdi) (line 25 or 37); r11 may be clobbered",
+    # `limit` in rdi has 23 numbers: lines 85, 87 and 91 write bytes 0 to 91 in every call.
+    (
+        "BZ2_hbCreateDecodeTables",
+        "1:  -> movb 64(%rdi), %r11b",
+    ): "every call writes the byte at 64(%rdi), so that it is there; line 4 writes r11",
+    (
+        "BZ2_hbCreateDecodeTables",
+        "1:  -> movb (%rdi), %r11b | movb %r11b, (%rdi)",
+    ): "every call writes the byte at (%rdi) in line 85; line 4 writes r11",
+    # rep stosq starts s = 1 to 8 bytes behind base and ends 92 - (92 - s) % 8 = 85 to 92 behind it, whatever base is.
+    (
+        "BZ2_hbCreateDecodeTables",
+        "52: andq $-8, %rdi -> andq $-7, %rdi",
+    ): "s is still 2 to 8; lines 51 and 53 clear bytes 0 to 7 and 84 to 91, and line 82 writes rdi",
+    (
+        "BZ2_hbCreateDecodeTables",
+        "53: movq $0, 84(%r11) -> movq $4, 84(%r11)",
+    ): "rep stosq clears byte 84, the only one that is not 0",
+    # The first loop counts from minLen, which is not above maxLen, to maxLen + 1.
+    (
+        "BZ2_hbCreateDecodeTables",
+        "46: jne .Lsaboteur_83 -> jg .Lsaboteur_83",
+    ): "differs only where maxLen + 1 wraps, and then the loop of line 105 runs into unmapped memory",
+    (
+        "BZ2_hbCreateDecodeTables",
+        "60: movslq %ebp, %rdx -> movq %rbp, %rdx",
+    ): "ebp is positive behind line 59, and line 16 clears the upper half of rbp",
+    (
+        "BZ2_hbCreateDecodeTables",
+        "88: subq %rdi, %rcx -> subl %edi, %ecx",
+    ): "line 89 reads ecx and clears the upper half of rcx",
+    # Without symbols (ebp <= 0) the loop does nothing but count; line 73 writes ecx.
+    (
+        "BZ2_hbCreateDecodeTables",
+        "135: cmpl %r13d, %ecx -> testl %r13d, %ecx",
+    ): "another end of a loop without effect, which ends too: at the latest when ecx is 0",
 }
 
 ONLY_PROOF: dict[tuple[str, str], str] = {
@@ -74,6 +127,28 @@ ONLY_PROOF: dict[tuple[str, str], str] = {
     ("heap_sift", "37: movq %rcx, %rax -> movl %ecx, %eax"): "differs from the 2^32nd element on, in heaps of 16 GiB",
     # i1 + 8 against nblock.
     ("mainGtU", "176: jb .Lsaboteur_225 -> jl .Lsaboteur_225"): "differs in blocks of 2 GiB and more",
+    # i2 + 8 against nblock. With an nblock of 2^31 and more, the loop ends behind it.
+    (
+        "mainGtU",
+        "180: jb .Lsaboteur_226 -> jl .Lsaboteur_226",
+    ): "differs for an i2 of 2^31 and more, so in blocks of 2 GiB",
+    # r8d is strstart less the window's size, ecx a 16-bit number.
+    (
+        "longest_match",
+        "131: jb .Lsaboteur_45 -> jl .Lsaboteur_45",
+    ): "differs for a strstart of 2^31 and more, in windows of 2 GiB",
+    ("longest_match", "43: shrl $2, %esi -> sarl $2, %esi"): "differs when a chain is followed for 2^29 steps",
+    # Line 17 and 36 compare a 16-bit number with the window's size, which is also that of `prev`.
+    (
+        "slide_hash",
+        "18: cmovb %r8d, %ecx -> cmovl %r8d, %ecx",
+    ): "differs for windows of 2 GiB and more, whose `prev` has 4 GiB",
+    (
+        "slide_hash",
+        "37: cmovb %edi, %ecx -> cmovl %edi, %ecx",
+    ): "differs for windows of 2 GiB and more, whose `prev` has 4 GiB",
+    # Line 36 loads the same number; line 38 stores to `block` in between.
+    ("add_pair_to_block", "39: movl 108(%rsi), %eax -> "): "differs only where block[nblock] is a byte of nblock itself",
     ("varint_decode", "27: seta %al -> setg %al"): "differs for a length of 2^63 and more, which no object has",
     # The callee must turn the very byte that was a quote into one of 128 and more while it is being called.
     (
