@@ -138,7 +138,12 @@ ONLY_PROOF: dict[tuple[str, str], str] = {
         "131: jb .Lsaboteur_45 -> jl .Lsaboteur_45",
     ): "differs for a strstart of 2^31 and more, in windows of 2 GiB",
     ("longest_match", "43: shrl $2, %esi -> sarl $2, %esi"): "differs when a chain is followed for 2^29 steps",
-    # Line 17 and 36 compare a 16-bit number with the window's size, which is also that of `prev`.
+    # A match is as long as the index of its first difference, 258 at most, and one that differs at best_len was left at line 66.
+    (
+        "longest_match",
+        "119: jge .Lsaboteur_15 -> jg .Lsaboteur_15",
+    ): "differs only for a best_len of 258, which prev_length or a nice_match above 258 allow, and one more match of 258 bytes",
+    # Lines 17 and 36 compare a 16-bit number with the window's size, which is also that of `prev`.
     (
         "slide_hash",
         "18: cmovb %r8d, %ecx -> cmovl %r8d, %ecx",
@@ -148,7 +153,10 @@ ONLY_PROOF: dict[tuple[str, str], str] = {
         "37: cmovb %edi, %ecx -> cmovl %edi, %ecx",
     ): "differs for windows of 2 GiB and more, whose `prev` has 4 GiB",
     # Line 36 loads the same number; line 38 stores to `block` in between.
-    ("add_pair_to_block", "39: movl 108(%rsi), %eax -> "): "differs only where block[nblock] is a byte of nblock itself",
+    (
+        "add_pair_to_block",
+        "39: movl 108(%rsi), %eax -> ",
+    ): "differs only where block[nblock] is a byte of nblock itself",
     ("varint_decode", "27: seta %al -> setg %al"): "differs for a length of 2^63 and more, which no object has",
     # The callee must turn the very byte that was a quote into one of 128 and more while it is being called.
     (
