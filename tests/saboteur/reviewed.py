@@ -120,7 +120,26 @@ EQUIVALENT: dict[tuple[str, str], str] = {
         "BZ2_hbCreateDecodeTables",
         "135: cmpl %r13d, %ecx -> testl %r13d, %ecx",
     ): "another end of a loop without effect, which ends too: at the latest when ecx is 0",
+    # ecx goes as cl to the shift in line 13; line 14 writes it.
+    ("luaH_getint", "10: movzbl 11(%rdi), %ecx -> movsbl 11(%rdi), %ecx"): _LOW_BYTE,
+    ("luaH_getint", "3: movq %rdx, %rax -> movl %edx, %eax"): "line 1 clears the upper half of rdx",
+    # ecx is (2^n - 1) | 1 for an n below 32.
+    ("luaH_getint", "18: movslq %ecx, %rcx -> movq %rcx, %rcx"): "ecx is positive, and the upper half of rcx is 0",
+    (
+        "luaH_getint",
+        "17: jbe .Lsaboteur_97 -> jb .Lsaboteur_97",
+    ): "2^31 - 1 modulo a positive 32-bit number is the same in 32 and in 64 bits",
+    (
+        "luaH_getint",
+        "46: movslq %edx, %rdx | leaq (%rdx,%rdx,2), %rax -> leaq (%rdx,%rdx,2), %rax | movslq %edx, %rdx",
+    ): "edx is the remainder of two positive numbers, and idivl clears the upper half of rdx: movslq changes nothing",
+    (
+        "luaH_getint",
+        "59:  -> call luaH_realasize",
+    ): "it only reads the table, and leaves rdi, rsi and rcx as they are, on which lines 61 to 67 rely",
 }
+
+_MORE_THAN_HALF = "differs for array parts of more than 2^31 values, which take 32 GiB"
 
 ONLY_PROOF: dict[tuple[str, str], str] = {
     ("utf8_valid", "28: subq %rcx, %rsi -> subl %ecx, %esi"): "differs for valid texts of 4 GiB and more",
@@ -157,6 +176,11 @@ ONLY_PROOF: dict[tuple[str, str], str] = {
         "add_pair_to_block",
         "39: movl 108(%rsi), %eax -> ",
     ): "differs only where block[nblock] is a byte of nblock itself",
+    # An alimit that comes here is no power of two and not the real size. If key is alimit + 1, it is also within the real size, the
+    # next power of two, unless that is 2^32, which wraps.
+    ("luaH_getint", "56: addl $1, %eax -> addl $-1, %eax"): _MORE_THAN_HALF,
+    ("luaH_getint", "57: cmpq %rax, %rsi -> "): _MORE_THAN_HALF,
+    ("luaH_getint", "58: je .Lsaboteur_86 -> nop"): _MORE_THAN_HALF,
     ("varint_decode", "27: seta %al -> setg %al"): "differs for a length of 2^63 and more, which no object has",
     # The callee must turn the very byte that was a quote into one of 128 and more while it is being called.
     (
