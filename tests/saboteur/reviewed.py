@@ -120,6 +120,13 @@ EQUIVALENT: dict[tuple[str, str], str] = {
         "BZ2_hbCreateDecodeTables",
         "135: cmpl %r13d, %ecx -> testl %r13d, %ecx",
     ): "another end of a loop without effect, which ends too: at the latest when ecx is 0",
+    # edx, less 5, is compared as dl, which line 11 widens.
+    ("normal_nameLength", "7: movzbl 136(%rdi,%rdx), %edx -> movsbl 136(%rdi,%rdx), %edx"): _LOW_BYTE,
+    # Line 7 leaves 0 to 255 in edx, so that it is 0 to 24 behind line 10.
+    (
+        "normal_nameLength",
+        "11: movzbl %dl, %edx -> ",
+    ): "edx is dl already: a byte less 5, of which the low 8 bits are at most 24",
     # ecx goes as cl to the shift in line 13; line 14 writes it.
     ("luaH_getint", "10: movzbl 11(%rdi), %ecx -> movsbl 11(%rdi), %ecx"): _LOW_BYTE,
     ("luaH_getint", "3: movq %rdx, %rax -> movl %edx, %eax"): "line 1 clears the upper half of rdx",
