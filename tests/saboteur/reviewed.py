@@ -127,6 +127,16 @@ EQUIVALENT: dict[tuple[str, str], str] = {
         "normal_nameLength",
         "11: movzbl %dl, %edx -> ",
     ): "edx is dl already: a byte less 5, of which the low 8 bits are at most 24",
+    # Line 17 comes from a comparison for inequality: edx is the number of a bit, 0 to 63.
+    ("LZ4HC_countPattern", "19: shrl $3, %edx -> sarl $3, %edx"): "edx is not negative",
+    (
+        "LZ4HC_countPattern",
+        "20: addl %edx, %eax | subl %ecx, %eax -> subl %ecx, %eax | addl %edx, %eax",
+    ): "eax + edx - ecx in either order; the flags are dead",
+    (
+        "luaS_hash",
+        "18: jne .Lsaboteur_26 -> jg .Lsaboteur_26",
+    ): "differs for a length of 2^63 and more, all bytes of which the baseline reads: it faults",
     # ecx goes as cl to the shift in line 13; line 14 writes it.
     ("luaH_getint", "10: movzbl 11(%rdi), %ecx -> movsbl 11(%rdi), %ecx"): _LOW_BYTE,
     ("luaH_getint", "3: movq %rdx, %rax -> movl %edx, %eax"): "line 1 clears the upper half of rdx",
