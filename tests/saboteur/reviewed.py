@@ -127,6 +127,11 @@ EQUIVALENT: dict[tuple[str, str], str] = {
         "normal_nameLength",
         "11: movzbl %dl, %edx -> ",
     ): "edx is dl already: a byte less 5, of which the low 8 bits are at most 24",
+    # r13 is the end of the text, r14 where the trimming stopped: below it only if it has read the byte in front of r13.
+    (
+        "utf8_toUtf8",
+        "77: setb %al -> setl %al",
+    ): "r14 is r13, or both point into one text in user space, so below 2^63: signed and unsigned are the same",
     # Line 17 comes from a comparison for inequality: edx is the number of a bit, 0 to 63.
     ("LZ4HC_countPattern", "19: shrl $3, %edx -> sarl $3, %edx"): "edx is not negative",
     (
