@@ -142,6 +142,14 @@ EQUIVALENT: dict[tuple[str, str], str] = {
         "luaS_hash",
         "18: jne .Lsaboteur_26 -> jg .Lsaboteur_26",
     ): "differs for a length of 2^63 and more, all bytes of which the baseline reads: it faults",
+    # ecx goes as cl to the shift in line 3, and nowhere else.
+    ("luaH_getshortstr", "1: movzbl 11(%rdi), %ecx -> movsbl 11(%rdi), %ecx"): _LOW_BYTE,
+    ("XXH32_update", "28: movzbl %al, %eax -> movsbl %al, %eax"): "al is the or of two results of seta, 0 or 1",
+    ("XXH32_update", "31: movq %rdx, %rax -> movl %edx, %eax"): "line 27 clears the upper half of rdx",
+    (
+        "XXH32_update",
+        "134: pshufd $8, %xmm1, %xmm1 -> pshufd $-8, %xmm1, %xmm1",
+    ): "the lower two elements are the same, and punpckldq in line 136 reads no others",
     # ecx goes as cl to the shift in line 13; line 14 writes it.
     ("luaH_getint", "10: movzbl 11(%rdi), %ecx -> movsbl 11(%rdi), %ecx"): _LOW_BYTE,
     ("luaH_getint", "3: movq %rdx, %rax -> movl %edx, %eax"): "line 1 clears the upper half of rdx",
@@ -198,6 +206,10 @@ ONLY_PROOF: dict[tuple[str, str], str] = {
         "add_pair_to_block",
         "39: movl 108(%rsi), %eax -> ",
     ): "differs only where block[nblock] is a byte of nblock itself",
+    (
+        "XXH32_update",
+        "35: jne .Lsaboteur_124 -> jg .Lsaboteur_124",
+    ): "differs for a memsize of 2^31 and more, with which the baseline stores as far behind its state",
     # An alimit that comes here is no power of two and not the real size. If key is alimit + 1, it is also within the real size, the
     # next power of two, unless that is 2^32, which wraps.
     ("luaH_getint", "56: addl $1, %eax -> addl $-1, %eax"): _MORE_THAN_HALF,
