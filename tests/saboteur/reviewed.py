@@ -150,6 +150,8 @@ EQUIVALENT: dict[tuple[str, str], str] = {
         "XXH32_update",
         "134: pshufd $8, %xmm1, %xmm1 -> pshufd $-8, %xmm1, %xmm1",
     ): "the lower two elements are the same, and punpckldq in line 136 reads no others",
+    # ebx is compared as bl; line 47 or 67 writes rbx.
+    ("pqdownheap", "61: movzbl 5308(%rcx,%r13), %ebx -> movsbl 5308(%rcx,%r13), %ebx"): _LOW_BYTE,
     # ecx goes as cl to the shift in line 13; line 14 writes it.
     ("luaH_getint", "10: movzbl 11(%rdi), %ecx -> movsbl 11(%rdi), %ecx"): _LOW_BYTE,
     ("luaH_getint", "3: movq %rdx, %rax -> movl %edx, %eax"): "line 1 clears the upper half of rdx",
