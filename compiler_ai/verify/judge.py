@@ -208,6 +208,9 @@ class Judgement:
         for test in self._tests:
             if test.traced is not None:
                 self._held_against(test, self._compare_trace)
+        for test in self._prepared.to_log():
+            if test.traced is None:
+                self._held_against(test, self._compare_logged)
 
     def _compare_rest(self) -> None:
         """Traces or logs further tests for the blocks whose loads and stores have not been compared yet."""
@@ -232,7 +235,8 @@ class Judgement:
 
     def _trace_or_log(self, test: Test) -> None:
         # Instrumented bodies make their calls.
-        if not self._trace_anew(test) and test.state.answers is None:
+        if not self._trace_anew(test) and test.state.answers is None and self._logged_runs < self._settings.logged_runs:
+            self._logged_runs += 1
             self._compare_logged(test)
 
     def _trace_anew(self, test: Test) -> bool:
@@ -256,9 +260,8 @@ class Judgement:
         """One run too long for single steps, by instrumented copies of both bodies: what they access, how they end, and for
         the blocks that the candidate entered, its unwind rules."""
         left = self._settings.logged_entries - self._entries
-        if left <= 0 or self._logged_runs == self._settings.logged_runs:
+        if left <= 0:
             return
-        self._logged_runs += 1
         try:
             expected = self._prepared.logged(test)
             most = min(left, 8 * expected.footprint.entries + 10_000) if expected.footprint else left

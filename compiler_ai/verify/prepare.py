@@ -88,7 +88,7 @@ class Preparation:
         self.relations: Relations | None = None
         self._novel = 0  # seeds kept for how comparisons came out
         self._uncovered: set[int] = set()
-        self._at_boundaries: list[Test] = []
+        self._near_boundaries: list[Test] = []
         for path in self._chosen(captures):
             try:
                 self._add_capture(path)
@@ -246,6 +246,15 @@ class Preparation:
                 else:
                     yield [replace(state, origin="mutated")]
 
+    def to_log(self) -> list[Test]:
+        """Some of the made tests and of those on which comparisons come out equal: a body that goes one step too far and stores
+        what is there already shows in its accesses only."""
+        most = self.settings.logged_small
+        small = [test for test in self.tests if test.state.size <= _SMALL and test.state.answers is None]
+        made = [test for test in small if test.state.origin == "generated"]
+        near = [test for test in self._near_boundaries if test in small]
+        return [*_spread(made, most)[:most], *_spread(near, most)[:most]]
+
     def _misaligned(self, base: EntryState) -> Iterator[list[EntryState]]:
         """The same call with the stack 8 bytes lower: GCC may call a local function with less alignment."""
         stack = base.registers["rsp"]
@@ -304,7 +313,7 @@ class Preparation:
             test, _ = self.test_or_answered(state, self._uncovered)
             if test is not None:
                 self._keep(test)
-                self._at_boundaries.append(test)
+                self._near_boundaries.append(test)
         sums = sum_states(
             self.machine, self.body, list(self.seeds), self.prototype, self._blocks, self.settings.sum_steps
         )
@@ -510,7 +519,7 @@ class Preparation:
             origin: _spread([test for test in small if test.state.origin == origin], self.settings.traces)
             for origin in ("generated", "mutated", "captured", "answered")
         }
-        by_origin["boundary"] = _spread(self._at_boundaries, self.settings.traces)
+        by_origin["boundary"] = _spread(self._near_boundaries, self.settings.traces)
         left = self.settings.traces
         queues = [queue for queue in by_origin.values() if queue]
         steps, calling = 0, False

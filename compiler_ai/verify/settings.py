@@ -16,7 +16,8 @@ class Settings:
     `relations` those tried for relations of compared values that no test has shown, by at most `relation_steps` (single
     steps or what logging costs in them), `answered` those tried with answered calls, of which `answered_kept` are kept though they reach nothing new. A
     test is traced for at most `trace_steps` instructions; `traced_steps` bounds the traces of one candidate together,
-    `logged_runs` and `logged_entries` its longer runs and the accesses that these log.
+    `logged_runs` and `logged_entries` its longer runs and the accesses that these log; of made tests, and of those on which
+    comparisons come out equal, `logged_small` each are logged besides.
     The `*_limit_ns` are safety limits on CPU time, far above what tests take: a generated state on which the baseline runs
     into its limit is no test, and a candidate that runs into its own is not judged.
     """
@@ -38,6 +39,7 @@ class Settings:
     long_trace_steps: int = 20_000
     traced_steps: int = 60_000
     logged_runs: int = 24
+    logged_small: int = 32
     logged_entries: int = 200_000_000
     baseline_limit_ns: int = 100_000_000
     captured_limit_ns: int = 2_000_000_000
