@@ -19,7 +19,7 @@ from compiler_ai.verify.state import EntryState, integer_parameters, passed
 
 _MOST_INPUTS = 12
 _MOST_STEPS = 1_500  # of one run
-_MOST_TRIES = 4  # seeds for one comparison
+_MOST_TRIES = 24  # for one comparison
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,8 @@ def sum_states(
             }
             for change in (0, 1, -1) if len(weights) > 1 else ():
                 if tried[site, change] < _MOST_TRIES and difference != change:
-                    tried[site, change] += 1
                     for solution in solutions(weights, change - difference):
+                        tried[site, change] += 1
                         yield _with(seed.state, solution, prototype)
 
 
