@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from functools import partial
 
 from compiler_ai.artifacts import Rejection
 from compiler_ai.emit.judged import dispatched_object, is_dispatched
+from compiler_ai.measure.timing import Timer
 from compiler_ai.store.trials import TrialCache
 from compiler_ai.tune.judges import ASSEMBLER, Judges
 from compiler_ai.work import FINALISTS, CandidateState, Context, FunctionWork, give_up
@@ -39,20 +42,26 @@ class Measure:
                 give_up(waiting[done:])
                 break
             context.progress(self.name, done, min(FINALISTS, len(waiting)), best)
-            started_s = time.monotonic()
-            try:
-                state.timing = timer.measure(_as_emitted(work, state, context))
-            except Exception as error:
-                state.rejection = Rejection("measure.failed", f"{type(error).__name__}: {error}")
-            state.seconds += time.monotonic() - started_s
+            give_timing(state, timer, partial(_as_emitted, work, state, context))
             if state.timing is not None:
-                warm = state.timing.warm
-                best = max(best, warm.ratio)
-                if not timer.accepts(state.timing):
-                    stage = "measure.slower" if warm.high < 1 else "measure.same"
-                    reason = f"{warm.ratio:.3f}x [{warm.low:.3f}, {warm.high:.3f}]: not faster beyond doubt"
-                    state.rejection = Rejection(stage, reason)
+                best = max(best, state.timing.warm.ratio)
             self._trials.append(work.baseline.key, state.trial())
+
+
+def give_timing(state: CandidateState, timer: Timer, emitted: Callable[[], bytes]) -> None:
+    """Times what `emitted` gives, the candidate's object as a build will have it; rejects it when that fails or it is not faster
+    beyond doubt."""
+    started_s = time.monotonic()
+    try:
+        state.timing = timer.measure(emitted())
+    except Exception as error:  # a candidate that we cannot time is not used
+        state.rejection = Rejection("measure.failed", f"{type(error).__name__}: {error}")
+    state.seconds += time.monotonic() - started_s
+    if state.timing is not None and not timer.accepts(state.timing):
+        warm = state.timing.warm
+        stage = "measure.slower" if warm.high < 1 else "measure.same"
+        reason = f"{warm.ratio:.3f}x [{warm.low:.3f}, {warm.high:.3f}]: not faster beyond doubt"
+        state.rejection = Rejection(stage, reason)
 
 
 def _is_stale(state: CandidateState, context: Context) -> bool:

@@ -8,7 +8,8 @@ from compiler_ai.artifacts import Grade, Rejection
 from compiler_ai.passmanager import PassError
 from compiler_ai.store.trials import TrialCache
 from compiler_ai.tune.judges import Judges
-from compiler_ai.work import FINALISTS, Context, FunctionWork, give_up, in_time
+from compiler_ai.verify.engine import Verifier
+from compiler_ai.work import FINALISTS, CandidateState, Context, FunctionWork, give_up, in_time
 
 _MEASURING_S = 10.0  # what measuring one candidate takes at most
 
@@ -45,21 +46,26 @@ class Verify:
                 give_up(undecided[done:])
                 break
             context.progress(self.name, done, len(undecided), 0.0)
-            started_s = time.monotonic()
-            try:
-                state.evidence = verifier.check(state.object_bytes)
-            except Exception as error:
-                state.rejection = Rejection("verify.failed", f"{type(error).__name__}: {error}")
-            took_s = time.monotonic() - started_s
-            longest_s = max(longest_s, took_s)
-            state.seconds += took_s
-            if state.evidence is not None and state.evidence.grade < wanted:
-                state.rejection = Rejection(f"verify.{state.evidence.grade.name.lower()}", why(state.evidence))
+            longest_s = max(longest_s, give_evidence(state, verifier, wanted))
             verified += state.alive
             self._trials.append(work.baseline.key, state.trial())
 
 
-def why(evidence: object) -> str:
+def give_evidence(state: CandidateState, verifier: Verifier, wanted: Grade) -> float:
+    """Checks a candidate and rejects it below the grade `wanted`, or when it cannot be judged; returns the seconds that it took."""
+    started_s = time.monotonic()
+    try:
+        state.evidence = verifier.check(state.object_bytes)
+    except Exception as error:  # a candidate that we cannot judge is not used
+        state.rejection = Rejection("verify.failed", f"{type(error).__name__}: {error}")
+    took_s = time.monotonic() - started_s
+    state.seconds += took_s
+    if state.evidence is not None and state.evidence.grade < wanted:
+        state.rejection = Rejection(f"verify.{state.evidence.grade.name.lower()}", _why(state.evidence))
+    return took_s
+
+
+def _why(evidence: object) -> str:
     """The counterexample, or why the grade is no better, in a line."""
     counterexample = getattr(evidence, "counterexample", None)
     if counterexample is not None:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from compiler_ai.artifacts import Candidate, Grade, Rejection, Trial
+from compiler_ai.artifacts import Candidate, Grade, Trial
 from compiler_ai.asm import listing as listing_model
 from compiler_ai.driver import options
 from compiler_ai.driver.host import machine_name
+from compiler_ai.passes.measure import give_timing
 from compiler_ai.passes.replay import Replay
 from compiler_ai.passes.screen import Screen
-from compiler_ai.passes.verify import why
+from compiler_ai.passes.verify import give_evidence
 from compiler_ai.passmanager import Pass, PassError, PassManager
 from compiler_ai.store.digest import digest
 from compiler_ai.store.trials import TrialCache, judges_fingerprint
@@ -90,14 +92,7 @@ class VerifyAll:
             raise PassError(verifier.unusable)
         for done, state in in_time(waiting, context):
             context.progress(self.name, done, len(waiting), 0.0)
-            started_s = time.monotonic()
-            try:
-                state.evidence = verifier.check(state.object_bytes)
-            except Exception as error:  # a body that we cannot judge is not right
-                state.rejection = Rejection("verify.failed", f"{type(error).__name__}: {error}")
-            state.seconds += time.monotonic() - started_s
-            if state.evidence is not None and state.evidence.grade < Grade.TESTED:
-                state.rejection = Rejection(f"verify.{state.evidence.grade.name.lower()}", why(state.evidence))
+            give_evidence(state, verifier, Grade.TESTED)
             self._trials.append(work.baseline.key, state.trial())
 
 
@@ -118,15 +113,9 @@ class TimeAll:
         timer = self._judges.timer(work, context)
         for done, state in in_time(waiting, context):
             context.progress(self.name, done, len(waiting), 0.0)
-            started_s = time.monotonic()
-            try:
-                state.timing = timer.measure(state.object_bytes)
-            except Exception as error:  # a body that we cannot time is not used
-                state.rejection = Rejection("measure.failed", f"{type(error).__name__}: {error}")
-            state.seconds += time.monotonic() - started_s
-            if state.timing is not None and not timer.accepts(state.timing):
-                warm = state.timing.warm
-                stage = "measure.slower" if warm.high < 1 else "measure.same"
-                reason = f"{warm.ratio:.3f}x [{warm.low:.3f}, {warm.high:.3f}]: not faster beyond doubt"
-                state.rejection = Rejection(stage, reason)
+            give_timing(state, timer, partial(_object_bytes, state))
             self._trials.append(work.baseline.key, state.trial())
+
+
+def _object_bytes(state: CandidateState) -> bytes:
+    return state.object_bytes
