@@ -19,7 +19,7 @@ from compiler_ai.artifacts import Rewrite
 from compiler_ai.store import lockfile, rewritefile
 from compiler_ai.store.errors import StoreError
 from compiler_ai.store.files import locked, remove_leftovers, sync_directory, write_atomically
-from compiler_ai.store.index import LOCK_NAME, refuse_newer
+from compiler_ai.store.index import FORMAT_VERSION, LOCK_NAME, refuse_newer
 from compiler_ai.store.lockfile import Entry, LockFile
 
 __all__ = ["Entry", "Store", "StoreError"]
@@ -120,6 +120,8 @@ class Store:
         except StoreError as error:
             return [str(error)]
         problems = list(current.problems)
+        if current.version != FORMAT_VERSION:
+            return problems  # what it lists is not known, so nor is what it does not list
         for entry in current.entries:
             try:
                 self.load(entry)
