@@ -26,6 +26,7 @@ def main(argv: list[str]) -> int:
     restore(argv[0])
     program, arguments = argv[1], argv[2:]
     environment = dict(os.environ)
+    asked = environment.pop("AICC_KNOWN_FILE", ""), environment.pop("AICC_KNOWN_KEY", ""), program
     active = environment.get(GUARD) == "1"  # an aicc further up has put the shims in place; AICC_CC has led back to us
     if active:
         environment.pop("AICC_CC", None)
@@ -44,7 +45,7 @@ def main(argv: list[str]) -> int:
                     return status
             directory = project.find(os.getcwd(), environment)
             if ours.mode != "off" and (directory is not None or ours.wants_passes):
-                rest = [*_shims(ours, underlying, rest, directory, environment), *rest]
+                rest = [*_shims(ours, underlying, rest, directory, environment, asked), *rest]
         except Exception as error:  # the compiler still runs, as if aicc were not there
             log.write(directory, f"driver: {type(error).__name__}: {error}")
         if environment.get("AICC_CC"):
@@ -68,10 +69,11 @@ def _below_ccache(underlying: list[str], rest: list[str], environment: dict[str,
 
 
 def _shims(
-    ours: options.Options, underlying: list[str], rest: list[str], directory: str | None, environment: dict[str, str]
-) -> list[str]:
+    ours: options.Options, underlying: list[str], rest: list[str], directory: str | None, environment: dict[str, str],
+    asked: tuple[str, str, str],
+) -> list[str]:  # fmt: skip
     """Record the units of this command, add the variables that put the shims in place to `environment` where any is needed,
-    and return the arguments that leave the shims what else they need."""
+    and return the arguments that leave the shims what else they need. `asked`: what `known.remember` is to note, and where."""
     from compiler_ai.driver import shimming, treefile
 
     parsed = command.parse(rest)
@@ -81,30 +83,45 @@ def _shims(
     request = shimming.Request(ours, behind, parsed, directory, os.getcwd())
     functions: Collection[str] = ()
     companions = False
+    records: list[str] | None = []
     if directory is not None:
-        _record(request, directory)
+        records = _record(request, directory)
         functions = _stored(directory)
         companions = ours.values["emit"] == "object" or os.path.isdir(directory + "/objects")
+    note = None
+    if asked[0] and records is not None and not companions and underlying == behind and len(parsed.inputs) == 1:
+        from compiler_ai.driver import known
+
+        note = known.Note(asked, request, records)
     if not functions and not companions and not ours.wants_passes:
+        if note is not None:
+            note.keep({}, False)
         return []
     cached = underlying[0] != behind[0] or not treefile.is_gcc(behind[0])  # the store's digest takes reading all of it
-    environment.update(shimming.variables(request, functions, companions, environment, cached))
-    environment["AICC_SHIM_PYTHON"] = sys.executable
-    return treefile.offer(underlying, behind, rest, environment) if parsed.sources else []
+    added = shimming.variables(request, functions, companions, environment, cached)
+    added["AICC_SHIM_PYTHON"] = sys.executable
+    environment.update(added)
+    more = treefile.offer(underlying, behind, rest, environment) if parsed.sources else []
+    if note is not None and not cached:
+        note.keep(added, bool(more))
+    return more
 
 
-def _record(request: Request, directory: str) -> None:
-    """For tuning: how each source of this command is compiled."""
+def _record(request: Request, directory: str) -> list[str] | None:
+    """For tuning: how each source of this command is compiled. The records' paths; None when one could not be written."""
     from compiler_ai.driver import units
 
+    paths = []
     for source in request.parsed.sources:
         path = command.object_path(request.parsed, source, request.cwd)
         if source != "-" and path != "/dev/null":
             try:
-                units.record(directory, request.compiler, request.parsed.kept, source, path, request.cwd)
+                kept = request.parsed.kept
+                paths.append(units.record(directory, request.compiler, kept, source, path, request.cwd))
             except OSError as error:
                 log.write(directory, f"cannot record how {source} is compiled: {error}")
-                break
+                return None
+    return paths
 
 
 def _stored(directory: str) -> Collection[str]:

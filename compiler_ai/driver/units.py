@@ -20,8 +20,8 @@ _ENVIRONMENT = ("CPATH", "C_INCLUDE_PATH", "GCC_EXEC_PREFIX", "COMPILER_PATH", "
 
 def record(
     project: str, compiler: Sequence[str], arguments: Sequence[str], source: str, object_path: str, directory: str
-) -> None:
-    """Write how one unit is compiled, unless exactly that is on record. Raises OSError when the project is not writable."""
+) -> str:
+    """Write how one unit is compiled, unless exactly that is on record; the record's path. Raises OSError when the project is not writable."""
     given, source = source, os.path.normpath(os.path.join(directory, source))
     fields = [_VERSION, "source=" + _quote(source), "object=" + _quote(object_path), "directory=" + _quote(directory)]
     fields.append("given=" + _quote(given))
@@ -34,7 +34,7 @@ def record(
     try:
         with open(path, "rb") as file:
             if file.read() == text:
-                return
+                return path
     except OSError:
         os.makedirs(units, exist_ok=True)
     temporary = f"{path}.{os.getpid()}.tmp"
@@ -48,6 +48,7 @@ def record(
         except OSError:
             pass
         raise
+    return path
 
 
 def load_all(project: str) -> Iterator[CompileCommand]:
