@@ -103,6 +103,8 @@ def _chosen(
                 other = store.lookup(key, name)
                 if other is not None:
                     notes.append(f"{name}: {_refusal(other, options.values['isa'])}")
+                elif store.lists(key, name):
+                    notes.append(f"{name}: its rewrite is missing or damaged: see 'aicc-tool store verify'")
             elif rewrite.grade < GRADES.index(options.values["verify"].upper()):
                 notes.append(f"{name}: the rewrite is only {GRADES[rewrite.grade].lower()}")
             elif missing := uncovered(unit, name, rewrite.candidate, known):

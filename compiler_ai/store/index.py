@@ -10,6 +10,8 @@ from compiler_ai.store.errors import StoreError
 
 FORMAT_VERSION = 1
 LOCK_NAME = "lock.toml"
+# Of the files with rewritten bodies. Not `.s`: Kbuild's `make clean` deletes every *.[oas] below it, and the kernel's .gitignore has them.
+ASSEMBLY = ".asm"
 _FUNCTION = '\nfunction = "'
 _VERSION = "\nversion = "
 _MOST_DIGITS = 9  # int() refuses thousands of them

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from compiler_ai.candidates import GRADES, Body
 from compiler_ai.sha256 import sha256
-from compiler_ai.store.index import FORMAT_VERSION, LOCK_NAME, refuse_newer, version_of
+from compiler_ai.store.index import ASSEMBLY, FORMAT_VERSION, LOCK_NAME, refuse_newer, version_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,6 +68,10 @@ class QuickStore:
             return applicable(one) if one is not None else None
         return max(found, key=lambda one: one.gain, default=None)
 
+    def lists(self, key: str, function: str) -> bool:
+        """Whether lock.toml mentions a rewrite, be it one that cannot be used."""
+        return any(key in table and f'"{function}"' in table for table in self._tables)
+
     def _intact(self, key: str, function: str, features: Collection[str] | None) -> list[Applicable]:
         found = []
         for table in self._tables:
@@ -82,7 +86,7 @@ class QuickStore:
         return found
 
     def _load(self, entry: dict[str, str], features: tuple[str, ...]) -> Applicable:
-        text = self._contents(entry["name"] + ".s", entry["assembly_sha256"]).decode(errors="surrogateescape")
+        text = self._contents(entry["name"] + ASSEMBLY, entry["assembly_sha256"]).decode(errors="surrogateescape")
         value = _json(self._contents(entry["name"] + ".json", entry["evidence_sha256"]).decode())
         _, body_mark, rest = text.partition(_BODY)
         body, extra_mark, extra = rest.partition(_EXTRA)

@@ -1,4 +1,4 @@
-"""The two files of a stored rewrite: a .s for people and the assembler, a .json with everything else."""
+"""The two files of a stored rewrite: a .asm for people and the assembler, a .json with everything else."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _EXTRA = "\n# ---- extra\n"
 
 
 def format_assembly(rewrite: Rewrite) -> bytes:
-    """The .s: a header for its reader, then the body and what it brings along, unchanged.
+    """The .asm: a header for its reader, then the body and what it brings along, unchanged.
 
     Raises StoreError for a body that contains this file's own section marks.
     """
@@ -37,7 +37,7 @@ def format_assembly(rewrite: Rewrite) -> bytes:
 
 
 def format_evidence(rewrite: Rewrite) -> bytes:
-    """The .json: every field of the rewrite except the two texts that the .s holds."""
+    """The .json: every field of the rewrite except the two texts that the .asm holds."""
     value = to_json(replace(rewrite, candidate=replace(rewrite.candidate, body="", extra="")))
     assert isinstance(value, dict)
     del value["candidate"]["body"], value["candidate"]["extra"]
@@ -50,7 +50,7 @@ def parse(assembly: bytes, evidence: bytes) -> Rewrite:
     _, body_mark, rest = text.partition(_BODY)
     body, extra_mark, extra = rest.partition(_EXTRA)
     if not body_mark or not extra_mark:
-        raise StoreError("the .s lacks the lines that separate body and data")
+        raise StoreError("the .asm lacks the lines that separate body and data")
     try:
         value = json.loads(evidence)
         value["candidate"].update(body=body, extra=extra)

@@ -19,7 +19,7 @@ from compiler_ai.artifacts import Rewrite
 from compiler_ai.store import lockfile, rewritefile
 from compiler_ai.store.errors import StoreError
 from compiler_ai.store.files import locked, remove_leftovers, sync_directory, write_atomically
-from compiler_ai.store.index import FORMAT_VERSION, LOCK_NAME, refuse_newer
+from compiler_ai.store.index import ASSEMBLY, FORMAT_VERSION, LOCK_NAME, refuse_newer
 from compiler_ai.store.lockfile import Entry, LockFile
 
 __all__ = ["Entry", "Store", "StoreError"]
@@ -47,7 +47,7 @@ class Store:
 
     def load(self, entry: Entry) -> Rewrite:
         """The rewrite of an entry. Raises StoreError when a file is missing, changed by hand, or damaged."""
-        assembly = self._contents(entry, ".s", entry.assembly_sha256)
+        assembly = self._contents(entry, ASSEMBLY, entry.assembly_sha256)
         evidence = self._contents(entry, ".json", entry.evidence_sha256)
         try:
             rewrite = rewritefile.parse(assembly, evidence)
@@ -88,7 +88,7 @@ class Store:
         with locked(self._lock):
             remove_leftovers(self._directory)
             before = self._lock_file()
-            write_atomically(self._path(entry, ".s"), assembly)
+            write_atomically(self._path(entry, ASSEMBLY), assembly)
             write_atomically(self._path(entry, ".json"), evidence)
             kept = [other for other in before.entries if other.identity != entry.identity and other.name != entry.name]
             self._commit(before, [*kept, entry])
@@ -127,9 +127,9 @@ class Store:
                 self.load(entry)
             except StoreError as error:
                 problems.append(f"{error}; GCC's own body is used")
-        expected = {f"{entry.name}{suffix}" for entry in current.entries for suffix in (".s", ".json")}
+        expected = {self._path(entry, suffix).name for entry in current.entries for suffix in (ASSEMBLY, ".json")}
         for path in sorted(self._directory.iterdir()):
-            if path.suffix in (".s", ".json") and path.name not in expected:
+            if path.suffix in (ASSEMBLY, ".json") and path.name not in expected:
                 problems.append(f"{path.name}: not in lock.toml, so not used; left by an interrupted write or a merge")
         return problems
 
@@ -161,7 +161,7 @@ class Store:
         kept = {entry.name for entry in entries}
         for entry in before.entries:
             if entry.name not in kept:
-                for suffix in (".s", ".json"):
+                for suffix in (ASSEMBLY, ".json"):
                     with contextlib.suppress(OSError):
                         self._path(entry, suffix).unlink()
         with contextlib.suppress(OSError):
@@ -178,7 +178,9 @@ class Store:
         return content
 
     def _path(self, entry: Entry, suffix: str) -> Path:
-        return self._directory / (entry.name + suffix)
+        path = self._directory / (entry.name + suffix)
+        older = path.with_suffix(".s")
+        return older if suffix == ASSEMBLY and older.exists() and not path.exists() else path
 
     def _make_directory(self) -> None:
         try:

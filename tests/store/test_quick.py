@@ -78,7 +78,7 @@ def edited(suffix: str, change: Callable[[str], str]) -> Callable[[Path], None]:
 @pytest.mark.parametrize(
     "damage",
     [
-        edited(".s", lambda text: text + "\tnop\n"),
+        edited(".asm", lambda text: text + "\tnop\n"),
         edited(".json", lambda text: text.replace("TESTED", "PROVED")),
         edited(".toml", lambda text: text.replace("\n", "\r\n")),
         edited(".toml", lambda text: text.replace('grade = "TESTED"', 'grade = "PROVED"')),
@@ -90,9 +90,10 @@ def edited(suffix: str, change: Callable[[str], str]) -> Callable[[Path], None]:
         edited(".toml", lambda text: text[: len(text) // 2]),
         edited(".toml", lambda text: text.replace('features = ["avx2"]', "features = []")),
         lambda project: [path.unlink() for path in (project / "store").glob("*.json")],
+        lambda project: [path.rename(path.with_suffix(".s")) for path in (project / "store").glob("*.asm")],
         lambda project: (project / "store" / "lock.toml").unlink(),
     ],
-    ids=map(str, range(13)),
+    ids=map(str, range(14)),
 )
 def test_both_say_the_same_of_a_damaged_store(project: Path, damage: Callable[[Path], object]) -> None:
     damage(project)

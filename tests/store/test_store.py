@@ -56,7 +56,7 @@ def test_a_body_that_would_not_come_back_is_refused(project: Path) -> None:
 
 def test_the_assembly_file_tells_its_reader_what_it_is(project: Path) -> None:
     entry = Store(project).add(rewrite())
-    text = (project / "store" / f"{entry.name}.s").read_text()
+    text = (project / "store" / f"{entry.name}.asm").read_text()
     for fact in ("hash", "/src/hash.c", "a" * 64, "tested (12 captures", "1.500x [1.400, 1.600]"):
         assert fact in text
 
@@ -73,7 +73,7 @@ def test_a_newer_rewrite_replaces_the_older_and_its_files(project: Path) -> None
     store.add(rewrite())
     store.add(rewrite(body="\tlea (%rdi), %eax\n\tret\n"))
     assert len(store.entries()) == 1
-    assert len(list((project / "store").glob("*.s"))) == 1
+    assert len(list((project / "store").glob("*.asm"))) == 1
     assert store.verify() == []
 
 
@@ -102,7 +102,7 @@ def test_drop_takes_names_and_functions_and_knows_what_it_has_not(project: Path)
     assert store.verify() == []
 
 
-@pytest.mark.parametrize("suffix", [".s", ".json"])
+@pytest.mark.parametrize("suffix", [".asm", ".json"])
 def test_a_file_edited_by_hand_is_reported_and_not_used(project: Path, suffix: str) -> None:
     store = Store(project)
     path = project / "store" / (store.add(rewrite()).name + suffix)
@@ -111,7 +111,7 @@ def test_a_file_edited_by_hand_is_reported_and_not_used(project: Path, suffix: s
     assert any("edited by hand" in problem for problem in store.verify())
 
 
-@pytest.mark.parametrize("suffix", [".s", ".json"])
+@pytest.mark.parametrize("suffix", [".asm", ".json"])
 def test_a_missing_file_costs_only_its_entry(project: Path, suffix: str) -> None:
     store = Store(project)
     (project / "store" / (store.add(rewrite()).name + suffix)).unlink()
@@ -119,6 +119,28 @@ def test_a_missing_file_costs_only_its_entry(project: Path, suffix: str) -> None
     assert store.lookup("a" * 64) is None
     assert store.lookup("b" * 64) is not None
     assert len(store.verify()) >= 1
+
+
+def test_a_clean_of_kbuilds_leaves_the_store_alone(project: Path) -> None:
+    """`make clean` of the kernel and of BusyBox deletes by name all over the tree."""
+    store = Store(project)
+    store.add(rewrite())
+    for path in project.rglob("*.[oasi]"):
+        path.unlink()
+    assert store.verify() == []
+    assert store.lookup("a" * 64) is not None
+
+
+def test_a_store_whose_assembly_has_its_former_name_is_read(project: Path) -> None:
+    store = Store(project)
+    assembly = project / "store" / f"{store.add(rewrite()).name}.asm"
+    assembly.rename(assembly.with_suffix(".s"))
+    assert store.verify() == []
+    assert store.lookup("a" * 64) is not None
+    store.add(rewrite("other", "b" * 64))
+    store.drop("hash")
+    assert [path.suffix for path in sorted((project / "store").glob("other*"))] == [".asm", ".json"]
+    assert not list((project / "store").glob("hash*"))
 
 
 def test_every_half_of_a_lock_file_is_survived(project: Path) -> None:

@@ -64,7 +64,7 @@ def some(names: Iterable[str], *default: str) -> list[object]:
 def test_a_damaged_file_of_the_store_costs_its_own_entry(project: Project, damage: str) -> None:
     """Both entries are of one unit, so the object has the other rewrite; with both damaged it is GCC's."""
     spoilt = []
-    for suffix in (".s", ".json"):
+    for suffix in (".asm", ".json"):
         path = next((project.aicc / "store").glob(f"sum_squares-*{suffix}"))
         whole = path.read_bytes()
         DAMAGE[damage](path)
@@ -77,6 +77,7 @@ def test_a_damaged_file_of_the_store_costs_its_own_entry(project: Project, damag
     for path in (project.aicc / "store").glob("*.json"):
         DAMAGE[damage](path)
     assert compiled(project) == gccs(project, "sums.o")
+    assert "sum_squares: its rewrite is missing or damaged" in (project.aicc / "log").read_text()
 
 
 @pytest.mark.parametrize("damage", some(DAMAGE, "garbage"))

@@ -145,7 +145,7 @@ GCCS, SAME = True, False
     [
         (drop, GCCS),
         (lambda one: (one.aicc / "store" / "lock.toml").unlink(), GCCS),
-        (lambda one: next((one.aicc / "store").glob("*.s")).write_text("\tnop\n"), None),
+        (lambda one: next((one.aicc / "store").glob("*.asm")).write_text("\tnop\n"), None),
         (lambda one: one.environment.update(C_INCLUDE_PATH="/nowhere"), SAME),
         (lambda one: one.environment.update(AICC_MODE="off"), GCCS),
         (lambda one: one.environment.update(AICC_MODEL_SAMPLES="3"), SAME),

@@ -73,7 +73,7 @@ def test_the_corrected_answer_is_accepted(tuned: tuple[Path, str]) -> None:
     refuted, accepted = model_lines(project)
     assert "verify.refuted" in refuted
     assert "tested, " in accepted
-    (stored,) = (project / ".aicc" / "store").glob("count_bits-*.s")
+    (stored,) = (project / ".aicc" / "store").glob("count_bits-*.asm")
     assert "imulq" in stored.read_text()
 
 

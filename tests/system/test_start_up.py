@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -80,6 +81,7 @@ def test_a_damaged_memory_of_patterns_is_made_again(project: Path, content: byte
 
 
 def test_a_memory_that_cannot_be_written_costs_time_alone(project: Path) -> None:
+    shutil.rmtree(project / ".aicc" / "cache")
     (project / ".aicc" / "cache").write_text("in the way")
     assert splice(project)[0]
 

@@ -63,7 +63,7 @@ def test_a_rewrite_is_found_stored_and_reported(tuned):
     assert "crc32_bitwise" in said
     assert "tested" in said
     assert "1 of 1 functions have a faster body" in said
-    (assembly,) = (tuned / ".aicc" / "store").glob("crc32_bitwise-*.s")
+    (assembly,) = (tuned / ".aicc" / "store").glob("crc32_bitwise-*.asm")
     assert "crc32_bitwise" in assembly.read_text()
     assert (tuned / ".aicc" / "store" / "lock.toml").read_text().count("[[rewrite]]") == 1
 
@@ -124,7 +124,7 @@ def test_changes_elsewhere_in_the_unit_keep_the_rewrite(tuned, tmp_path):
 def test_a_store_file_edited_by_hand_is_not_applied(tuned, tmp_path):
     copy = tmp_path / "kernels"
     shutil.copytree(tuned, copy)
-    (assembly,) = (copy / ".aicc" / "store").glob("crc32_bitwise-*.s")
+    (assembly,) = (copy / ".aicc" / "store").glob("crc32_bitwise-*.asm")
     assembly.write_text(assembly.read_text() + "\tnop\n")
     run("aicc", "-O3", "-c", "bytes.c", "-o", str(tmp_path / "mine.o"), cwd=copy)
     assert (tmp_path / "mine.o").read_bytes() == (tuned / "before" / "bytes.o").read_bytes()
