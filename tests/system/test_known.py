@@ -52,6 +52,7 @@ class Project:
 
     def known(self) -> Path:
         (found,) = (self.aicc / "cache" / "known").iterdir()
+        assert found.suffix == ".known", "no build may take it for an object of its own"
         return found
 
 
