@@ -72,7 +72,10 @@ class Note:
 
     def _is_fresh(self) -> bool:
         """Whether the store may be changing just now."""
-        return bool(self._lock) and time.time_ns() - os.stat(self._lock).st_ctime_ns < _TICK_NS
+        try:
+            return bool(self._lock) and time.time_ns() - os.stat(self._lock).st_ctime_ns < _TICK_NS
+        except OSError:
+            return True
 
     def _states(self) -> str:
         """As `stat -L --printf='%d %i %s %.9Y %.9Z;'` prints them; empty when one cannot be had."""

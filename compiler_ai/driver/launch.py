@@ -73,7 +73,7 @@ def _shims(
     asked: tuple[str, str, str],
 ) -> list[str]:  # fmt: skip
     """Record the units of this command, add the variables that put the shims in place to `environment` where any is needed,
-    and return the arguments that leave the shims what else they need. `asked`: what `known.remember` is to note, and where."""
+    and return the arguments that leave the shims what else they need. `asked`: what `known.Note` takes."""
     from compiler_ai.driver import shimming, treefile
 
     parsed = command.parse(rest)
