@@ -12,12 +12,9 @@ from pathlib import Path
 
 from compiler_ai.artifacts import Baseline, Candidate, Rejection
 from compiler_ai.asm import listing as listing_model
-from compiler_ai.asm.function import Function
-from compiler_ai.asm.listing import Listing
-from compiler_ai.models import answer as reading
-from compiler_ai.models.anonymise import Anonymiser
 from compiler_ai.models.base import Answer, Message, Model, ModelError, Sampling
 from compiler_ai.models.prompting import prompt_hash
+from compiler_ai.proposers.answers import AnswerReader
 from compiler_ai.proposers.base import ProposalContext
 from compiler_ai.proposers.language_model import ModelSettings, extra_features, opening
 from compiler_ai.proposers.search import SearchProposer
@@ -81,29 +78,28 @@ def draw_model(
         messages, _, anonymiser = opening(settings, project, model.name, baseline, context)
     except ModelError as error:
         return [Draw(model.name, function, 1, failure=str(error))]
-    subject = _Subject(function, listing, body, anonymiser, extra_features(context))
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         asked = requests(settings.samples)
         answered = list(pool.map(lambda one: _ask(model, settings, messages, one, context.seed), asked))
     draws: list[Draw] = []
-    for request, answers in zip(asked, answered, strict=True):
-        if isinstance(answers, ModelError):
-            draws.append(Draw(model.name, function, len(draws) + 1, failure=str(answers)))
-            continue
-        for place, one in enumerate(answers):
-            seed = context.seed * _SEED_STEP + request.seed + place
-            origin = f"{model.name}, prompt {prompt_hash(messages)}, temperature {request.temperature:g}, seed {seed}"
-            draws.append(_read(subject, model.name, one, len(draws) + 1, origin))
+    features = extra_features(context)
+    with AnswerReader(baseline, listing, body, context, anonymiser, features) as reader:
+        for request, answers in zip(asked, answered, strict=True):
+            if isinstance(answers, ModelError):
+                draws.append(Draw(model.name, function, len(draws) + 1, failure=str(answers)))
+                continue
+            for place, one in enumerate(answers):
+                seed = context.seed * _SEED_STEP + request.seed + place
+                said = f"{model.name}, prompt {prompt_hash(messages)}, temperature {request.temperature:g}, seed {seed}"
+                number = len(draws) + 1
+                read = reader.read(one, f"m{number}", model.name, said)
+                draws.append(
+                    Draw(
+                        model.name, function, number, said, one.prompt_tokens, one.answer_tokens, one.seconds,
+                        read.candidates, read.reasons, read.copied,
+                    )
+                )  # fmt: skip
     return draws
-
-
-@dataclass(frozen=True)
-class _Subject:
-    function: str
-    listing: Listing
-    body: Function
-    anonymiser: Anonymiser | None
-    features: tuple[str, ...]
 
 
 def _ask(
@@ -116,27 +112,6 @@ def _ask(
         return model.complete(messages, sampling)
     except ModelError as error:
         return error
-
-
-def _read(subject: _Subject, model: str, one: Answer, number: int, origin: str) -> Draw:
-    real = subject.anonymiser.back(one) if subject.anonymiser else one
-    found = reading.read(real, subject.listing, subject.body, f"m{number}")
-    own = [parsed for parsed in found.parsed if not reading.is_baseline(parsed, subject.body)]
-    candidates = tuple(
-        reading.candidate_of(
-            parsed, subject.function, f"model {model}", _noted(origin, parsed.repairs), subject.features
-        )
-        for parsed in own
-    )
-    copied = len(own) < len(found.parsed)
-    return Draw(
-        model, subject.function, number, origin, one.prompt_tokens, one.answer_tokens, one.seconds,
-        candidates, found.reasons, copied,
-    )  # fmt: skip
-
-
-def _noted(origin: str, repairs: Sequence[str]) -> str:
-    return f"{origin} ({'; '.join(repairs)})" if repairs else origin
 
 
 def draw_search(baseline: Baseline, context: ProposalContext, samples: int) -> list[Draw]:

@@ -65,6 +65,11 @@ class Anonymiser:
 
         return replace(answer, text=re.sub(r"(?<![\w.$%@])[A-Za-z_]\w*(?![\w.$])", replaced, answer.text))
 
+    def back_in_c(self, text: str) -> str:
+        """C text with the project's own names, those of fields included."""
+        real = {stand_in: name for name, stand_in in self._names.items() if stand_in != "source_function"}
+        return "".join(real.get(match[0], match[0]) for match in TOKEN.finditer(text))
+
     def hidden(self, text: str) -> str:
         """A judge's words (an error, a counterexample) as they may be sent: names in parts of other words count too."""
 

@@ -1,7 +1,8 @@
 """Prompts: what a model is told of a function, through templates that a project can replace.
 
 `NAME.jinja` in the project's `.aicc/prompts/` replaces the one of that name here; `-faicc-model-prompt=` names another or a
-file. A template's blocks `system` and `user` are the two messages; one without blocks is the user's message.
+file. A template's blocks `system` and `user` are the two messages; one without blocks is the user's message. A block `answer`
+that holds `c` says that answers are asked for in C.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from compiler_ai.toolchains.description import Toolchain
 
 _BUILT_IN = Path(__file__).with_name("prompts")
 _NOT_FIRST = ("feedback", "evolution")  # templates of later messages
+LANGUAGES = ("assembly", "c")  # of answers
 _ABI = {
     "x86_64": "System V AMD64. Arguments in rdi, rsi, rdx, rcx, r8, r9 and xmm0 to xmm7, results in rax, rdx and xmm0, xmm1; "
     "rbx, rbp, rsp and r12 to r15 are preserved; 128 bytes below rsp may be used in a function that calls nothing."
@@ -102,6 +104,18 @@ class Prompts:
         except Exception as error:  # a template is a user's program
             raise ModelError(f"prompt '{name}': {error}") from None
         return [message for message in found if message.content]
+
+    def language(self, name: str) -> str:
+        """What answers are asked for in: what the template's block `answer` says, "c", or "assembly". Raises ModelError."""
+        template = self._template(name)
+        block = template.blocks.get("answer")
+        try:
+            said = "".join(block(template.new_context({}))).strip() if block else "assembly"
+        except Exception as error:  # a template is a user's program
+            raise ModelError(f"prompt '{name}': {error}") from None
+        if said not in LANGUAGES:
+            raise ModelError(f"prompt '{name}': its block 'answer' says '{said[:40]}' and not {' or '.join(LANGUAGES)}")
+        return said
 
     def feedback(self, values: Mapping[str, Any]) -> Message:
         """The message that tells a model what became of its answer. Raises ModelError."""

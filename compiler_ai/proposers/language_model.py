@@ -12,11 +12,12 @@ from compiler_ai.asm import listing as listing_model
 from compiler_ai.asm.function import Function
 from compiler_ai.asm.listing import Listing
 from compiler_ai.driver.options import Options
-from compiler_ai.models import answer as reading
 from compiler_ai.models.anonymise import Anonymiser
 from compiler_ai.models.base import Answer, Message, Model, ModelError, Sampling
+from compiler_ai.models.c_answer import texts_of
 from compiler_ai.models.host import HostedModel
 from compiler_ai.models.prompting import Facts, Prompts, facts_of, prompt_hash, prompt_name
+from compiler_ai.proposers.answers import AnswerReader
 from compiler_ai.proposers.base import ProposalContext
 from compiler_ai.store.digest import digest
 
@@ -85,6 +86,8 @@ class _Subject:
     opening: list[Message]
     anonymiser: Anonymiser | None
     context: ProposalContext
+    reader: AnswerReader
+    language: str  # of the answers that are asked for
     conversations: dict[str, list[Message]] = field(default_factory=dict)  # by the candidate's digest, its answer last
     unusable: list[tuple[list[Message], str, str]] = field(default_factory=list)  # conversation, kind and reason
     deadline_s: float = float("inf")  # on time.monotonic()'s clock
@@ -113,6 +116,8 @@ class LanguageModelProposer:
 
     def propose(self, baseline: Baseline, context: ProposalContext) -> Iterator[Candidate | Rejection]:
         """The first answers, the likeliest first. What the model cannot do is a Rejection."""
+        if self._subject is not None:
+            self._subject.reader.close()
         self._subject = None
         try:
             model = self._open(context)
@@ -136,7 +141,8 @@ class LanguageModelProposer:
         if subject is None or subject.failed or self._model is None:
             return
         subject.deadline_s = time.monotonic() + budget_s
-        chosen = list(found[:MOST_REFINED])
+        shown = [one for one in found if subject.language != "c" or _c_text(subject, one.candidate)]
+        chosen = shown[:MOST_REFINED]
         conversations = [self._conversation(subject, one) for one in chosen]
         if not chosen and subject.unusable:
             conversation, kind, reason = subject.unusable.pop()
@@ -164,13 +170,18 @@ class LanguageModelProposer:
             {"text": text, "ratio": parent.ratio, "counts": self._hidden(subject, parent.counts)}
             for text, parent in zip(texts, parents, strict=True)
         ]
-        said = Prompts(self._project).evolution({"parents": shown, "function": subject.facts.function})
+        said = Prompts(self._project).evolution(
+            {"parents": shown, "function": subject.facts.function, "language": subject.language}
+        )
         conversation = [*subject.opening, Message("assistant", _BODIES_FOUND), said]
         seed = subject.context.seed * _SEED_STEP + 500 + 100 * generation
         yield from self._ask(subject, self._model, conversation, _TEMPERATURES[1], self._settings.samples, seed)
 
     def can_write(self, candidate: Candidate) -> bool:
-        """Whether a body of this length fits into an answer: of a longer one only a truncated version can come."""
+        """Whether a body of this length fits into an answer: of a longer one only a truncated version can come. A model that
+        is asked for C is shown what was written in C."""
+        if self._subject is not None and self._subject.language == "c":
+            return bool(_c_text(self._subject, candidate))
         lines = [line for line in candidate.body.splitlines() if not _is_noise(line)]
         return (
             sum(len(line) + 1 for line in lines) + len(candidate.extra) <= _CHARS_A_TOKEN * self._settings.answer_tokens
@@ -207,22 +218,15 @@ class LanguageModelProposer:
         self, subject: _Subject, model: Model, messages: list[Message], one: Answer, origin: str
     ) -> Iterator[Candidate | Rejection]:
         subject.answers += 1
-        real = subject.anonymiser.back(one) if subject.anonymiser else one
         conversation = [*messages, Message("assistant", one.text)]
-        found = reading.read(real, subject.listing, subject.function, f"m{subject.answers}")
+        found = subject.reader.read(one, f"m{subject.answers}", model.name, origin)
         for reason in found.reasons:
             subject.unusable.append((conversation, "answer", reason))
             yield Rejection(ANSWER_STAGE, f"{origin}: {reason}")
-        for parsed in found.parsed:
-            if reading.is_baseline(parsed, subject.function):
-                subject.unusable.append((conversation, "same", ""))
-                yield Rejection(ANSWER_STAGE, f"{origin}: it is GCC's own code")
-                continue
-            features = extra_features(subject.context)
-            notes = f" ({'; '.join(parsed.repairs)})" if parsed.repairs else ""
-            candidate = reading.candidate_of(
-                parsed, subject.baseline.function, f"model {model.name}", origin + notes, features
-            )
+        if found.copied:
+            subject.unusable.append((conversation, "same", ""))
+            yield Rejection(ANSWER_STAGE, f"{origin}: it is GCC's own code")
+        for candidate in found.candidates:
             subject.conversations.setdefault(digest(candidate), conversation)
             yield candidate
 
@@ -238,16 +242,26 @@ class LanguageModelProposer:
     def _feedback(self, subject: _Subject, one: Refinement) -> Message:
         reason, line, counts = (self._hidden(subject, text) for text in (one.reason, one.line, one.counts))
         values = {"kind": one.kind, "reason": reason, "line": line, "counts": counts}
-        return Prompts(self._project).feedback({**values, "function": subject.facts.function})
+        more = {"function": subject.facts.function, "language": subject.language}
+        return Prompts(self._project).feedback({**values, **more})
 
     def _shown(self, subject: _Subject, candidate: Candidate) -> str:
-        """A body as a model would have written it."""
+        """A body as a model would have written it, or has written it in C."""
+        if subject.language == "c":
+            return _c_text(subject, candidate)
         lines = [line for line in candidate.body.splitlines() if not _is_noise(line)]
         return self._hidden(subject, f"{candidate.function}:\n" + "\n".join(lines) + f"\n{candidate.extra}")
 
     @staticmethod
     def _hidden(subject: _Subject, text: str) -> str:
         return subject.anonymiser.hidden(text) if subject.anonymiser is not None else text
+
+
+def _c_text(subject: _Subject, candidate: Candidate) -> str:
+    """The C text in the answer that the body came from; "" when it came from none."""
+    known = subject.conversations.get(digest(candidate))
+    texts = texts_of(known[-1].content, subject.facts.function, truncated=False) if known else []
+    return texts[0].rstrip("\n") + "\n" if texts else ""
 
 
 def _is_noise(line: str) -> bool:
@@ -277,7 +291,9 @@ def _begin(
     if function is None:
         raise ModelError("GCC's listing does not define the function")
     messages, facts, anonymiser = opening(settings, project, model.name, baseline, context)
-    return _Subject(baseline, listing, function, facts, messages, anonymiser, context)
+    reader = AnswerReader(baseline, listing, function, context, anonymiser, extra_features(context))
+    language = Prompts(project).language(prompt_name(settings.prompt, model.name))
+    return _Subject(baseline, listing, function, facts, messages, anonymiser, context, reader, language)
 
 
 def schedule(samples: int) -> list[tuple[float, int]]:

@@ -34,6 +34,12 @@ from compiler_ai.proposers.variables import declared
 # Without these a body relies on what *its* unit knows of other bodies: registers they leave alone, stack alignment they
 # do not need, their being one function with another. A `.cold` part would have to be folded back; it is not made.
 _GCC_SELF_CONTAINED = ("-fno-ipa-ra", "-fno-ipa-stack-alignment", "-fno-ipa-icf", "-fno-reorder-blocks-and-partition")
+_PLAIN_MESSAGES = (
+    "-fno-diagnostics-show-caret",
+    "-fdiagnostics-color=never",
+)  # a caret shows lines of the file that is named
+_MARK = '"aicc: the text begins here"'
+_MOST_LISTING_BYTES = 64 << 20
 _COUNTED = re.compile(r"([A-Za-z_$][\w$]*)\.\d+")  # GCC's names of static variables of functions
 # GCC keeps endless loops and x86's result of an out-of-range conversion; clang has to be told.
 _CLANG_AS_GCC = ("-fno-finite-loops", "-fno-strict-float-cast-overflow", "-fno-addrsig", "-Qunused-arguments")
@@ -101,6 +107,33 @@ class Recompiler:
         if isinstance(known, RecompileError):
             raise known
         return known
+
+    def source_text(self) -> str:
+        """The unit as GCC preprocesses it. Raises RecompileError."""
+        return self._read(self._preprocessed("gcc"))
+
+    def expanded(self, text: str) -> str:
+        """C text with the unit's macros replaced, as they are at its end. Raises RecompileError."""
+        macros, given, out = self._path("macros.h"), self._path("expand.c"), self._path("expand.i")
+        own = [*self._command.compiler, *self._options.preprocessor, *self._options.language, *self._options.code]
+        if not macros.exists():
+            self.runs.to(macros, [*own, "-w", "-E", "-dM", "-o", str(macros), self._command.input])
+        given.write_text(f"{self._read(macros)}\n{_MARK}\n{text}", encoding="utf-8", errors="surrogateescape")
+        standards = options.standards(self._options.language)
+        words = [*self._command.compiler, *standards, "-w", "-undef", "-E", "-P", "-x", "c", "-o", str(out), str(given)]
+        self.runs.to(out, words)
+        return self._read(out).partition(_MARK)[2].lstrip("\n")
+
+    def changed_listing(self, text: str, fuses: bool) -> Recompiled:
+        """GCC's listing of a changed preprocessed text of the unit under the unit's own options. Raises RecompileError."""
+        source, out = self._path("changed.i"), self._path("changed.s")
+        out.unlink(missing_ok=True)
+        source.write_text(text, encoding="utf-8", errors="surrogateescape")
+        own = Configuration("gcc", "the unit's own options", (), 0.0)
+        self._gcc([*self._gcc_arguments(own, fuses, keep_statics=True), *_PLAIN_MESSAGES], out, source)
+        if out.stat().st_size > _MOST_LISTING_BYTES:
+            raise RecompileError(f"its listing has more than {_MOST_LISTING_BYTES >> 20} MiB")
+        return Recompiled(self._read(out), (), own.label)
 
     def _shared_or_compiled(
         self, configuration: Configuration, function: str, fuses: bool, keep_statics: bool
@@ -191,8 +224,8 @@ class Recompiler:
     def _native_gcc(self, configuration: Configuration) -> tuple[str, ...]:
         return tuple(f"-m{name}" for name in self._added_features(configuration))
 
-    def _gcc(self, added: list[str], out: Path) -> None:
-        source = self._preprocessed("gcc")
+    def _gcc(self, added: list[str], out: Path, source: Path | None = None) -> None:
+        source = source or self._preprocessed("gcc")
         words = [*self._command.compiler, *options.standards(self._options.language), *self._options.code, *added]
         self.runs.to(out, [*words, "-w", "-g0", self._cfi, "-x", self._language, "-S", "-o", str(out), str(source)])
 

@@ -101,7 +101,7 @@ def test_a_faulty_prompt_is_one_line(facts: Facts, tmp_path: Path, text: str) ->
 
 
 def test_a_prompt_that_is_not_there_is_one_line(facts: Facts) -> None:
-    with pytest.raises(ModelError, match="there are aicc, small, supercoder"):
+    with pytest.raises(ModelError, match="there are aicc, c, small, supercoder"):
         Prompts(None).messages("none", facts)
 
 
