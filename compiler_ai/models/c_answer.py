@@ -30,7 +30,9 @@ _USABLE = re.compile(
     r"mem(cpy|set|cmp|move|chr)|str(len|cmp|chr|ncmp)|abs|labs|fabsf?|sqrtf?|fma[xf]?|fminf?|fmaxf?|copysignf?|"
     r"bswap(16|32|64|128)|(popcount|clz|ctz|ffs|parity|clrsb)(l|ll)?|(add|sub|mul|sadd|ssub|smul|uadd|usub|umul)\w*_overflow)"
 )
-_CONSTANT = re.compile(r"static\s+const\b|const\s+static\b|const\s+(?:unsigned|signed|\w+)\s+static\b")
+_CONSTANT = re.compile(
+    r"(?=.*\bconst\b)(?=.*\bstatic\b)[\w\s]+(\s*\[[^\[\]]*\])*", re.DOTALL
+)  # the head of a table's definition
 
 
 class CAnswerError(Exception):
@@ -115,16 +117,14 @@ def _check_declarations(tokens: list[str], function: str) -> None:
             _check_statics(one.text)
         elif one.is_function:
             raise CAnswerError(f"it defines another function, '{one.name}'")
-        elif not (_CONSTANT.match(one.text) and "=" in one.text and "(" not in one.text.partition("=")[0]):
+        elif not _CONSTANT.fullmatch(one.text.partition("=")[0].strip()) or "=" not in one.text:
             raise CAnswerError(f"it declares something besides the function: '{' '.join(one.text.split())[:60]}'")
     if found != 1:
         raise CAnswerError(f"it defines '{function}' {found} times")
 
 
 def _check_statics(text: str) -> None:
-    """A static variable would be memory that the original does not write."""
-    body = text[text.index("{") :]
-    for match in re.finditer(r"\bstatic\b", body):
-        around = body[max(0, match.start() - 30) : match.end() + 30]
-        if not re.search(r"\bconst\b", around):
+    """A static variable would be memory that the original does not write; constants are none."""
+    for head in re.findall(r"[^;{}=]*\bstatic\b[^;{}=]*", text[text.index("{") :]):
+        if not re.search(r"\bconst\b", head) or re.search(r"\*(?!\s*const\b)", head):
             raise CAnswerError("a static variable inside the function")

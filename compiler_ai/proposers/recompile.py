@@ -113,12 +113,14 @@ class Recompiler:
         return self._read(self._preprocessed("gcc"))
 
     def expanded(self, text: str) -> str:
-        """C text with the unit's macros replaced, as they are at its end. Raises RecompileError."""
+        """C text with the unit's macros replaced, as they are at its end; those that put words together out of their arguments
+        are not known. Raises RecompileError."""
         macros, given, out = self._path("macros.h"), self._path("expand.c"), self._path("expand.i")
         own = [*self._command.compiler, *self._options.preprocessor, *self._options.language, *self._options.code]
         if not macros.exists():
             self.runs.to(macros, [*own, "-w", "-E", "-dM", "-o", str(macros), self._command.input])
-        given.write_text(f"{self._read(macros)}\n{_MARK}\n{text}", encoding="utf-8", errors="surrogateescape")
+        known = "\n".join(line for line in self._read(macros).splitlines() if not _pastes_arguments(line))
+        given.write_text(f"{known}\n{_MARK}\n{text}", encoding="utf-8", errors="surrogateescape")
         standards = options.standards(self._options.language)
         words = [*self._command.compiler, *standards, "-w", "-undef", "-E", "-P", "-x", "c", "-o", str(out), str(given)]
         self.runs.to(out, words)
@@ -438,6 +440,13 @@ class Recompiler:
 
     def _read(self, path: Path) -> str:
         return path.read_text(encoding="utf-8", errors="surrogateescape")
+
+
+def _pastes_arguments(definition: str) -> bool:
+    """Whether a macro could make a word out of several that is none of them (`_` and `Pragma`)."""
+    match = re.match(r"#define \w+\(([^)]*)\)", definition)
+    parameters = {name.strip() for name in match[1].split(",")} | {"__VA_ARGS__"} if match else set()
+    return any(word in parameters for word in re.findall(r"##\s*(\w+)", definition))
 
 
 def _clang_switches(word: str, context: ProposalContext) -> frozenset[str]:
