@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -53,8 +53,9 @@ class Request:
     seed: int
 
 
-def requests(samples: int) -> list[Request]:
-    """What to ask for, so that the first 1, 4 and 16 answers each are the likeliest one and others at rising temperatures."""
+def requests(samples: int, singly: bool = False) -> list[Request]:
+    """What to ask for, so that the first 1, 4 and 16 answers each are the likeliest one and others at rising temperatures;
+    `singly`: a request an answer."""
     asked = [Request(0.0, 1, 0)]
     before = 1
     for number, level in enumerate(LEVELS[1:]):
@@ -62,7 +63,19 @@ def requests(samples: int) -> list[Request]:
         shares = [wanted // 3 + (place < wanted % 3) for place in range(3)]
         asked += [Request(t, share, 10 * number) for t, share in zip(_TEMPERATURES, shares, strict=True) if share > 0]
         before += max(0, wanted)
-    return asked
+    return (
+        [Request(one.temperature, 1, one.seed + place) for one in asked for place in range(one.count)]
+        if singly
+        else asked
+    )
+
+
+def numbered(asked: Sequence[Request]) -> Iterator[tuple[Request, int]]:
+    """Each request with the number of answers that are asked for before it."""
+    before = 0
+    for one in asked:
+        yield one, before
+        before += one.count
 
 
 def draw_model(
@@ -75,16 +88,16 @@ def draw_model(
     try:
         if body is None:
             raise ModelError("GCC's listing does not define the function")
-        messages, _, anonymiser = opening(settings, project, model.name, baseline, context)
+        begun = opening(settings, project, model.name, baseline, context)
     except ModelError as error:
         return [Draw(model.name, function, 1, failure=str(error))]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        asked = requests(settings.samples)
-        answered = list(pool.map(lambda one: _ask(model, settings, messages, one, context.seed), asked))
+        asked = [(one, begun.of(before)) for one, before in numbered(requests(settings.samples, bool(begun.hinted)))]
+        answered = list(pool.map(lambda one: _ask(model, settings, one[1], one[0], context.seed), asked))
     draws: list[Draw] = []
     features = extra_features(context)
-    with AnswerReader(baseline, listing, body, context, anonymiser, features) as reader:
-        for request, answers in zip(asked, answered, strict=True):
+    with AnswerReader(baseline, listing, body, context, begun.anonymiser, features) as reader:
+        for (request, messages), answers in zip(asked, answered, strict=True):
             if isinstance(answers, ModelError):
                 draws.append(Draw(model.name, function, len(draws) + 1, failure=str(answers)))
                 continue

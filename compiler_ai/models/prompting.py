@@ -2,7 +2,7 @@
 
 `NAME.jinja` in the project's `.aicc/prompts/` replaces the one of that name here; `-faicc-model-prompt=` names another or a
 file. A template's blocks `system` and `user` are the two messages; one without blocks is the user's message. A block `answer`
-that holds `c` says that answers are asked for in C.
+that holds `c` says that answers are asked for in C; each line of a block `hints` is a hint that one answer is asked for with.
 """
 
 from __future__ import annotations
@@ -89,9 +89,10 @@ class Prompts:
             autoescape=False,
         )
 
-    def messages(self, name: str, facts: Facts) -> list[Message]:
-        """The first messages of a conversation. Raises ModelError for a template that is missing or faulty."""
-        template, values = self._template(name), vars(facts)
+    def messages(self, name: str, facts: Facts, hint: str = "") -> list[Message]:
+        """The first messages of a conversation, with one of the prompt's hints. Raises ModelError for a template that is missing
+        or faulty."""
+        template, values = self._template(name), {**vars(facts), "hint": hint}
         try:
             if "user" not in template.blocks:
                 return [Message("user", template.render(values))]
@@ -107,15 +108,21 @@ class Prompts:
 
     def language(self, name: str) -> str:
         """What answers are asked for in: what the template's block `answer` says, "c", or "assembly". Raises ModelError."""
-        template = self._template(name)
-        block = template.blocks.get("answer")
-        try:
-            said = "".join(block(template.new_context({}))).strip() if block else "assembly"
-        except Exception as error:  # a template is a user's program
-            raise ModelError(f"prompt '{name}': {error}") from None
+        said = self._block(name, "answer").strip() or LANGUAGES[0]
         if said not in LANGUAGES:
             raise ModelError(f"prompt '{name}': its block 'answer' says '{said[:40]}' and not {' or '.join(LANGUAGES)}")
         return said
+
+    def hints(self, name: str) -> tuple[str, ...]:
+        """The lines of the template's block `hints`, of which every request gets another one; () without. Raises ModelError."""
+        return tuple(line.strip() for line in self._block(name, "hints").splitlines() if line.strip())
+
+    def _block(self, name: str, block: str) -> str:
+        template = self._template(name)
+        try:
+            return "".join(template.blocks[block](template.new_context({}))) if block in template.blocks else ""
+        except Exception as error:  # a template is a user's program
+            raise ModelError(f"prompt '{name}': {error}") from None
 
     def feedback(self, values: Mapping[str, Any]) -> Message:
         """The message that tells a model what became of its answer. Raises ModelError."""

@@ -43,7 +43,8 @@ def shown_prompts(project: Path, function: str, options: Options) -> str:
         )
         names = [parse(text).model or parse(text).location for text in options.models] or [""]
         for name in dict.fromkeys(prompt_name(settings.prompt, name) for name in names):
-            messages = opening(replace(settings, prompt=name), project, "", task.baseline, context)[0]
-            head = f";; prompt '{name}', {prompt_hash(messages)}, {task.baseline.command.source}"
-            pieces += [head, *(f";; {message.role}:\n{message.content}" for message in messages)]
+            begun = opening(replace(settings, prompt=name), project, "", task.baseline, context)
+            for messages in begun.hinted or [begun.messages]:
+                head = f";; prompt '{name}', {prompt_hash(messages)}, {task.baseline.command.source}"
+                pieces += [head, *(f";; {message.role}:\n{message.content}" for message in messages)]
     return "\n".join(pieces)

@@ -82,12 +82,9 @@ class _Subject:
     baseline: Baseline
     listing: Listing
     function: Function
-    facts: Facts
-    opening: list[Message]
-    anonymiser: Anonymiser | None
+    opening: Opening
     context: ProposalContext
     reader: AnswerReader
-    language: str  # of the answers that are asked for
     conversations: dict[str, list[Message]] = field(default_factory=dict)  # by the candidate's digest, its answer last
     unusable: list[tuple[list[Message], str, str]] = field(default_factory=list)  # conversation, kind and reason
     deadline_s: float = float("inf")  # on time.monotonic()'s clock
@@ -127,13 +124,19 @@ class LanguageModelProposer:
             return
         self._subject = subject
         subject.deadline_s = time.monotonic() + context.budget_s
-        for temperature, count in schedule(self._settings.samples):
+        asked = 0
+        for temperature, count in schedule(self._settings.samples, bool(subject.opening.hinted)):
             if subject.failed:
                 return
             if time.monotonic() > subject.deadline_s:
                 yield Rejection(ANSWER_STAGE, f"{model.name}: out of time after {subject.answers} answers")
                 return
-            yield from self._ask(subject, model, subject.opening, temperature, count, context.seed * _SEED_STEP)
+            messages, seed = (
+                subject.opening.of(asked),
+                context.seed * _SEED_STEP + (asked if subject.opening.hinted else 0),
+            )
+            asked += count
+            yield from self._ask(subject, model, messages, temperature, count, seed)
 
     def refine(self, found: Sequence[Refinement], number: int, budget_s: float) -> Iterator[Candidate | Rejection]:
         """Answers to what became of earlier ones, of this model or of others; `number` counts the rounds from 1."""
@@ -141,13 +144,13 @@ class LanguageModelProposer:
         if subject is None or subject.failed or self._model is None:
             return
         subject.deadline_s = time.monotonic() + budget_s
-        shown = [one for one in found if subject.language != "c" or _c_text(subject, one.candidate)]
+        shown = [one for one in found if subject.opening.language != "c" or _c_text(subject, one.candidate)]
         chosen = shown[:MOST_REFINED]
         conversations = [self._conversation(subject, one) for one in chosen]
         if not chosen and subject.unusable:
             conversation, kind, reason = subject.unusable.pop()
             said = self._feedback(subject, Refinement(Candidate("", ""), kind, reason))
-            conversations = [[*subject.opening, conversation[-1], said]]
+            conversations = [[*subject.opening.messages, conversation[-1], said]]
         count = max(1, self._settings.samples // max(1, len(conversations)))
         for conversation in conversations:
             if subject.failed or time.monotonic() > subject.deadline_s:
@@ -171,16 +174,16 @@ class LanguageModelProposer:
             for text, parent in zip(texts, parents, strict=True)
         ]
         said = Prompts(self._project).evolution(
-            {"parents": shown, "function": subject.facts.function, "language": subject.language}
+            {"parents": shown, "function": subject.opening.facts.function, "language": subject.opening.language}
         )
-        conversation = [*subject.opening, Message("assistant", _BODIES_FOUND), said]
+        conversation = [*subject.opening.messages, Message("assistant", _BODIES_FOUND), said]
         seed = subject.context.seed * _SEED_STEP + 500 + 100 * generation
         yield from self._ask(subject, self._model, conversation, _TEMPERATURES[1], self._settings.samples, seed)
 
     def can_write(self, candidate: Candidate) -> bool:
         """Whether a body of this length fits into an answer: of a longer one only a truncated version can come. A model that
         is asked for C is shown what was written in C."""
-        if self._subject is not None and self._subject.language == "c":
+        if self._subject is not None and self._subject.opening.language == "c":
             return bool(_c_text(self._subject, candidate))
         lines = [line for line in candidate.body.splitlines() if not _is_noise(line)]
         return (
@@ -235,32 +238,32 @@ class LanguageModelProposer:
         known = subject.conversations.get(digest(one.candidate))
         if known is None:
             text = self._shown(subject, one.candidate)
-            known = [*subject.opening, Message("assistant", f"```assembly\n{text}```")]
+            known = [*subject.opening.messages, Message("assistant", f"```assembly\n{text}```")]
         # An answer to an answer is given the first prompt and the last answer: small models have small contexts.
-        return [*subject.opening, known[-1], self._feedback(subject, one)]
+        return [*subject.opening.messages, known[-1], self._feedback(subject, one)]
 
     def _feedback(self, subject: _Subject, one: Refinement) -> Message:
         reason, line, counts = (self._hidden(subject, text) for text in (one.reason, one.line, one.counts))
         values = {"kind": one.kind, "reason": reason, "line": line, "counts": counts}
-        more = {"function": subject.facts.function, "language": subject.language}
+        more = {"function": subject.opening.facts.function, "language": subject.opening.language}
         return Prompts(self._project).feedback({**values, **more})
 
     def _shown(self, subject: _Subject, candidate: Candidate) -> str:
         """A body as a model would have written it, or has written it in C."""
-        if subject.language == "c":
+        if subject.opening.language == "c":
             return _c_text(subject, candidate)
         lines = [line for line in candidate.body.splitlines() if not _is_noise(line)]
         return self._hidden(subject, f"{candidate.function}:\n" + "\n".join(lines) + f"\n{candidate.extra}")
 
     @staticmethod
     def _hidden(subject: _Subject, text: str) -> str:
-        return subject.anonymiser.hidden(text) if subject.anonymiser is not None else text
+        return subject.opening.anonymiser.hidden(text) if subject.opening.anonymiser is not None else text
 
 
 def _c_text(subject: _Subject, candidate: Candidate) -> str:
     """The C text in the answer that the body came from; "" when it came from none."""
     known = subject.conversations.get(digest(candidate))
-    texts = texts_of(known[-1].content, subject.facts.function, truncated=False) if known else []
+    texts = texts_of(known[-1].content, subject.opening.facts.function, truncated=False) if known else []
     return texts[0].rstrip("\n") + "\n" if texts else ""
 
 
@@ -270,17 +273,34 @@ def _is_noise(line: str) -> bool:
     return not words or words[0].startswith((".cfi_", ".loc", "#"))
 
 
+@dataclass(frozen=True)
+class Opening:
+    """How conversations about a function begin: `messages`, or with the prompt's hints one of `hinted` in turn."""
+
+    messages: list[Message]
+    hinted: list[list[Message]]
+    language: str  # of the answers that are asked for
+    facts: Facts
+    anonymiser: Anonymiser | None
+
+    def of(self, number: int) -> list[Message]:
+        """The messages that the answer `number` (from 0) is asked for with."""
+        return self.hinted[number % len(self.hinted)] if self.hinted else self.messages
+
+
 def opening(
     settings: ModelSettings, project: Path | None, model_name: str, baseline: Baseline, context: ProposalContext
-) -> tuple[list[Message], Facts, Anonymiser | None]:
-    """The first messages of every conversation about a function. Raises ModelError."""
+) -> Opening:
+    """The first messages of the conversations about a function. Raises ModelError."""
     features = context.toolchain.baseline_features | context.unit_features | set(extra_features(context))
     facts = facts_of(baseline, context.toolchain, sorted(features), context.samples)
     anonymiser = None
     if settings.anonymise:
         anonymiser = Anonymiser(listing_model.parse(baseline.listing_text), context.toolchain.library_symbols)
         facts = anonymiser.facts(facts)
-    return Prompts(project).messages(prompt_name(settings.prompt, model_name), facts), facts, anonymiser
+    prompts, name = Prompts(project), prompt_name(settings.prompt, model_name)
+    hinted = [prompts.messages(name, facts, hint) for hint in prompts.hints(name)]
+    return Opening(prompts.messages(name, facts), hinted, prompts.language(name), facts, anonymiser)
 
 
 def _begin(
@@ -290,17 +310,18 @@ def _begin(
     function = listing.function(baseline.function)
     if function is None:
         raise ModelError("GCC's listing does not define the function")
-    messages, facts, anonymiser = opening(settings, project, model.name, baseline, context)
-    reader = AnswerReader(baseline, listing, function, context, anonymiser, extra_features(context))
-    language = Prompts(project).language(prompt_name(settings.prompt, model.name))
-    return _Subject(baseline, listing, function, facts, messages, anonymiser, context, reader, language)
+    begun = opening(settings, project, model.name, baseline, context)
+    reader = AnswerReader(baseline, listing, function, context, begun.anonymiser, extra_features(context))
+    return _Subject(baseline, listing, function, begun, context, reader)
 
 
-def schedule(samples: int) -> list[tuple[float, int]]:
-    """(temperature, answers) in the order of asking: the likeliest answer once, the rest at rising temperatures."""
+def schedule(samples: int, singly: bool = False) -> list[tuple[float, int]]:
+    """(temperature, answers) in the order of asking: the likeliest answer once, the rest at rising temperatures; `singly`: a
+    request an answer."""
     rest = max(0, samples - 1)
     shares = [rest // 3 + (number < rest % 3) for number in range(3)]
-    return [(0.0, 1), *((t, count) for t, count in zip(_TEMPERATURES, shares, strict=True) if count)]
+    asked = [(0.0, 1), *((t, count) for t, count in zip(_TEMPERATURES, shares, strict=True) if count)]
+    return [(t, 1) for t, count in asked for _ in range(count)] if singly else asked
 
 
 def extra_features(context: ProposalContext) -> tuple[str, ...]:
