@@ -10,7 +10,7 @@ import pytest
 from compiler_ai.toolchains.x86_64 import X86_64
 
 from compiler_ai.artifacts import Baseline, CompileCommand
-from compiler_ai.bench.drawing import Draw, draw_model, requests
+from compiler_ai.bench.drawing import Draw, draw_model, numbered, requests
 from compiler_ai.models.base import Answer, Message, ModelError, Sampling
 from compiler_ai.models.recording import RecordedModel, Recording, ReplayModel
 from compiler_ai.proposers.base import ProposalContext
@@ -59,6 +59,13 @@ def test_the_first_answers_are_a_schedule_of_their_own(samples: int) -> None:
 def test_no_two_answers_of_one_temperature_have_the_same_seed() -> None:
     seeds = [(one.temperature, one.seed + place) for one in requests(16) for place in range(one.count)]
     assert len(set(seeds)) == 16
+
+
+def test_with_hints_every_answer_is_a_request_of_its_own() -> None:
+    assert [(one.temperature, one.seed) for one in requests(16, singly=True)] == [
+        (one.temperature, one.seed + place) for one in requests(16) for place in range(one.count)
+    ]
+    assert [before for _, before in numbered(requests(16))] == [0, 1, 2, 3, 4, 8, 12]
 
 
 def test_an_answer_is_a_copy_a_body_or_a_reason(baseline: Baseline) -> None:

@@ -33,9 +33,10 @@ from compiler_ai.asm import listing as listing_model
 from compiler_ai.asm.normalise import body_key
 from compiler_ai.driver import options
 from compiler_ai.models.base import Answer, Message, ModelError, Sampling
+from compiler_ai.models.prompting import Prompts
 from compiler_ai.passmanager import PassManager
 from compiler_ai.proposers.base import ProposalContext
-from compiler_ai.proposers.language_model import LanguageModelProposer, ModelSettings, schedule
+from compiler_ai.proposers.language_model import LanguageModelProposer, ModelSettings, Parent, Refinement, schedule
 from compiler_ai.store.trials import TrialCache
 from compiler_ai.tune.judges import ASSEMBLER
 from compiler_ai.work import CandidateState, Context, FunctionWork
@@ -154,6 +155,49 @@ def test_a_model_is_told_what_became_of_its_answer_and_answers_again(tune, answe
     assert words in conversation[-1].content
     assert ("lines" in conversation[-1].content) == (answer == SLOW)
     assert [state.alive for state in work.candidates] == [False, True]
+
+
+C_RIGHT = "```c\nint twice(int x) { return 4 * x / 2 - 0 * x + (x - x); }\n```"
+C_WRONG = "```c\nint twice(int x) { return 2 * x + 1; }\n```"
+
+
+def test_a_model_that_is_asked_for_c_is_told_in_c(tune) -> None:
+    work, _, _ = tune(COPY)
+    model = Scripted("```c\nint twice(int x) { return 2 * y; }\n```", C_WRONG)
+    proposer = LanguageModelProposer("scripted", ModelSettings(samples=1, prompt="c"), None, model)
+    list(proposer.propose(work.baseline, ProposalContext(X86_64)))
+    (found,) = proposer.refine([], 1, 600.0)
+    assert isinstance(found, Candidate)
+    assert "C compiled with the unit's own options" in found.origin
+    said = [message.content for messages, _ in model.asked for message in messages]
+    assert "```assembly" not in "".join(said)
+    assert "'y' undeclared" in said[-1]
+    assert "```c block" in said[-1]
+
+
+def test_only_what_was_written_in_c_is_shown_to_a_model_that_is_asked_for_c(tune) -> None:
+    work, _, _ = tune(COPY)
+    model = Scripted(C_WRONG, C_RIGHT, C_RIGHT)
+    proposer = LanguageModelProposer("scripted", ModelSettings(samples=1, prompt="c"), None, model)
+    (own,) = (one for one in proposer.propose(work.baseline, ProposalContext(X86_64)) if isinstance(one, Candidate))
+    theirs = Candidate("twice", "\tshll\t%edi\n\tmovl\t%edi, %eax\n\tret\n", proposer="search")
+    assert proposer.can_write(own)
+    assert not proposer.can_write(theirs)
+    list(proposer.refine([Refinement(theirs, "faster", "1.5x"), Refinement(own, "wrong", "3 is not 2")], 1, 600.0))
+    list(proposer.evolve([Parent(own, 1.1)], 1, 600.0))
+    assert len(model.asked) == 3
+    assert "shll" not in str(model.asked)
+    assert "3 is not 2" in model.asked[1][0][-1].content
+    assert "return 2 * x + 1;" in model.asked[2][0][-1].content
+
+
+def test_every_answer_is_asked_for_with_another_hint(tune) -> None:
+    _, model, _ = tune(*["no"] * 8, prompt="c", samples=8, rounds=0)
+    asked = [messages[-1].content for messages, _ in model.asked]
+    assert len(asked) == 8
+    assert len(set(asked)) == len(Prompts(None).hints("c"))
+    assert {sampling.count for _, sampling in model.asked} == {1}
+    assert len({(sampling.temperature, sampling.seed) for _, sampling in model.asked}) == 8
 
 
 def test_a_model_that_copies_is_told_so(tune) -> None:

@@ -100,6 +100,21 @@ def test_a_faulty_prompt_is_one_line(facts: Facts, tmp_path: Path, text: str) ->
         Prompts(tmp_path).messages("aicc", facts)
 
 
+def test_a_template_says_what_answers_are_asked_for_in(tmp_path: Path) -> None:
+    assert Prompts(None).language("c") == "c"
+    assert Prompts(None).language("aicc") == "assembly"
+    (tmp_path / "own.jinja").write_text("{% block answer %}fortran{% endblock %}")
+    with pytest.raises(ModelError, match="'fortran' and not assembly or c"):
+        Prompts(None).language(str(tmp_path / "own.jinja"))
+
+
+def test_names_of_fields_come_back_in_c(baseline: Baseline, facts: Facts) -> None:
+    listing = listing_model.parse(baseline.listing_text)
+    hiding = Anonymiser(listing, X86_64.library_symbols)
+    found = hiding.back_in_c(hiding.facts(facts).c_source)
+    assert found.split() == facts.c_source.replace("// hidden too", "").split()
+
+
 def test_a_prompt_that_is_not_there_is_one_line(facts: Facts) -> None:
     with pytest.raises(ModelError, match="there are aicc, c, small, supercoder"):
         Prompts(None).messages("none", facts)
