@@ -108,19 +108,21 @@ class Prompts:
 
     def language(self, name: str) -> str:
         """What answers are asked for in: what the template's block `answer` says, "c", or "assembly". Raises ModelError."""
-        said = self._block(name, "answer").strip() or LANGUAGES[0]
+        said = self._block(name, "answer", {}).strip() or LANGUAGES[0]
         if said not in LANGUAGES:
             raise ModelError(f"prompt '{name}': its block 'answer' says '{said[:40]}' and not {' or '.join(LANGUAGES)}")
         return said
 
-    def hints(self, name: str) -> tuple[str, ...]:
+    def hints(self, name: str, facts: Facts) -> tuple[str, ...]:
         """The lines of the template's block `hints`, of which every request gets another one; () without. Raises ModelError."""
-        return tuple(line.strip() for line in self._block(name, "hints").splitlines() if line.strip())
+        return tuple(line.strip() for line in self._block(name, "hints", vars(facts)).splitlines() if line.strip())
 
-    def _block(self, name: str, block: str) -> str:
+    def _block(self, name: str, block: str, values: Mapping[str, Any]) -> str:
         template = self._template(name)
         try:
-            return "".join(template.blocks[block](template.new_context({}))) if block in template.blocks else ""
+            return (
+                "".join(template.blocks[block](template.new_context(dict(values)))) if block in template.blocks else ""
+            )
         except Exception as error:  # a template is a user's program
             raise ModelError(f"prompt '{name}': {error}") from None
 

@@ -299,7 +299,7 @@ def opening(
         anonymiser = Anonymiser(listing_model.parse(baseline.listing_text), context.toolchain.library_symbols)
         facts = anonymiser.facts(facts)
     prompts, name = Prompts(project), prompt_name(settings.prompt, model_name)
-    hinted = [prompts.messages(name, facts, hint) for hint in prompts.hints(name)]
+    hinted = [prompts.messages(name, facts, hint) for hint in prompts.hints(name, facts)]
     return Opening(prompts.messages(name, facts), hinted, prompts.language(name), facts, anonymiser)
 
 

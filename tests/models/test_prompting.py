@@ -108,6 +108,13 @@ def test_a_template_says_what_answers_are_asked_for_in(tmp_path: Path) -> None:
         Prompts(None).language(str(tmp_path / "own.jinja"))
 
 
+def test_hints_are_those_that_fit_the_function(facts: Facts) -> None:
+    assert "no division" in Prompts(None).hints("c", facts)[0]
+    plain = replace(facts, c_source="int twice(int x) { return x + x; }")
+    assert "division" not in "".join(Prompts(None).hints("c", plain))
+    assert Prompts(None).hints("aicc", facts) == ()
+
+
 def test_names_of_fields_come_back_in_c(baseline: Baseline, facts: Facts) -> None:
     listing = listing_model.parse(baseline.listing_text)
     hiding = Anonymiser(listing, X86_64.library_symbols)
