@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "models"))
 from openai_server import serving
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "kernels"
+CODECS = Path(__file__).parents[2] / "benchmarks" / "codecs"
 RECORDED = Path(__file__).with_name("recorded")  # of a real model
 ANSWER = (Path(__file__).parents[1] / "models" / "count_bits.md").read_text()
 pytestmark = [pytest.mark.full, pytest.mark.timeout(3600)]
@@ -158,16 +159,16 @@ def test_a_benchmark_says_how_far_answers_get_and_its_recording_repeats_it(
 
 
 def test_what_a_real_model_wrote_in_c_is_judged_out_of_its_recording(tmp_path: Path) -> None:
-    """Answers of Qwen2.5-Coder-1.5B-Instruct (Q4_K_M), asked with the prompt beside them."""
-    project = tmp_path / "kernels"
-    shutil.copytree(EXAMPLE, project)
+    """Answers of Qwen2.5-Coder-1.5B-Instruct (Q4_K_M) to the prompt beside them, and what became of each."""
+    project = tmp_path / "codecs"
+    shutil.copytree(CODECS, project)
     run("aicc-tool", "init", cwd=project)
     run("make", "CC=aicc", cwd=project)
-    run("aicc-tool", "profile", "--", "./kernels", "60", cwd=project)
-    words = ["aicc-tool", "bench", "models", "--functions", "adler_sum", "--no-search", "--samples", "4"]
-    words += ["--model", f"replay:{RECORDED / 'adler_sum.jsonl'}"]
+    run("aicc-tool", "profile", "--functions", "codec_fletcher16", "--", "./codecs", "5", cwd=project)
+    expected = (RECORDED / "stages").read_text().split()
+    words = ["aicc-tool", "bench", "models", "--functions", "codec_fletcher16", "--no-search"]
+    words += ["--samples", str(len(expected)), "--model", f"replay:{RECORDED / 'answers.jsonl'}"]
     flags = ["--", f"-faicc-model-prompt={RECORDED / 'prompt.jinja'}", "-faicc-model-answer-tokens=400"]
     run(*words, "--output", str(tmp_path / "out"), *flags, cwd=project, AICC_CACHE=str(tmp_path / "cache"))
     trials = [json.loads(line) for line in (tmp_path / "out" / "trials.jsonl").read_text().splitlines()]
-    stages = [json.loads(line)["stage"] for line in (RECORDED / "stages.jsonl").read_text().splitlines()]
-    assert [trial["stage"] for trial in trials] == stages
+    assert [trial["stage"] for trial in trials] == expected
