@@ -7,7 +7,8 @@ was loaded just before is worth changing by as much as is lacking.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import capstone
@@ -18,15 +19,15 @@ from compiler_ai.sandbox.state import GENERAL
 from compiler_ai.verify.accesses import Decoder
 from compiler_ai.verify.mutate import Wish
 
-_COMPARISONS = ("cmp", "test")
+_COMPARING = ("cmp", "sub", "xor")  # the result is zero when both operands are equal
+_COUNTING = {"dec": 1, "inc": -1}  # what the operand is when the result is zero
 _LOADS_BACK = 12  # instructions before a comparison among which its inputs are loaded
 _LOADS = 3
 _JUMPS = 6
 _EXTENSIONS = ("movzx", "movsx")
 _TABLE_LOOK_BACK = 8
 _LARGEST_TABLE = 64
-_MOST_TRIES = 4
-_SIGNS = 3  # a difference in sign bits, where signed and unsigned numbers compare differently
+SIGNS = 3  # a difference in sign bits, where signed and unsigned numbers compare differently
 _LOOK_BACK = 4  # instructions between a comparison and its branch
 Pair = tuple[int, int, int]  # the two sides of a comparison, and their size in bytes
 _NAMES = {
@@ -45,58 +46,82 @@ def comparisons(
     """(site, index of the comparing step in the trace's words, what it compared), in the order of the run, for the conditions at
     the addresses `sites`."""
     wanted = set(sites)
-    capstone_decoder = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
-    capstone_decoder.detail = True
+    comparing = _Comparing(decoder)
     view = memoryview(trace.data).cast("Q")
     for at in range(0, len(view), 18):
         if view[at] not in wanted:
             continue
-        for back in range(1, _LOOK_BACK + 1):
-            step = at - 18 * back
-            if step < 0:
-                break
-            instruction = next(capstone_decoder.disasm(decoder.code(view[step]), view[step], 1), None)
-            if instruction is not None and instruction.mnemonic in _COMPARISONS:
+        for step in range(at - 18, max(-18, at - 18 * (_LOOK_BACK + 1)), -18):
+            instruction = comparing.at(view[step])
+            if instruction is not None:
                 pair = _compared(instruction, view[step + 2 : step + 18], memory)
                 if pair is not None:
                     yield view[at], step, pair
                 break
 
 
-def wishes(
-    trace: Trace,
-    sites: Iterable[int],
-    decoder: Decoder,
-    memory: Callable[[int, int], bytes],
-    seen: dict[int, set[int]],
-    tried: dict[tuple[int, int], int],
-    most: int = 50,
-) -> Iterator[Wish]:
-    """Values to look for in the input that would turn the conditional jumps at the addresses `sites`, or bring what they
-    compare to equality or next to it, or give its sides different signs; at most `most`.
+class _Comparing:
+    """The instructions that set the flags that conditions ask for, each decoded once."""
 
-    `memory` gives the input's bytes. `seen` keeps, for each jump, by how much its operands differed so far (-1, 0 or 1, 2
-    for anything else, and `_SIGNS` where only one of them had its sign bit set), and `tried` how often what was never seen was wished for: a few seeds' turn is enough.
-    """
-    made = 0
-    view = memoryview(trace.data).cast("Q")
-    found: dict[int, tuple[int, Pair]] = {}
+    def __init__(self, decoder: Decoder) -> None:
+        self._code = decoder
+        self._capstone = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
+        self._capstone.detail = True
+        self._known: dict[int, Any] = {}
+
+    def at(self, address: int) -> Any:
+        """The instruction at an address, None when it leaves the flags alone."""
+        if address not in self._known:
+            found = next(self._capstone.disasm(self._code.code(address), address, 1), None)
+            writes = found is not None and x86.X86_REG_EFLAGS in found.regs_access()[1]
+            self._known[address] = found if writes else None
+        return self._known[address]
+
+
+@dataclass
+class Compared:
+    """What one condition compared in a run: where it did so first, when a counter still is what it was loaded or passed as, and
+    last; how often; and by how much the sides differed (-1, 0 or 1, 2 for anything else, and `SIGNS` where only one of them had
+    its sign bit set)."""
+
+    first: tuple[int, Pair]
+    last: tuple[int, Pair]
+    times: int
+    differences: set[int]
+
+
+def compared(
+    trace: Trace, sites: Iterable[int], decoder: Decoder, memory: Callable[[int, int], bytes]
+) -> dict[int, Compared]:
+    """By address, what the conditions at `sites` compared in a run. `memory` gives the input's bytes."""
+    found: dict[int, Compared] = {}
     for site, step, pair in comparisons(trace, sites, decoder, memory):
-        seen.setdefault(site, set()).update(_differences(*pair))
-        found[site] = (step, pair)  # the last one in the run
-    for site, (step, (first, second, size)) in found.items():
-        for change in (0, 1, -1, _SIGNS):
-            if change in seen[site] or made >= most or tried.get((site, change), 0) >= _MOST_TRIES:
-                continue
-            tried[site, change] = tried.get((site, change), 0) + 1
-            made += 1
+        one = found.setdefault(site, Compared((step, pair), (step, pair), 0, set()))
+        one.last = step, pair
+        one.times += 1
+        one.differences |= _differences(*pair)
+    return found
+
+
+def wishes(
+    trace: Trace, found: Mapping[int, Compared], decoder: Decoder, seen: Mapping[int, Container[int]], most: int = 100
+) -> Iterator[tuple[tuple[int, int], Wish]]:
+    """Values to look for in the input that would turn the conditions in `found`, or bring what they compare to equality or next
+    to it, or give its sides different signs, each with its address and the difference; not the differences `seen` already."""
+    view = memoryview(trace.data).cast("Q")
+    for site, one in found.items():
+        for step, (first, second, size) in dict.fromkeys((one.last, one.first)):
             near = tuple(_loads(view, step, decoder))
-            if change == _SIGNS:
-                yield Wish(first, first ^ (1 << 8 * size - 1), size, near)
-                yield Wish(second, second ^ (1 << 8 * size - 1), size, near)
-            else:
-                yield Wish(first, second + change, size, near)
-                yield Wish(second, first - change, size)
+            for change in (0, 1, -1, SIGNS):
+                if change in seen.get(site, ()) or most <= 0:
+                    continue
+                most -= 1
+                if change == SIGNS:
+                    yield (site, change), Wish(first, first ^ (1 << 8 * size - 1), size, near)
+                    yield (site, change), Wish(second, second ^ (1 << 8 * size - 1), size, near)
+                else:
+                    yield (site, change), Wish(first, second + change, size, near)
+                    yield (site, change), Wish(second, first - change, size)
 
 
 class Extensions:
@@ -135,33 +160,54 @@ class Extensions:
         return self._known[address]
 
 
-def table_wishes(
+@dataclass(frozen=True)
+class Dispatch:
+    """A jump through a table in a run, at `step` of the trace's words: the index that its bounds check compared with the last one
+    that there is, and what was loaded just before."""
+
+    step: int
+    index: int
+    last_index: int
+    size_bytes: int
+    near: tuple[tuple[int, int], ...]
+
+    def wish(self, index: int) -> Wish:
+        """For another index."""
+        return Wish(self.index, index, self.size_bytes, self.near)
+
+
+def dispatches(
     trace: Trace, sites: Iterable[int], decoder: Decoder, memory: Callable[[int, int], bytes]
-) -> Iterator[Wish]:
-    """For jumps through tables at the addresses `sites`: every index that their bounds check lets through, in place of the one
-    that the run had, at the first and last few of them."""
+) -> list[Dispatch]:
+    """The first and last few jumps through tables at the addresses `sites`, in the order of the run."""
     wanted = set(sites)
-    capstone_decoder = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
-    capstone_decoder.detail = True
+    comparing = _Comparing(decoder)
     view = memoryview(trace.data).cast("Q")
     jumps = [at for at in range(0, len(view), 18) if view[at] in wanted]
-    for at in sorted({*jumps[:_JUMPS], *jumps[-_JUMPS:]}, reverse=True):
+    found = []
+    for at in sorted({*jumps[:_JUMPS], *jumps[-_JUMPS:]}):
         for step in range(at - 18, max(-18, at - 18 * _TABLE_LOOK_BACK), -18):
-            instruction = next(capstone_decoder.disasm(decoder.code(view[step]), view[step], 1), None)
+            instruction = comparing.at(view[step])
             if instruction is None or instruction.mnemonic != "cmp":
                 continue
             pair = _compared(instruction, view[step + 2 : step + 18], memory)
             if pair is not None and pair[1] <= _LARGEST_TABLE:
-                near = tuple(_loads(view, step, decoder))[:1]
-                for index in range(pair[1] + 1):
-                    yield Wish(pair[0], index, pair[2], near)
+                found.append(Dispatch(at, *pair, tuple(_loads(view, step, decoder))[:1]))
             break
+    return found
+
+
+def table_wishes(found: Iterable[Dispatch]) -> Iterator[Wish]:
+    """Every index that the tables' bounds checks let through, in place of the ones that the run had."""
+    for dispatch in found:
+        for index in range(dispatch.last_index + 1):
+            yield dispatch.wish(index)
 
 
 def _differences(first: int, second: int, size: int) -> set[int]:
     signed = (first - second) & ((1 << 8 * size) - 1)
     found = {{0: 0, 1: 1, (1 << 8 * size) - 1: -1}.get(signed, 2)}
-    return found | {_SIGNS} if (first ^ second) >> (8 * size - 1) else found
+    return found | {SIGNS} if (first ^ second) >> (8 * size - 1) else found
 
 
 def _loads(view: Any, step: int, decoder: Decoder) -> Iterator[tuple[int, int]]:
@@ -178,16 +224,22 @@ def _loads(view: Any, step: int, decoder: Decoder) -> Iterator[tuple[int, int]]:
 
 
 def _compared(instruction: Any, general: Any, memory: Callable[[int, int], bytes]) -> Pair | None:
-    """What an instruction compares, and their size in bytes; the value with 0 where it is one value's sign or zeroness."""
+    """What an instruction compares, and their size in bytes: its operands where it subtracts them or sets the flags as if it did, and
+    else what is known of its result with 0."""
     values = [_value(instruction, operand, general, memory) for operand in instruction.operands]
     size = max((operand.size for operand in instruction.operands), default=8)
-    first = values[0] if values else None
-    second = values[1] if len(values) == 2 else 0
-    if first is None or second is None or size > 8:
+    first, second = [*values, 0, 0][:2]
+    if not 1 <= len(values) <= 2 or size > 8 or first is None or second is None:
         return None
-    if instruction.mnemonic == "cmp":
+    mask, name = (1 << 8 * size) - 1, instruction.mnemonic.rpartition(" ")[2]
+    if name in _COMPARING:
         return first, second, size
-    return first & second if instruction.mnemonic == "test" else first, 0, size
+    if name in _COUNTING:
+        return first, _COUNTING[name] & mask, size
+    if name == "add":
+        return first, -second & mask, size
+    results = {"test": first & second, "and": first & second, "or": first | second}
+    return results.get(name, first), 0, size
 
 
 def _value(instruction: Any, operand: Any, general: Any, memory: Callable[[int, int], bytes]) -> int | None:

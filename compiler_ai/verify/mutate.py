@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
+from functools import cached_property
+from itertools import combinations, islice
 
 from compiler_ai.verify.prototype import Prototype, Type
 from compiler_ai.verify.state import EntryState, integer_parameters, passed
@@ -20,8 +21,13 @@ class Seed:
     reads: Sequence[tuple[int, int]]
     memory: Callable[[int, int], bytes]
 
+    @cached_property
+    def _values(self) -> dict[tuple[int, int], bytes]:
+        return {span: self.memory(span[0], span[1] - span[0]) for span in self.reads}
+
     def value(self, span: tuple[int, int]) -> bytes:
-        return self.memory(span[0], span[1] - span[0])
+        """The bytes of one of the `reads`."""
+        return self._values[span]
 
 
 @dataclass(frozen=True)
@@ -78,39 +84,60 @@ def mutations(seed: Seed, prototype: Prototype | None, constants: Sequence[int],
         yield _changed(seed, f"mutation {number}", general, patches)
 
 
-def granted(seed: Seed, prototype: Prototype | None, wish: Wish, most: int = 6) -> Iterator[EntryState]:
-    """The seed with every place that may be where the compared value came from set to the wanted one, a state a place: places
-    with that very value (or, in an argument, that value further left) first, then what was loaded just before, changed by the difference. At most `most` states."""
-    mask, made = _mask(wish.size_bytes), 0
+def granted(seed: Seed, prototype: Prototype | None, wish: Wish, most: int = 6) -> Iterator[tuple[int, EntryState]]:
+    """The seed with every place that may be where the compared value came from set to the wanted one, a state a place, with how
+    far-fetched that is: 0 for places of its size with that very value, 1 for those with that value in more or fewer bytes or
+    further left, 2 for those with its lowest bytes and what was loaded just before, changed by the difference. At most `most` states."""
+    return islice(_granted(seed, prototype, wish, most // 2), most)
+
+
+def _granted(seed: Seed, prototype: Prototype | None, wish: Wish, each: int) -> Iterator[tuple[int, EntryState]]:
+    """`granted`, with at most `each` states for values like the compared one in memory, further left there, or in an argument."""
     registers = seed.state.registers
     parameters = integer_parameters(prototype) if prototype is not None else []
     for name, kind in parameters:
-        size = min(8, kind.size_bytes)
-        if (registers[name] ^ wish.seen) & mask & _mask(size) == 0 and not _misaligns(kind, wish.wanted - wish.seen):
+        mask = _mask(min(8, kind.size_bytes))
+        is_same = (registers[name] ^ wish.seen) & mask & _mask(wish.size_bytes) == 0
+        if is_same and not _misaligns(kind, wish.wanted - wish.seen):
             value = passed(wish.wanted, kind) if kind.kind == "integer" else wish.wanted & _mask(8)
-            made += 1
-            yield _changed(seed, f"{name} to {value:#x}", {**registers.general, name: value}, {})
-        for shift in range(1, 64) if kind.kind == "integer" and wish.seen and made < most // 2 else ():
-            if (registers[name] & _mask(size)) >> shift == wish.seen:
-                value = passed(wish.wanted << shift | registers[name] & ((1 << shift) - 1), kind)
-                made += 1
-                yield _changed(seed, f"{name} to {value:#x}", {**registers.general, name: value}, {})
+            yield 0, _changed(seed, f"{name} to {value:#x}", {**registers.general, name: value}, {})
+        shift = _shift(registers[name] & mask, wish.seen) if kind.kind == "integer" else 0
+        if shift:
+            value = passed(wish.wanted << shift | registers[name] & _low(shift), kind)
+            yield 1, _changed(seed, f"{name} to {value:#x}", {**registers.general, name: value}, {})
     spans = [span for span in seed.reads if span[1] - span[0] <= 8]
-    same = [s for s in spans if (int.from_bytes(seed.value(s), "little") ^ wish.seen) & _mask(s[1] - s[0]) & mask == 0]
-    readable = set(spans)
-    for span in same[: most // 2]:
-        made += 1
-        yield _patched(seed, span, wish.wanted)
+    values = {span: int.from_bytes(seed.value(span), "little") for span in spans}
+    same = [s for s in spans if (values[s] ^ wish.seen) & _mask(s[1] - s[0]) & _mask(wish.size_bytes) == 0]
+    for span in sorted(same, key=lambda span: _likeness(span, wish))[:each]:
+        yield _likeness(span, wish), _patched(seed, span, wish.wanted)
+    shifted = [span for span in spans if _shift(values[span], wish.seen) and not is_pointer(seed, span)]
+    for span in shifted[:each]:
+        shift = _shift(values[span], wish.seen)
+        yield 1, _patched(seed, span, wish.wanted << shift | values[span] & _low(shift))
     difference = wish.wanted - wish.seen
     for span in wish.near:
-        if span in readable and made < most:
-            made += 1
-            yield _patched(seed, span, int.from_bytes(seed.value(span), "little") + difference)
+        if span in values:
+            yield 2, _patched(seed, span, values[span] + difference)
     for name, kind in parameters:
-        if kind.kind == "integer" and made < most:
-            made += 1
+        if kind.kind == "integer":
             value = passed(registers[name] + difference, kind)
-            yield _changed(seed, f"{name} to {value:#x}", {**registers.general, name: value}, {})
+            yield 2, _changed(seed, f"{name} to {value:#x}", {**registers.general, name: value}, {})
+
+
+def _shift(value: int, seen: int) -> int:
+    """By how many bits `value` is `seen` further left, 0 when it is not."""
+    shift = value.bit_length() - seen.bit_length()
+    return shift if seen and shift > 0 and value >> shift == seen else 0
+
+
+def _low(bits: int) -> int:
+    return (1 << bits) - 1
+
+
+def _likeness(span: tuple[int, int], wish: Wish) -> int:
+    """0 for a span of the compared value's size, 1 for one that holds it whole, 2 for one that holds its lowest bytes."""
+    size = span[1] - span[0]
+    return 0 if size == wish.size_bytes else 1 if wish.seen <= _mask(size) else 2
 
 
 def arranged(state: EntryState, prototype: Prototype) -> Iterator[EntryState]:

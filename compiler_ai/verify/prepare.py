@@ -6,6 +6,7 @@ import random
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import zip_longest
 from pathlib import Path
 
 from compiler_ai.capture.errors import CaptureError
@@ -36,7 +37,7 @@ from compiler_ai.verify.machine import Body, Context, Machine
 from compiler_ai.verify.mutate import Seed, arranged, mutations
 from compiler_ai.verify.prototype import Prototype
 from compiler_ai.verify.relations import Relations
-from compiler_ai.verify.search import boundary_states, directed_states, leading_to
+from compiler_ai.verify.search import boundary_states, directed_states, leading_to, walks
 from compiler_ai.verify.settings import Settings
 from compiler_ai.verify.state import EntryState, varied
 from compiler_ai.verify.sums import sum_states
@@ -49,7 +50,6 @@ _MOST_SEEDS = 24
 _MORE_SEEDS = 32  # besides, those whose comparisons came out as never before
 _MOST_REPLICAS = 4
 _MOST_ARRANGED = 48
-_TABLES = 4  # times as many boundary states where there are jump tables, whose every index is tried
 _TRAP = b"\x0f\x0b"  # ud2
 _CALLING = 3  # times as many traces where a function calls out of its unit: arguments show only there
 _SMALL = 33  # the length of a test worth tracing
@@ -101,6 +101,7 @@ class Preparation:
             self._reach_blocks()
             self._answer()
             self._reach_boundaries()
+            self._walk_tables()
             self._reach_relations()
             self._trace()
 
@@ -223,8 +224,15 @@ class Preparation:
             yield from generated(self._bases(), self.prototype, self.constants, self.settings.seed)
 
     def _bases(self) -> list[Base]:
+        """The captured calls, the longest and the shortest in turn: replicas are made and varied of the first few."""
         states = [test.state for test in self.tests if test.state.origin == "captured"]
+        states.sort(key=self._steps)
+        states = [state for pair in zip_longest(states[::-1], states) for state in pair][: len(states)]
         return [Base(state, lambda at, size, s=state: self.machine.memory(s, at, size)) for state in states]  # type: ignore[misc]
+
+    def _steps(self, state: EntryState) -> int:
+        """The length of the baseline's run from a state, as far as it is traced."""
+        return len(self.machine.trace(state, self.machine.context(state).baseline, self.settings.trace_steps))
 
     def _mutated(self) -> Iterator[list[EntryState]]:
         """Variations of all seeds in turn, those found on the way included."""
@@ -307,17 +315,28 @@ class Preparation:
         """Adds tests on which comparisons come out equal or nearly so."""
         if self._blocks is None:
             return
-        states = boundary_states(self.machine, self.body, self.seeds, self.prototype, self._blocks)
-        most = self.settings.boundary * (_TABLES if self._blocks.indirect else 1)
-        for _, state in zip(range(most), states, strict=False):
+        lacks = self.relations.lacks if self.relations is not None else None
+        states = boundary_states(self.machine, self.body, self.seeds, self.prototype, self._blocks, lacks)
+        for number, state in zip(range(self.settings.boundary), states, strict=False):
             test, _ = self.test_or_answered(state, self._uncovered)
             if test is not None:
                 self._keep(test)
+                test.fills = [test.fills[number % _FILLS]]  # there are many of them
                 self._near_boundaries.append(test)
         sums = sum_states(
             self.machine, self.body, list(self.seeds), self.prototype, self._blocks, self.settings.sum_steps
         )
         for _, state in zip(range(self.settings.sums), sums, strict=False):
+            test, _ = self.test(state, self._uncovered)
+            if test is not None:
+                self._keep(test)
+
+    def _walk_tables(self) -> None:
+        """Adds tests in which two jumps through tables after each other lead elsewhere."""
+        if self._blocks is None or not self._blocks.indirect:
+            return
+        states = walks(self.machine, self.body, list(self.seeds), self._blocks, self.seed_of)
+        for _, state in zip(range(self.settings.walks), states, strict=False):
             test, _ = self.test(state, self._uncovered)
             if test is not None:
                 self._keep(test)

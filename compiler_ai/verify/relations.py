@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Container, Mapping
+from copy import copy
 from dataclasses import dataclass
 
 from compiler_ai.sandbox.errors import SandboxError
 from compiler_ai.sandbox.process import OutcomeKind
+from compiler_ai.verify.branches import SIGNS
 from compiler_ai.verify.conditions import Condition, observed
 from compiler_ai.verify.coverage import Blocks
 from compiler_ai.verify.machine import Body, Context, Machine
@@ -42,6 +44,13 @@ class Relations:
         self._in_whole: set[int] = set()  # conditions executed in runs that were seen to their ends
         self._in_cut: set[int] = set()
         self.steps = 0
+
+    def copy(self) -> Relations:
+        """The same, to be added to without changing these."""
+        found = copy(self)
+        found._seen = {at: set(seen) for at, seen in self._seen.items()}
+        found._in_whole, found._in_cut = set(self._in_whole), set(self._in_cut)
+        return found
 
     def look(self, state: EntryState) -> Look:
         """A run from `state`."""
@@ -93,6 +102,14 @@ class Relations:
     def open_sites(self) -> set[int]:
         """The offsets of the executed conditions that have not been seen to decide on all that they may."""
         return {at for at, seen in self._seen.items() if seen and not self._conditions[at].is_complete(seen)}
+
+    def lacks(self, at: int, change: int) -> bool:
+        """Whether the condition at an offset was never seen to compare equal (0), or numbers of different sign (`SIGNS`); False for
+        any other `change`, which is not kept."""
+        kinds = self._conditions[at].kinds(self._seen[at])
+        if change not in (0, SIGNS) or kinds <= {False, True}:
+            return False
+        return (0, 0) not in kinds if change == 0 else kinds <= {(0, 0), (1, 1), (-1, -1)}
 
     def is_complete(self) -> bool:
         """Whether every condition was executed and decided on all that it may."""

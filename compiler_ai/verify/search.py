@@ -3,11 +3,17 @@ those that bring the two sides of a comparison together."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
+import random
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice, zip_longest
+from operator import itemgetter
 
+from compiler_ai.sandbox.process import Trace
+from compiler_ai.verify.accesses import Decoder
 from compiler_ai.verify.answered import granted_answers
-from compiler_ai.verify.branches import Extensions, table_wishes, wishes
+from compiler_ai.verify.branches import Compared, Dispatch, Extensions, compared, dispatches, table_wishes, wishes
 from compiler_ai.verify.coverage import Blocks
 from compiler_ai.verify.machine import Body, Machine
 from compiler_ai.verify.mutate import Seed, exact, granted, mutations
@@ -16,6 +22,9 @@ from compiler_ai.verify.state import EntryState
 
 _LOOK_STEPS = 1_500
 _EXTENSIONS_A_SEED = 4
+_MOST_TURNS = 4
+_MOST_WALKS = 400
+_LACKING_STATES = 3
 
 
 def directed_states(
@@ -47,12 +56,15 @@ def directed_states(
             shift = loaded.entry - first_entry
             sites = [loaded.entry + offset for offset in open_sites()]
             trace = machine.trace(seed.state, loaded, _LOOK_STEPS)
-            for wish in wishes(trace, sites, body.decoder(context), seed.memory, {}, {}):
+            what = compared(trace, sites, body.decoder(context), seed.memory)
+            for _, wish in wishes(
+                trace, what, body.decoder(context), {at: one.differences for at, one in what.items()}
+            ):
                 yield from granted_answers(seed.state, wish, trace.outcome.events)
                 found = list(exact(seed, wish)) if narrow else []
-                yield from found or granted(seed, prototype, wish, 2 if narrow else 6)
+                yield from found or (state for _, state in granted(seed, prototype, wish, 2 if narrow else 6))
             jumps = [at + shift for at in blocks.indirect]
-            for wish in table_wishes(trace, jumps, body.decoder(context), seed.memory):
+            for wish in table_wishes(reversed(dispatches(trace, jumps, body.decoder(context), seed.memory))):
                 yield from exact(seed, wish)
         for index, seed in enumerate(list(seeds)):
             if index not in streams:
@@ -71,30 +83,105 @@ def leading_to(blocks: Blocks, entry: int, uncovered: set[int]) -> set[int]:
 
 
 def boundary_states(
-    machine: Machine, body: Body, seeds: Sequence[Seed], prototype: Prototype | None, blocks: Blocks
+    machine: Machine,
+    body: Body,
+    seeds: Sequence[Seed],
+    prototype: Prototype | None,
+    blocks: Blocks,
+    lacks: Callable[[int, int], bool] | None = None,
 ) -> Iterator[EntryState]:
     """States that may bring what branches compare to equality or next to it, where a comparison with the wrong condition shows, and
     states in which what is widened has the other sign.
 
-    `blocks` are the body's in the first context.
+    `blocks` are the body's in the first context; `lacks` says whether a condition (relative to the entry) still lacks a test on
+    which it compares equal (0) or what differs in sign (`SIGNS`).
     """
     first_entry = body.at(machine.contexts[0]).entry
-    seen: dict[int, set[int]] = {}
-    tried: dict[tuple[int, int], int] = {}
     extensions = Extensions(body.decoder(machine.contexts[0]))
     sites = [*blocks.branches, *sorted(blocks.selects)]
-    # The latest were kept for reaching what is hardest to reach; on buffers of its own, all that a seed reads can vary.
-    latest_first = list(reversed(seeds))
-    for seed in sorted(latest_first, key=lambda seed: not seed.state.extra):
+    # The latest were kept for reaching what is hardest to reach; on buffers of its own, all that a seed reads can vary; and the
+    # program's own calls get farthest.
+    usable = [seed for seed in reversed(seeds) if body.at(machine.context(seed.state)).entry == first_entry]
+    own = [seed for seed in usable if seed.state.extra], [seed for seed in usable if not seed.state.extra]
+    looks = [_looked_at(machine, body, seed, sites) for pair in zip_longest(*own) for seed in pair if seed is not None]
+    seen = {at: set().union(*(look.what[at].differences for look in looks if at in look.what)) for at in sites}
+    turns = {at: _turns(looks, at) for at in sites}
+    found: dict[tuple[int, int], list[tuple[int, int, EntryState]]] = {}
+    for number, look in enumerate(looks):
+        seed, trace, decoder = look.seed, look.trace, look.decoder
+        mine = {at: one for at, one in look.what.items() if number in turns[at]}
+        for key, wish in wishes(trace, mine, decoder, seen):
+            answers = ((0, state) for state in granted_answers(seed.state, wish, trace.outcome.events))
+            states = chain(answers, granted(seed, prototype, wish, most=4))
+            found.setdefault(key, []).extend((likeness, n, state) for n, (likeness, state) in enumerate(states))
+        for wish in islice(extensions.wishes(trace, seed.memory), _EXTENSIONS_A_SEED):
+            states = chain(((0, state) for state in exact(seed, wish)), granted(seed, prototype, wish, most=2))
+            found.setdefault((0, 0), []).extend((likeness, n, state) for n, (likeness, state) in enumerate(states))
+        for wish in table_wishes(dispatches(trace, blocks.indirect, decoder, seed.memory)):
+            found.setdefault((0, 1 + wish.wanted), []).extend((0, 0, state) for state in exact(seed, wish))
+    groups = {key: [state for _, _, state in sorted(group, key=itemgetter(0, 1))] for key, group in found.items()}
+    yield from _in_turn(groups, lambda key: key[0] > 0 and lacks is not None and lacks(key[0] - first_entry, key[1]))
+
+
+def walks(
+    machine: Machine, body: Body, seeds: Sequence[Seed], blocks: Blocks, seed_of: Callable[[EntryState], Seed]
+) -> Iterator[EntryState]:
+    """States in which a jump through a table and the next one have indices of chance: what an interpreter
+    does in one instruction may show in the next one only. `blocks` are the body's in the first context; empty where no run
+    comes to such jumps twice."""
+    first_entry = body.at(machine.contexts[0]).entry
+
+    def met(seed: Seed) -> list[Dispatch]:
         context = machine.context(seed.state)
         loaded = body.at(context)
-        if loaded.entry != first_entry:
-            continue  # what was seen is kept by address
+        jumps = [at + loaded.entry - first_entry for at in blocks.indirect]
         trace = machine.trace(seed.state, loaded, _LOOK_STEPS)
-        for wish in wishes(trace, sites, body.decoder(context), seed.memory, seen, tried):
-            yield from granted_answers(seed.state, wish, trace.outcome.events)
-            yield from granted(seed, prototype, wish, most=4)
-        for wish in islice(extensions.wishes(trace, seed.memory), _EXTENSIONS_A_SEED):
-            yield from list(exact(seed, wish)) or granted(seed, prototype, wish, most=2)
-        for wish in table_wishes(trace, blocks.indirect, body.decoder(context), seed.memory):
-            yield from exact(seed, wish)
+        return dispatches(trace, jumps, body.decoder(context), seed.memory)
+
+    chance = random.Random("walks")
+    starts = [(seed, found) for seed in seeds if len(found := met(seed)) > 1]
+    for seed, found in (chance.choice(starts) for _ in range(_MOST_WALKS) if starts):
+        first = chance.choice(found[:-1])
+        for state in exact(seed, first.wish(chance.randrange(first.last_index + 1))):
+            changed = seed_of(state)
+            following = [dispatch for dispatch in met(changed) if dispatch.step > first.step][:1]
+            for second in following:
+                yield from exact(changed, second.wish(chance.randrange(second.last_index + 1)))
+
+
+@dataclass(frozen=True)
+class _Look:
+    """A seed's run, and what the conditions compared in it by address."""
+
+    seed: Seed
+    trace: Trace
+    decoder: Decoder
+    what: Mapping[int, Compared]
+
+
+def _looked_at(machine: Machine, body: Body, seed: Seed, sites: Sequence[int]) -> _Look:
+    context = machine.context(seed.state)
+    trace = machine.trace(seed.state, body.at(context), _LOOK_STEPS)
+    decoder = body.decoder(context)
+    return _Look(seed, trace, decoder, compared(trace, sites, decoder, seed.memory))
+
+
+def _turns(looks: Sequence[_Look], at: int) -> set[int]:
+    """The numbers of the runs in which the condition at `at` is worth turning: the first few that come there, and those that come
+    there most often, after which there is most that can change."""
+    coming = [number for number, look in enumerate(looks) if at in look.what]
+    most_often = sorted(coming, key=lambda number: -looks[number].what[at].times)
+    return {*coming[:_MOST_TURNS], *most_often[: _MOST_TURNS // 2]}
+
+
+def _in_turn(
+    groups: Mapping[tuple[int, int], Iterable[EntryState]], is_lacking: Callable[[tuple[int, int]], bool]
+) -> Iterator[EntryState]:
+    """One state of each group after the other, and some of those that are for what no test has shown yet."""
+    queues = {key: deque(group) for key, group in groups.items()}
+    while queues:
+        for key, queue in queues.items():
+            for number in range(_LACKING_STATES):
+                if queue and (number == 0 or is_lacking(key)):
+                    yield queue.popleft()
+        queues = {key: queue for key, queue in queues.items() if queue}
