@@ -107,13 +107,13 @@ def wishes(
     trace: Trace, found: Mapping[int, Compared], decoder: Decoder, seen: Mapping[int, Container[int]], most: int = 100
 ) -> Iterator[tuple[tuple[int, int], Wish]]:
     """Values to look for in the input that would turn the conditions in `found`, or bring what they compare to equality or next
-    to it, or give its sides different signs, each with its address and the difference; not the differences `seen` already."""
+    to it, or give its sides different signs, each with its address and the difference; not the differences `seen` there already."""
     view = memoryview(trace.data).cast("Q")
     for site, one in found.items():
         for step, (first, second, size) in dict.fromkeys((one.last, one.first)):
             near = tuple(_loads(view, step, decoder))
             for change in (0, 1, -1, SIGNS):
-                if change in seen.get(site, ()) or most <= 0:
+                if change in seen.get(site, ()) or change in _differences(first, second, size) or most <= 0:
                     continue
                 most -= 1
                 if change == SIGNS:

@@ -6,7 +6,7 @@ import random
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import zip_longest
+from itertools import combinations, zip_longest
 from pathlib import Path
 
 from compiler_ai.capture.errors import CaptureError
@@ -46,6 +46,8 @@ from compiler_ai.verify.unoptimised import Unoptimised
 from compiler_ai.verify.unwinding import UnwindTable, read_table
 
 _FILLS = 2
+_ROUNDS = 2  # of bringing comparisons to equality: the second begins where those of the first came out
+_VARIED_AGAIN = 12
 _MOST_SEEDS = 24
 _MORE_SEEDS = 32  # besides, those whose comparisons came out as never before
 _MOST_REPLICAS = 4
@@ -316,13 +318,18 @@ class Preparation:
         if self._blocks is None:
             return
         lacks = self.relations.lacks if self.relations is not None else None
-        states = boundary_states(self.machine, self.body, self.seeds, self.prototype, self._blocks, lacks)
-        for number, state in zip(range(self.settings.boundary), states, strict=False):
-            test, _ = self.test_or_answered(state, self._uncovered)
-            if test is not None:
-                self._keep(test)
-                test.fills = [test.fills[number % _FILLS]]  # there are many of them
-                self._near_boundaries.append(test)
+        seeds = self.seeds
+        for _ in range(_ROUNDS):
+            states = boundary_states(self.machine, self.body, seeds, self.prototype, self._blocks, lacks)
+            found = []
+            for number, state in zip(range(self.settings.boundary // _ROUNDS), states, strict=False):
+                test, _ = self.test_or_answered(state, self._uncovered)
+                if test is not None:
+                    self._keep(test)
+                    test.fills = [test.fills[number % _FILLS]]  # there are many of them
+                    found.append(test)
+            self._near_boundaries += found
+            seeds = [self.seed_of(test.fills[0][0]) for test in self._differing(found)]
         sums = sum_states(
             self.machine, self.body, list(self.seeds), self.prototype, self._blocks, self.settings.sum_steps
         )
@@ -330,6 +337,18 @@ class Preparation:
             test, _ = self.test(state, self._uncovered)
             if test is not None:
                 self._keep(test)
+
+    def _differing(self, tests: Sequence[Test]) -> list[Test]:
+        """A few of the tests, which show most pairs of comparisons to come out together as in no other test."""
+        captured = [test for test in self.tests if test.state.origin == "captured"]
+        known = {frozenset(pair) for test in captured for pair in combinations(test.kinds, 2)}
+        pairs = {number: {frozenset(pair) for pair in combinations(test.kinds, 2)} for number, test in enumerate(tests)}
+        chosen: list[Test] = []
+        while pairs and len(chosen) < _VARIED_AGAIN:
+            number = max(pairs, key=lambda n: (len(pairs[n] - known), -n))
+            known |= pairs.pop(number)
+            chosen.append(tests[number])
+        return chosen
 
     def _walk_tables(self) -> None:
         """Adds tests in which two jumps through tables after each other lead elsewhere."""
@@ -376,6 +395,7 @@ class Preparation:
             return
         found = relations.look(state)
         relations.keep(found)
+        test.kinds = found.kinds
         if found.new and test.state.origin != "captured":
             self._plant_novel(state)
 

@@ -18,10 +18,11 @@ from compiler_ai.verify.state import EntryState
 
 @dataclass(frozen=True)
 class Look:
-    """`new` are (offset, flags) of conditions in a run that came out as never before, `executed` the offsets of all that it
-    executed, `whole` says that it was seen to its end. Empty when the run fails."""
+    """`new` are (offset, flags) of conditions in a run that came out as never before, `kinds` what all of them decided on, by
+    offset; `executed` the offsets of all that it executed, `whole` says that it was seen to its end. Empty when the run fails."""
 
     new: frozenset[tuple[int, int]] = frozenset()
+    kinds: frozenset[tuple[int, object]] = frozenset()
     executed: frozenset[int] = frozenset()
     whole: bool = False
 
@@ -58,13 +59,16 @@ class Relations:
         outcome, seen = self._logged(state) if state.answers is None else self._stepped(state)
         if outcome not in (OutcomeKind.RETURNED, OutcomeKind.LEFT, OutcomeKind.MAX_STEPS, OutcomeKind.MAX_EVENTS):
             return Look()
-        new, executed = set(), set()
+        new, kinds, executed = set(), set(), set()
         for address, flags in seen:
             at = address - loaded.entry
             executed.add(at)
-            if self._conditions[at].kinds([flags]) - self._conditions[at].kinds(self._seen[at]):
+            (kind,) = self._conditions[at].kinds([flags])
+            kinds.add((at, kind))
+            if kind not in self._conditions[at].kinds(self._seen[at]):
                 new.add((at, flags))
-        return Look(frozenset(new), frozenset(executed), outcome in (OutcomeKind.RETURNED, OutcomeKind.LEFT))
+        whole = outcome in (OutcomeKind.RETURNED, OutcomeKind.LEFT)
+        return Look(frozenset(new), frozenset(kinds), frozenset(executed), whole)
 
     def _logged(self, state: EntryState) -> tuple[OutcomeKind, set[tuple[int, int]]]:
         """How the run of an instrumented copy ends, and (address, status flags) of its conditions."""

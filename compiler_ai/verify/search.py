@@ -22,7 +22,7 @@ from compiler_ai.verify.state import EntryState
 
 _LOOK_STEPS = 1_500
 _EXTENSIONS_A_SEED = 4
-_MOST_TURNS = 4
+_MOST_TURNS = 5
 _MOST_WALKS = 400
 _LACKING_STATES = 3
 
@@ -104,13 +104,12 @@ def boundary_states(
     usable = [seed for seed in reversed(seeds) if body.at(machine.context(seed.state)).entry == first_entry]
     own = [seed for seed in usable if seed.state.extra], [seed for seed in usable if not seed.state.extra]
     looks = [_looked_at(machine, body, seed, sites) for pair in zip_longest(*own) for seed in pair if seed is not None]
-    seen = {at: set().union(*(look.what[at].differences for look in looks if at in look.what)) for at in sites}
     turns = {at: _turns(looks, at) for at in sites}
     found: dict[tuple[int, int], list[tuple[int, int, EntryState]]] = {}
     for number, look in enumerate(looks):
         seed, trace, decoder = look.seed, look.trace, look.decoder
         mine = {at: one for at, one in look.what.items() if number in turns[at]}
-        for key, wish in wishes(trace, mine, decoder, seen):
+        for key, wish in wishes(trace, mine, decoder, {}):
             answers = ((0, state) for state in granted_answers(seed.state, wish, trace.outcome.events))
             states = chain(answers, granted(seed, prototype, wish, most=4))
             found.setdefault(key, []).extend((likeness, n, state) for n, (likeness, state) in enumerate(states))
@@ -167,11 +166,20 @@ def _looked_at(machine: Machine, body: Body, seed: Seed, sites: Sequence[int]) -
 
 
 def _turns(looks: Sequence[_Look], at: int) -> set[int]:
-    """The numbers of the runs in which the condition at `at` is worth turning: the first few that come there, and those that come
-    there most often, after which there is most that can change."""
-    coming = [number for number, look in enumerate(looks) if at in look.what]
-    most_often = sorted(coming, key=lambda number: -looks[number].what[at].times)
-    return {*coming[:_MOST_TURNS], *most_often[: _MOST_TURNS // 2]}
+    """The numbers of the runs in which the condition at `at` is worth turning: the one that comes there most often, after which
+    there is most that can change, and a few others that differ most in how other comparisons come out."""
+    left = {number: _outcomes(look) for number, look in enumerate(looks) if at in look.what}
+    found: list[int] = []
+    known: set[tuple[int, int]] = set()
+    while left and len(found) < _MOST_TURNS:
+        number = max(left, key=lambda n: (len(left[n] - known), -n) if found else (looks[n].what[at].times, -n))
+        known |= left.pop(number)
+        found.append(number)
+    return set(found)
+
+
+def _outcomes(look: _Look) -> set[tuple[int, int]]:
+    return {(site, difference) for site, one in look.what.items() for difference in one.differences}
 
 
 def _in_turn(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
 from elftools.elf.elffile import ELFFile
 
 from compiler_ai.capture.modules import Target
@@ -58,6 +60,17 @@ class Bench:
         prototype = from_object(debug.read_bytes(), function)
         baseline = self.assembled(self.listing("gcc -O2"))
         return Verifier(self.sandbox, baseline, function, captures, prototype, Settings(captures=6))
+
+
+@contextmanager
+def recorded(
+    temporary: pytest.TempPathFactory, source: Path, main: Path, functions: Sequence[str], options: Sequence[str] = ()
+) -> Iterator[Bench]:
+    """The unit `source` of a program whose calls of `functions` were captured."""
+    directory = temporary.mktemp(source.stem)
+    record_calls(directory, [source, main], functions, options)
+    with Sandbox() as sandbox:
+        yield Bench(directory, source, sandbox)
 
 
 def record_calls(

@@ -111,7 +111,7 @@ def test_a_compared_value_is_replaced_where_it_came_from() -> None:
     memory = {0x1000: (70).to_bytes(4, "little"), 0x1004: bytes([9])}
     seed = Seed(entry(rdi=0x1000, rsi=70), [(0x1000, 0x1004), (0x1004, 0x1005)], lambda at, _size: memory[at])
     prototype = Prototype(Type("void"), (("words", WORDS), ("n", INT)))
-    made = list(granted(seed, prototype, Wish(70, 90, 4, ((0x1004, 0x1005),))))
+    made = [state for _, state in granted(seed, prototype, Wish(70, 90, 4, ((0x1004, 0x1005),)))]
     assert any(state.registers["rsi"] == 90 for state in made)
     assert any(state.patches == {0x1000: (90).to_bytes(4, "little")} for state in made)
     assert any(state.patches == {0x1004: bytes([29])} for state in made)  # what was loaded last, changed by as much
@@ -120,8 +120,23 @@ def test_a_compared_value_is_replaced_where_it_came_from() -> None:
 def test_a_compared_part_of_an_argument_is_replaced_in_the_argument() -> None:
     """A loop that shifts its argument by 7 compares what is left of it."""
     seed = Seed(entry(rdi=0x4D23), [], lambda _at, size: bytes(size))
-    made = list(granted(seed, Prototype(Type("void"), (("value", SIZE),)), Wish(0x4D23 >> 7, 127, 8)))
+    wish = Wish(0x4D23 >> 7, 127, 8)
+    made = [state for _, state in granted(seed, Prototype(Type("void"), (("value", SIZE),)), wish)]
     assert any(state.registers["rdi"] >> 7 == 127 for state in made)
+
+
+def test_the_likeliest_places_of_a_compared_value_come_first() -> None:
+    """A number of its size before a byte, and before one of which it is a part; never more places of a kind than asked for."""
+    bytes_ = {0x1000 + at: (0x1000 + at, 0x1001 + at) for at in range(4)}
+    spans = [*bytes_.values(), (0x2000, 0x2004), (0x3000, 0x3004)]
+    memory = {0x2000: (70).to_bytes(4, "little"), 0x3000: (70 << 3 | 5).to_bytes(4, "little")}
+    seed = Seed(entry(), spans, lambda at, _size: memory.get(at, bytes([70])))
+    made = list(granted(seed, None, Wish(70, 90, 4), most=4))
+    assert [(likeness, dict(state.patches)) for likeness, state in made] == [
+        (0, {0x2000: (90).to_bytes(4, "little")}),
+        (1, {0x1000: bytes([90])}),
+        (1, {0x3000: (90 << 3 | 5).to_bytes(4, "little")}),
+    ]
 
 
 def test_arguments_on_the_stack_vary_too() -> None:

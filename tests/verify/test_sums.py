@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from bench import Bench, record_calls
+from bench import Bench, recorded
 from hypothesis import given
 from hypothesis import strategies as st
 
 from compiler_ai.artifacts import Grade
-from compiler_ai.sandbox.process import Sandbox
 from compiler_ai.verify.sums import Input, solutions
 
 HERE = Path(__file__).parent
@@ -19,10 +18,8 @@ HERE = Path(__file__).parent
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    directory = tmp_path_factory.mktemp("sums")
-    record_calls(directory, [HERE / "sums.c", HERE / "sums_main.c"], ("in_range",))
-    with Sandbox() as sandbox:
-        yield Bench(directory, HERE / "sums.c", sandbox)
+    with recorded(tmp_path_factory, HERE / "sums.c", HERE / "sums_main.c", ("in_range",)) as found:
+        yield found
 
 
 @pytest.mark.parametrize("limit", [43518, 43520])

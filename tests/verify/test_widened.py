@@ -6,20 +6,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from bench import Bench, record_calls
+from bench import Bench, recorded
 
 from compiler_ai.artifacts import Grade
-from compiler_ai.sandbox.process import Sandbox
 
 HERE = Path(__file__).parent
 
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    directory = tmp_path_factory.mktemp("widened")
-    record_calls(directory, [HERE / "widened.c", HERE / "widened_main.c"], ("note",))
-    with Sandbox() as sandbox:
-        yield Bench(directory, HERE / "widened.c", sandbox)
+    with recorded(tmp_path_factory, HERE / "widened.c", HERE / "widened_main.c", ("note",)) as found:
+        yield found
 
 
 def test_a_byte_that_is_widened_as_a_signed_one_is_seen(bench: Bench) -> None:
