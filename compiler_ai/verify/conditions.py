@@ -50,7 +50,10 @@ class Condition:
 
 
 def code_of(mnemonic: str) -> str:
-    """The condition code of a conditional jump, move or set, "" for other instructions."""
+    """The condition code of a conditional jump, move or set, or of an addition or subtraction with carry, which is a sum that
+    depends on one; "" for other instructions."""
+    if mnemonic in ("adc", "sbb"):
+        return "b"
     for stem in ("j", "set", "cmov"):
         if mnemonic.startswith(stem):
             code = mnemonic.removeprefix(stem)

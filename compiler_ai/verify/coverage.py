@@ -21,7 +21,7 @@ class UnknownTargetError(Exception):
 @dataclass(frozen=True)
 class Blocks:
     """`starts` are the blocks' addresses; `branches` maps a conditional jump to the two blocks that it chooses between;
-    `conditions` maps it, and each conditional move and set (the `selects`), to its condition; `indirect` are the jumps through
+    `conditions` maps it, and each conditional move and set and sum with carry (the `selects`), to its condition; `indirect` are the jumps through
     tables; `constants` the immediate operands."""
 
     starts: frozenset[int]
@@ -61,7 +61,7 @@ def blocks(own: OwnCode) -> Blocks:
             following = at + instruction.size
             plain = instruction.mnemonic.rpartition(" ")[2]
             jump = instruction.group(x86.X86_GRP_JUMP)
-            if plain.startswith(("set", "cmov")):
+            if plain.startswith(("set", "cmov", "adc", "sbb")):
                 selects.add(at)
             if code := code_of(plain):
                 conditions[at] = Condition(code, asked)

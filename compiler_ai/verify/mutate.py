@@ -12,6 +12,8 @@ from compiler_ai.verify.prototype import Prototype, Type
 from compiler_ai.verify.state import EntryState, integer_parameters, passed
 from compiler_ai.verify.values import LENGTHS, float_element_bytes, integer, mutated_number, one_nan
 
+_MOST_EXTREME_SPANS = 6
+
 
 @dataclass(frozen=True)
 class Seed:
@@ -157,6 +159,31 @@ def arranged(state: EntryState, prototype: Prototype) -> Iterator[EntryState]:
 def _rearranged(state: EntryState, how: str, places: Mapping[str, int]) -> EntryState:
     registers = replace(state.registers, general={**state.registers.general, **places})
     return replace(state, name=f"{state.name}, {how}", origin="mutated", registers=registers)
+
+
+def extremes(seed: Seed, prototype: Prototype | None) -> Iterator[EntryState]:
+    """The seed with each part of each number that it gets, the whole, a half or a quarter, of ones or of zeros alone: what
+    several of them make up together is largest and smallest there."""
+    parameters = integer_parameters(prototype) if prototype is not None else []
+    numbers = [(name, kind) for name, kind in parameters if kind.kind == "integer" and not kind.boolean]
+    spans = [span for span in seed.reads if span[1] - span[0] in (2, 4, 8) and not is_pointer(seed, span)]
+    general = seed.state.registers.general
+    for ones in (True, False):
+        for name, kind in numbers:
+            for part in _parts(min(8, kind.size_bytes)):
+                value = passed(general[name] | part if ones else general[name] & ~part, kind)
+                yield _changed(seed, f"{name} to {value:#x}", {**general, name: value}, {})
+        for span in spans[:_MOST_EXTREME_SPANS]:
+            for part in _parts(span[1] - span[0]):
+                number = int.from_bytes(seed.value(span), "little")
+                yield _patched(seed, span, number | part if ones else number & ~part)
+
+
+def _parts(size_bytes: int) -> Iterator[int]:
+    """The bits of a number's halves, of the whole number, and of its quarters."""
+    for count in (2, 1, 4):
+        bits = 8 * size_bytes // count
+        yield from (_low(bits) << bits * index for index in reversed(range(count)))
 
 
 def _misaligns(kind: Type, difference: int) -> bool:

@@ -4,10 +4,10 @@ those that bring the two sides of a comparison together."""
 from __future__ import annotations
 
 import random
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import chain, islice, zip_longest
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import islice, zip_longest
 from operator import itemgetter
 
 from compiler_ai.sandbox.process import Trace
@@ -16,7 +16,7 @@ from compiler_ai.verify.answered import granted_answers
 from compiler_ai.verify.branches import Compared, Dispatch, Extensions, compared, dispatches, table_wishes, wishes
 from compiler_ai.verify.coverage import Blocks
 from compiler_ai.verify.machine import Body, Machine
-from compiler_ai.verify.mutate import Seed, exact, granted, mutations
+from compiler_ai.verify.mutate import Seed, exact, extremes, granted, mutations
 from compiler_ai.verify.prototype import Prototype
 from compiler_ai.verify.state import EntryState
 
@@ -25,6 +25,7 @@ _EXTENSIONS_A_SEED = 4
 _MOST_TURNS = 5
 _MOST_WALKS = 400
 _LACKING_STATES = 3
+_EXTREMES = 9  # beside the differences that `wishes` tells apart
 
 
 def directed_states(
@@ -106,20 +107,42 @@ def boundary_states(
     looks = [_looked_at(machine, body, seed, sites) for pair in zip_longest(*own) for seed in pair if seed is not None]
     turns = {at: _turns(looks, at) for at in sites}
     found: dict[tuple[int, int], list[tuple[int, int, EntryState]]] = {}
+    near: dict[int, list[tuple[int, EntryState, Seed]]] = {at: [] for at in sites}
     for number, look in enumerate(looks):
         seed, trace, decoder = look.seed, look.trace, look.decoder
         mine = {at: one for at, one in look.what.items() if number in turns[at]}
         for key, wish in wishes(trace, mine, decoder, {}):
             answers = ((0, state) for state in granted_answers(seed.state, wish, trace.outcome.events))
-            states = chain(answers, granted(seed, prototype, wish, most=4))
+            states = [*answers, *granted(seed, prototype, wish, most=4)]
             found.setdefault(key, []).extend((likeness, n, state) for n, (likeness, state) in enumerate(states))
+            near[key[0]].extend((len(trace), state, seed) for _, state in states if state.answers is None)
         for wish in islice(extensions.wishes(trace, seed.memory), _EXTENSIONS_A_SEED):
-            states = chain(((0, state) for state in exact(seed, wish)), granted(seed, prototype, wish, most=2))
+            states = [*((0, state) for state in exact(seed, wish)), *granted(seed, prototype, wish, most=2)]
             found.setdefault((0, 0), []).extend((likeness, n, state) for n, (likeness, state) in enumerate(states))
         for wish in table_wishes(dispatches(trace, blocks.indirect, decoder, seed.memory)):
             found.setdefault((0, 1 + wish.wanted), []).extend((0, 0, state) for state in exact(seed, wish))
-    groups = {key: [state for _, _, state in sorted(group, key=itemgetter(0, 1))] for key, group in found.items()}
-    yield from _in_turn(groups, lambda key: key[0] > 0 and lacks is not None and lacks(key[0] - first_entry, key[1]))
+    groups = {key: (s for _, _, s in sorted(group, key=itemgetter(0, 1))) for key, group in found.items()}
+
+    def is_lacking(key: tuple[int, int]) -> bool:
+        return key[1] == _EXTREMES or (key[0] > 0 and lacks is not None and lacks(key[0] - first_entry, key[1]))
+
+    def extreme(at: int) -> Iterator[EntryState]:
+        """For each way in which the condition at `at` compares what is equal or next to it, the shortest run with all else at its
+        extremes."""
+        wanted, made = {0, 1, -1}, []
+        for _, state, seed in sorted(near[at], key=itemgetter(0)):
+            changed = replace(seed, state=state, memory=partial(machine.memory, state))
+            look = _looked_at(machine, body, changed, [at])
+            found = wanted & look.what[at].differences if at in look.what else set()
+            if found:
+                wanted -= found
+                made.append(extremes(changed, prototype))
+            if not wanted:
+                break
+        for states in zip_longest(*made):
+            yield from (state for state in states if state is not None)
+
+    yield from _in_turn({**groups, **{(at, _EXTREMES): extreme(at) for at in sites}}, is_lacking)
 
 
 def walks(
@@ -183,13 +206,16 @@ def _outcomes(look: _Look) -> set[tuple[int, int]]:
 
 
 def _in_turn(
-    groups: Mapping[tuple[int, int], Iterable[EntryState]], is_lacking: Callable[[tuple[int, int]], bool]
+    groups: Mapping[tuple[int, int], Iterator[EntryState]], is_lacking: Callable[[tuple[int, int]], bool]
 ) -> Iterator[EntryState]:
     """One state of each group after the other, and some of those that are for what no test has shown yet."""
-    queues = {key: deque(group) for key, group in groups.items()}
-    while queues:
-        for key, queue in queues.items():
+    left = dict(groups)
+    while left:
+        for key, states in list(left.items()):
             for number in range(_LACKING_STATES):
-                if queue and (number == 0 or is_lacking(key)):
-                    yield queue.popleft()
-        queues = {key: queue for key, queue in queues.items() if queue}
+                if number == 0 or is_lacking(key):
+                    state = next(states, None)
+                    if state is None:
+                        left.pop(key, None)
+                        break
+                    yield state
