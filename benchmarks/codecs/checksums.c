@@ -40,16 +40,6 @@ uint32_t codec_adler32(uint32_t adler, const uint8_t *data, size_t length)
     return b << 16 | a;
 }
 
-uint32_t codec_fletcher16(const uint8_t *data, size_t length)
-{
-    uint32_t low = 0, high = 0;
-    for (size_t i = 0; i < length; i++) {
-        low = (low + data[i]) % 255;
-        high = (high + low) % 255;
-    }
-    return high << 8 | low;
-}
-
 uint32_t codec_fnv1a(const uint8_t *data, size_t length)
 {
     uint32_t hash = 2166136261u;

@@ -8,7 +8,6 @@
 /* checksums.c */
 uint32_t codec_crc32(uint32_t crc, const uint8_t *data, size_t length);
 uint32_t codec_adler32(uint32_t adler, const uint8_t *data, size_t length);
-uint32_t codec_fletcher16(const uint8_t *data, size_t length);
 uint32_t codec_fnv1a(const uint8_t *data, size_t length);
 uint32_t codec_murmur3(const uint8_t *data, size_t length, uint32_t seed);
 uint64_t codec_siphash(const uint8_t *data, size_t length, const uint64_t key[2]);

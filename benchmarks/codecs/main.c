@@ -316,7 +316,6 @@ int main(int count, char **arguments)
     expand_aes_key(noise, key);
     RUN("crc32", 100, 8000, codec_crc32(0, prose + from, length));
     RUN("adler32", 200, 12000, codec_adler32(1, prose + from, length));
-    RUN("fletcher16", 100, 6000, codec_fletcher16(prose + from, length));
     RUN("fnv1a", 180, 6000, codec_fnv1a(prose + from, length));
     RUN("murmur3", 500, 8000, codec_murmur3(prose + from, length, 7));
     RUN("siphash", 400, 8000, codec_siphash(prose + from, length, sip_key));

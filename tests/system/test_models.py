@@ -16,7 +16,6 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "models"))
 from openai_server import serving
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "kernels"
-CODECS = Path(__file__).parents[2] / "benchmarks" / "codecs"
 RECORDED = Path(__file__).with_name("recorded")  # of a real model
 ANSWER = (Path(__file__).parents[1] / "models" / "count_bits.md").read_text()
 pytestmark = [pytest.mark.full, pytest.mark.timeout(3600)]
@@ -160,11 +159,11 @@ def test_a_benchmark_says_how_far_answers_get_and_its_recording_repeats_it(
 
 def test_what_a_real_model_wrote_in_c_is_judged_out_of_its_recording(tmp_path: Path) -> None:
     """Answers of Qwen2.5-Coder-1.5B-Instruct (Q4_K_M) to the prompt beside them, and what became of each."""
-    project = tmp_path / "codecs"
-    shutil.copytree(CODECS, project)
+    project = tmp_path / "fletcher16"
+    shutil.copytree(RECORDED / "fletcher16", project)
     run("aicc-tool", "init", cwd=project)
     run("make", "CC=aicc", cwd=project)
-    run("aicc-tool", "profile", "--functions", "codec_fletcher16", "--", "./codecs", "5", cwd=project)
+    run("aicc-tool", "profile", "--functions", "codec_fletcher16", "--", "./fletcher16", cwd=project)
     expected = (RECORDED / "stages").read_text().split()
     words = ["aicc-tool", "bench", "models", "--functions", "codec_fletcher16", "--no-search"]
     words += ["--samples", str(len(expected)), "--model", f"replay:{RECORDED / 'answers.jsonl'}"]
