@@ -14,53 +14,46 @@ from compiler_ai.capture.format import Capture
 from compiler_ai.capture.format import load as load_capture
 from compiler_ai.sandbox.errors import SandboxError
 from compiler_ai.sandbox.image import build_image
-from compiler_ai.sandbox.loader import LoadedObject, load
+from compiler_ai.sandbox.loader import load
 from compiler_ai.sandbox.object import UNDEFINED
 from compiler_ai.sandbox.pages import page_floor
-from compiler_ai.sandbox.process import Outcome, OutcomeKind, Sandbox, cpu_limit_ns
+from compiler_ai.sandbox.process import Outcome, OutcomeKind, Sandbox
 from compiler_ai.sandbox.symbols import Reference, SymbolKind
 from compiler_ai.verify.answered import (
     answered,
     answered_again,
-    answered_difference,
     calls_outside,
-    constants,
-    leads_outside,
 )
 from compiler_ai.verify.argumentuse import ArgumentUse
+from compiler_ai.verify.baseline import Baseline
 from compiler_ai.verify.calls import Callees
-from compiler_ai.verify.code import OwnCode, functions_of, own_code, reader
+from compiler_ai.verify.code import reader
 from compiler_ai.verify.coverage import Blocks, UnknownTargetError, blocks
-from compiler_ai.verify.equivalence import breaks_abi, describe_end, difference, float_element_bytes, is_dead
+from compiler_ai.verify.equivalence import describe_end, is_dead
 from compiler_ai.verify.generate import Base, generated
-from compiler_ai.verify.machine import Body, Context, Machine
+from compiler_ai.verify.machine import Context
 from compiler_ai.verify.mutate import Seed, arranged, mutations
 from compiler_ai.verify.prototype import Prototype
 from compiler_ai.verify.relations import Relations
 from compiler_ai.verify.search import boundary_states, directed_states, leading_to, walks
 from compiler_ai.verify.settings import Settings
-from compiler_ai.verify.state import EntryState, varied
+from compiler_ai.verify.state import EntryState
 from compiler_ai.verify.sums import sum_states
-from compiler_ai.verify.testcase import Logged, Test, log_body, trace_body
-from compiler_ai.verify.unoptimised import Unoptimised
-from compiler_ai.verify.unwinding import UnwindTable, read_table
+from compiler_ai.verify.testcase import Test, trace_body
 
-_FILLS = 2
 _ROUNDS = 2  # of bringing comparisons to equality: the second begins where those of the first came out
 _VARIED_AGAIN = 12
 _MOST_SEEDS = 24
 _MORE_SEEDS = 32  # besides, those whose comparisons came out as never before
 _MOST_REPLICAS = 4
 _MOST_ARRANGED = 48
-_TRAP = b"\x0f\x0b"  # ud2
 _CALLING = 3  # times as many traces where a function calls out of its unit: arguments show only there
 _SMALL = 33  # the length of a test worth tracing
-_QUICK_NS = 25_000_000  # below this, a candidate's limit does not depend on what the baseline took
 _ANSWERED_STATES = 24
 _SAVED = ("rbx", "rbp", "r12", "r13", "r14", "r15", "rsp")
 
 
-class Preparation:
+class Preparation(Baseline):
     """The tests of one function. `notes` say what was left out and why."""
 
     def __init__(
@@ -73,19 +66,10 @@ class Preparation:
         settings: Settings,
         unoptimised: bytes = b"",
     ) -> None:
-        self.machine = Machine(sandbox)
-        self.body = Body(baseline_object, function)
-        self._unoptimised = Unoptimised(self.machine, unoptimised, function)
-        self.shared = functions_of(self.body.unit)
-        self.prototype = prototype
-        self.settings = settings
-        self.tests: list[Test] = []
+        super().__init__(sandbox, baseline_object, function, prototype, settings, unoptimised)
         self.seeds: list[Seed] = []
         self.notes: list[str] = []
         self.constants: tuple[int, ...] = ()
-        self.callees = Callees({}, {})
-        self._uses = ArgumentUse(lambda _: b"")
-        self.calls_outside = False
         self._blocks: Blocks | None = None  # the baseline's in the first context; None when they cannot be told
         self.relations: Relations | None = None
         self._novel = 0  # seeds kept for how comparisons came out
@@ -170,10 +154,6 @@ class Preparation:
         self.relations = Relations(self.machine, self.body, found, context)
         self.constants = found.constants
         self._uncovered = {start - context.baseline.entry for start in found.starts}
-
-    def own(self, body: Body, context: Context) -> OwnCode:
-        """The code that `body` answers for, as loaded in `context`."""
-        return own_code(body.unit, body.function, body.at(context), self.shared)
 
     # More states -------------------------------------------------------------------------------------------------
 
@@ -326,7 +306,7 @@ class Preparation:
                 test, _ = self.test_or_answered(state, self._uncovered)
                 if test is not None:
                     self._keep(test)
-                    test.fills = [test.fills[number % _FILLS]]  # there are many of them
+                    test.fills = [test.fills[number % len(test.fills)]]  # there are many of them
                     found.append(test)
             self._near_boundaries += found
             seeds = [self.seed_of(test.fills[0][0]) for test in self._differing(found)]
@@ -405,151 +385,13 @@ class Preparation:
             self._novel += 1
             self.seeds.append(self.seed_of(state))
 
+    def _reaches(self, state: EntryState) -> None:
+        self._plant(state)
+
     def _plant(self, state: EntryState) -> None:
         """Keeps a state as one to vary. Its reads are those of the first part of its run."""
         if len(self.seeds) - self._novel < _MOST_SEEDS:
             self.seeds.append(self.seed_of(state))
-
-    def seed_of(self, state: EntryState) -> Seed:
-        """`state` with what the baseline reads from it of memory that a caller may have filled."""
-        traced = trace_body(self.machine, state, self.body, self.callees, self.settings.trace_steps)
-        writable = self.machine.context(state).writable
-        extra = {page_floor(region.address + at) for pages in state.extra for region in pages.regions
-                 for at in range(0, region.size_bytes, 4096)}  # fmt: skip
-        stack = state.registers["rsp"]
-        reads = sorted(
-            (start, end)
-            for start, end in traced.accesses.reads
-            if end - start <= 64
-            and start != stack
-            and not is_dead(start, stack)
-            and (page_floor(start) in writable or page_floor(start) in extra)
-        )
-        return Seed(state, reads, lambda at, size: self.machine.memory(state, at, size))
-
-    def is_undefined(self, test: Test) -> bool:
-        """Whether the source itself, compiled without optimisation, touches memory that is not there: then a difference is none."""
-        if test.is_undefined is None:
-            state, outcome = test.fills[0]
-            test.is_undefined = state.origin != "captured" and self._unoptimised.faults(state, outcome.cpu_ns)
-        return test.is_undefined
-
-    def until(self, test: Test, body: LoadedObject, target: int) -> Outcome:
-        """The run of `body` up to its first call of `target`, where it faults."""
-        return self.machine.run(test.fills[0][0], body, test.limit_ns, patches=[(target, _TRAP)])
-
-    def first_call(self, test: Test, target: int) -> Outcome:
-        """`until` for the baseline, kept."""
-        if target not in test.first_calls:
-            test.first_calls[target] = self.until(test, self.machine.context(test.state).baseline, target)
-        return test.first_calls[target]
-
-    def logged(self, test: Test) -> Logged:
-        """What the instrumented baseline does in a test, kept. Raises SandboxError when it cannot be instrumented."""
-        if test.logged is None:
-            most = self.settings.logged_entries
-            test.logged = log_body(self.machine, test.fills[0][0], self.body, self.callees, most)
-        return test.logged
-
-    def frames(self, body: Body, context: Context) -> UnwindTable | None:
-        """The unwind rules of all code that `body` answers for, read once; None when there are none."""
-        key = body.place(context)
-        if key not in body.frames:
-            loaded = body.at(context)
-            body.frames[key] = read_table(body.object_bytes, body.unit, loaded, self.own(body, context).ranges)
-        return body.frames[key]
-
-    # Tests -------------------------------------------------------------------------------------------------------
-
-    def test(self, state: EntryState, uncovered: set[int], only_new: bool = False) -> tuple[Test | None, Outcome]:
-        """The state with the baseline's outcomes, or None when it is no valid test; and the first outcome.
-
-        The blocks of the baseline that it reaches are taken out of `uncovered`; `only_new` asks for at least one.
-        """
-        baseline = self.machine.context(state).baseline
-        limit_ns = self.settings.captured_limit_ns if state.origin == "captured" else self.settings.baseline_limit_ns
-        fills: list[tuple[EntryState, Outcome]] = []
-        reached: set[int] = set()
-        for fill in range(_FILLS):
-            filled = varied(state, self.prototype, self.machine.sandbox.layout, fill + 17 * self.settings.seed)
-            marks = [baseline.entry + offset for offset in uncovered] if not fill else []
-            outcome = self.machine.run(filled, baseline, limit_ns, marks)
-            fills.append((filled, outcome))
-            reached |= {address - baseline.entry for address in outcome.covered}
-            if (only_new and not reached) or not self._is_valid(outcome, filled):
-                return None, fills[0][1]
-        (first_state, first), (second_state, second) = fills[0], fills[1]
-        if self.differ(first, second, second_state, frozenset()):
-            return None, first
-        if reached:
-            uncovered -= reached
-            if state.origin != "captured":
-                self._plant(first_state)
-        return Test(state, fills, cpu_limit_ns(max(first.cpu_ns, second.cpu_ns, _QUICK_NS))), first
-
-    def test_or_answered(
-        self, state: EntryState, uncovered: set[int], only_new: bool = False
-    ) -> tuple[Test | None, Outcome]:
-        """`test`, or the same with answered calls where what the unit calls ended the run."""
-        test, outcome = self.test(state, uncovered, only_new)
-        if test is not None or state.answers is not None or not self.calls_outside:
-            return test, outcome
-        context = self.machine.context(state)
-        if not leads_outside(outcome, context.baseline, self.machine.closed(context).variables):
-            return test, outcome
-        return self.test(answered(state, len(self.tests)), uncovered, only_new)
-
-    @staticmethod
-    def _is_valid(outcome: Outcome, state: EntryState) -> bool:
-        """Whether the baseline's run is one to compare with; with answered calls that is one that made some."""
-        if state.answers is not None and not outcome.events:
-            return False
-        if outcome.kind in (OutcomeKind.LEFT, OutcomeKind.MAX_EVENTS):
-            return True
-        return not breaks_abi(outcome, state.registers)
-
-    def differ(
-        self,
-        expected: Outcome,
-        outcome: Outcome,
-        state: EntryState,
-        preserved: frozenset[str],
-        body: Body | None = None,
-        traced: bool = False,
-    ) -> str:
-        """The first difference between two outcomes of runs from `state` that a caller, or a callee whose calls are answered,
-        could see, or "". The second is `body`'s, the baseline's own without it."""
-        if state.answers is not None:
-            found = self._answered_difference(expected, outcome, state, body or self.body, traced)
-            if found or expected.kind is not OutcomeKind.RETURNED:
-                return found
-        return difference(
-            expected,
-            outcome,
-            state.registers,
-            self.prototype,
-            self.machine.sandbox.layout,
-            lambda page: self.machine.page(state, page),
-            preserved,
-        )
-
-    def _answered_difference(
-        self, expected: Outcome, outcome: Outcome, state: EntryState, body: Body, traced: bool
-    ) -> str:
-        context = self.machine.context(state)
-        bodies = context.baseline, body.at(context)
-        sides = constants(bodies[0], context.image.pages), constants(bodies[1], context.image.pages)
-
-        def until(number: int) -> tuple[Outcome, Outcome]:
-            assert state.answers is not None
-            cut = replace(state, answers=replace(state.answers, max_events=number))
-            limit_ns = self.settings.captured_limit_ns
-            return self.machine.run(cut, bodies[0], limit_ns), self.machine.run(cut, bodies[1], limit_ns)
-
-        return answered_difference(
-            expected, outcome, sides, self.callees, self._uses, state.registers["rsp"],
-            lambda page: self.machine.page(state, page), float_element_bytes(self.prototype), None if traced else until,
-        )  # fmt: skip
 
     def _trace(self) -> None:
         """Traces the baseline on small tests of all origins in turn."""

@@ -58,7 +58,7 @@ PROGRAMS = (
     ),
     Source(
         "lua5.4", "src", (), ("-I.",),
-        (("lstring", ("luaS_hash",)), ("ltable", ("luaH_getint", "luaH_getshortstr")), ("lobject", ("luaO_str2num",))),
+        (("lstring", ("luaS_hash",)), ("ltable", ("luaH_getint", "luaH_getshortstr"))),
         (("words.lua", "text"),),
     ),
     Source(

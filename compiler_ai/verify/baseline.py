@@ -1,0 +1,201 @@
+"""What the baseline does from a state: tests made of states, and what of another body's run differs from its own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from compiler_ai.sandbox.loader import LoadedObject
+from compiler_ai.sandbox.pages import page_floor
+from compiler_ai.sandbox.process import Outcome, OutcomeKind, Sandbox, cpu_limit_ns
+from compiler_ai.verify.answered import (
+    answered,
+    answered_difference,
+    constants,
+    leads_outside,
+)
+from compiler_ai.verify.argumentuse import ArgumentUse
+from compiler_ai.verify.calls import Callees
+from compiler_ai.verify.code import OwnCode, functions_of, own_code
+from compiler_ai.verify.equivalence import breaks_abi, difference, float_element_bytes, is_dead
+from compiler_ai.verify.machine import Body, Context, Machine
+from compiler_ai.verify.mutate import Seed
+from compiler_ai.verify.prototype import Prototype
+from compiler_ai.verify.settings import Settings
+from compiler_ai.verify.state import EntryState, varied
+from compiler_ai.verify.testcase import Logged, Test, log_body, trace_body
+from compiler_ai.verify.unoptimised import Unoptimised
+from compiler_ai.verify.unwinding import UnwindTable, read_table
+
+_FILLS = 2
+_QUICK_NS = 25_000_000  # below this, a candidate's limit does not depend on what the baseline took
+_TRAP = b"\x0f\x0b"  # ud2
+
+
+class Baseline:
+    """GCC's own body of one function, run for comparison."""
+
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        baseline_object: bytes,
+        function: str,
+        prototype: Prototype | None,
+        settings: Settings,
+        unoptimised: bytes,
+    ) -> None:
+        self.machine = Machine(sandbox)
+        self.body = Body(baseline_object, function)
+        self._unoptimised = Unoptimised(self.machine, unoptimised, function)
+        self.shared = functions_of(self.body.unit)
+        self.prototype = prototype
+        self.settings = settings
+        self.callees = Callees({}, {})
+        self._uses = ArgumentUse(lambda _: b"")
+        self.calls_outside = False
+        self.tests: list[Test] = []
+
+    def own(self, body: Body, context: Context) -> OwnCode:
+        """The code that `body` answers for, as loaded in `context`."""
+        return own_code(body.unit, body.function, body.at(context), self.shared)
+
+    def test(self, state: EntryState, uncovered: set[int], only_new: bool = False) -> tuple[Test | None, Outcome]:
+        """The state with the baseline's outcomes, or None when it is no valid test; and the first outcome.
+
+        The blocks of the baseline that it reaches are taken out of `uncovered`; `only_new` asks for at least one.
+        """
+        baseline = self.machine.context(state).baseline
+        limit_ns = self.settings.captured_limit_ns if state.origin == "captured" else self.settings.baseline_limit_ns
+        fills: list[tuple[EntryState, Outcome]] = []
+        reached: set[int] = set()
+        for fill in range(_FILLS):
+            filled = varied(state, self.prototype, self.machine.sandbox.layout, fill + 17 * self.settings.seed)
+            marks = [baseline.entry + offset for offset in uncovered] if not fill else []
+            outcome = self.machine.run(filled, baseline, limit_ns, marks)
+            fills.append((filled, outcome))
+            reached |= {address - baseline.entry for address in outcome.covered}
+            if (only_new and not reached) or not self._is_valid(outcome, filled):
+                return None, fills[0][1]
+        (first_state, first), (second_state, second) = fills[0], fills[1]
+        if self.differ(first, second, second_state, frozenset()):
+            return None, first
+        if reached:
+            uncovered -= reached
+            if state.origin != "captured":
+                self._reaches(first_state)
+        return Test(state, fills, cpu_limit_ns(max(first.cpu_ns, second.cpu_ns, _QUICK_NS))), first
+
+    def test_or_answered(
+        self, state: EntryState, uncovered: set[int], only_new: bool = False
+    ) -> tuple[Test | None, Outcome]:
+        """`test`, or the same with answered calls where what the unit calls ended the run."""
+        test, outcome = self.test(state, uncovered, only_new)
+        if test is not None or state.answers is not None or not self.calls_outside:
+            return test, outcome
+        context = self.machine.context(state)
+        if not leads_outside(outcome, context.baseline, self.machine.closed(context).variables):
+            return test, outcome
+        return self.test(answered(state, len(self.tests)), uncovered, only_new)
+
+    def _reaches(self, state: EntryState) -> None:
+        """Called with each made state from which the baseline reaches a block that was wanted."""
+
+    @staticmethod
+    def _is_valid(outcome: Outcome, state: EntryState) -> bool:
+        """Whether the baseline's run is one to compare with; with answered calls that is one that made some."""
+        if state.answers is not None and not outcome.events:
+            return False
+        if outcome.kind in (OutcomeKind.LEFT, OutcomeKind.MAX_EVENTS):
+            return True
+        return not breaks_abi(outcome, state.registers)
+
+    def differ(
+        self,
+        expected: Outcome,
+        outcome: Outcome,
+        state: EntryState,
+        preserved: frozenset[str],
+        body: Body | None = None,
+        traced: bool = False,
+    ) -> str:
+        """The first difference between two outcomes of runs from `state` that a caller, or a callee whose calls are answered,
+        could see, or "". The second is `body`'s, the baseline's own without it."""
+        if state.answers is not None:
+            found = self._answered_difference(expected, outcome, state, body or self.body, traced)
+            if found or expected.kind is not OutcomeKind.RETURNED:
+                return found
+        return difference(
+            expected,
+            outcome,
+            state.registers,
+            self.prototype,
+            self.machine.sandbox.layout,
+            lambda page: self.machine.page(state, page),
+            preserved,
+        )
+
+    def _answered_difference(
+        self, expected: Outcome, outcome: Outcome, state: EntryState, body: Body, traced: bool
+    ) -> str:
+        context = self.machine.context(state)
+        bodies = context.baseline, body.at(context)
+        sides = constants(bodies[0], context.image.pages), constants(bodies[1], context.image.pages)
+
+        def until(number: int) -> tuple[Outcome, Outcome]:
+            assert state.answers is not None
+            cut = replace(state, answers=replace(state.answers, max_events=number))
+            limit_ns = self.settings.captured_limit_ns
+            return self.machine.run(cut, bodies[0], limit_ns), self.machine.run(cut, bodies[1], limit_ns)
+
+        return answered_difference(
+            expected, outcome, sides, self.callees, self._uses, state.registers["rsp"],
+            lambda page: self.machine.page(state, page), float_element_bytes(self.prototype), None if traced else until,
+        )  # fmt: skip
+
+    def is_undefined(self, test: Test) -> bool:
+        """Whether the source itself, compiled without optimisation, touches memory that is not there: then a difference is none."""
+        if test.is_undefined is None:
+            state, outcome = test.fills[0]
+            test.is_undefined = state.origin != "captured" and self._unoptimised.faults(state, outcome.cpu_ns)
+        return test.is_undefined
+
+    def until(self, test: Test, body: LoadedObject, target: int) -> Outcome:
+        """The run of `body` up to its first call of `target`, where it faults."""
+        return self.machine.run(test.fills[0][0], body, test.limit_ns, patches=[(target, _TRAP)])
+
+    def first_call(self, test: Test, target: int) -> Outcome:
+        """`until` for the baseline, kept."""
+        if target not in test.first_calls:
+            test.first_calls[target] = self.until(test, self.machine.context(test.state).baseline, target)
+        return test.first_calls[target]
+
+    def logged(self, test: Test) -> Logged:
+        """What the instrumented baseline does in a test, kept. Raises SandboxError when it cannot be instrumented."""
+        if test.logged is None:
+            most = self.settings.logged_entries
+            test.logged = log_body(self.machine, test.fills[0][0], self.body, self.callees, most)
+        return test.logged
+
+    def frames(self, body: Body, context: Context) -> UnwindTable | None:
+        """The unwind rules of all code that `body` answers for, read once; None when there are none."""
+        key = body.place(context)
+        if key not in body.frames:
+            loaded = body.at(context)
+            body.frames[key] = read_table(body.object_bytes, body.unit, loaded, self.own(body, context).ranges)
+        return body.frames[key]
+
+    def seed_of(self, state: EntryState) -> Seed:
+        """`state` with what the baseline reads from it of memory that a caller may have filled."""
+        traced = trace_body(self.machine, state, self.body, self.callees, self.settings.trace_steps)
+        writable = self.machine.context(state).writable
+        extra = {page_floor(region.address + at) for pages in state.extra for region in pages.regions
+                 for at in range(0, region.size_bytes, 4096)}  # fmt: skip
+        stack = state.registers["rsp"]
+        reads = sorted(
+            (start, end)
+            for start, end in traced.accesses.reads
+            if end - start <= 64
+            and start != stack
+            and not is_dead(start, stack)
+            and (page_floor(start) in writable or page_floor(start) in extra)
+        )
+        return Seed(state, reads, lambda at, size: self.machine.memory(state, at, size))
