@@ -13,6 +13,7 @@ from compiler_ai.verify.state import EntryState, integer_parameters, passed
 from compiler_ai.verify.values import LENGTHS, float_element_bytes, integer, mutated_number, one_nan
 
 _MOST_EXTREME_SPANS = 6
+_NEAR_BYTES = 4096
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,11 @@ def _granted(seed: Seed, prototype: Prototype | None, wish: Wish, each: int) -> 
     for name, kind in parameters:
         if kind.kind == "integer":
             value = passed(registers[name] + difference, kind)
-            yield 2, _changed(seed, f"{name} to {value:#x}", {**registers.general, name: value}, {})
+        elif abs(difference) < _NEAR_BYTES and not _misaligns(kind, difference):
+            value = (registers[name] + difference) & _mask(8)  # an end that is computed with
+        else:
+            continue
+        yield 2, _changed(seed, f"{name} to {value:#x}", {**registers.general, name: value}, {})
 
 
 def _shift(value: int, seen: int) -> int:

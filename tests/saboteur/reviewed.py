@@ -138,6 +138,12 @@ EQUIVALENT: dict[tuple[str, str], str] = {
     ): "r14 is r13, or both point into one text in user space, so below 2^63: signed and unsigned are the same",
     # Line 17 comes from a comparison for inequality: edx is the number of a bit, 0 to 63.
     ("LZ4HC_countPattern", "19: shrl $3, %edx -> sarl $3, %edx"): "edx is not negative",
+    ("LZ4HC_countPattern", "2: salq $32, %rdx -> salq $-32, %rdx"): "the processor takes the count modulo 64",
+    # Behind line 31 there are 7 bytes or fewer.
+    (
+        "LZ4HC_countPattern",
+        "39: shrq $8, %rdi -> sarq $8, %rdi",
+    ): "what is shifted in from above is never in the low byte that is compared",
     (
         "LZ4HC_countPattern",
         "20: addl %edx, %eax | subl %ecx, %eax -> subl %ecx, %eax | addl %edx, %eax",

@@ -139,6 +139,15 @@ def test_the_likeliest_places_of_a_compared_value_come_first() -> None:
     ]
 
 
+def test_an_end_that_is_computed_with_is_moved_by_what_is_lacking() -> None:
+    """A loop that goes up to 7 bytes in front of the end compares with no argument, but with one less 7."""
+    seed = Seed(entry(rdi=0x1000, rsi=0x1040), [], lambda _at, size: bytes(size))
+    for kind, moves in ((BYTES, True), (WORDS, False)):  # 4-byte elements are not moved by 3 bytes
+        prototype = Prototype(Type("void"), (("start", kind), ("end", kind)))
+        made = [state for _, state in granted(seed, prototype, Wish(0x1039, 0x103C, 8))]
+        assert any(state.registers["rsi"] == 0x1043 for state in made) == moves
+
+
 def test_arguments_on_the_stack_vary_too() -> None:
     """Six come in registers; the seventh and eighth lie above the return address."""
     made = [state for state in states(*[INT] * 6, WORDS, INT) if "elsewhere" not in state.name]
