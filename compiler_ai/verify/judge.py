@@ -23,6 +23,7 @@ from compiler_ai.verify.testcase import Test, Traced, inside, log_body, trace_bo
 from compiler_ai.verify.unwinding import UnwindTable, read_table, wrong_rule
 
 _MOST_CALLEES = 4
+_MOST_SEEDS = 16  # that a candidate is traced on
 
 
 class Refuted(Exception):
@@ -178,8 +179,10 @@ class Judgement:
     def _reach_boundaries(self, found: Blocks) -> None:
         """Tests on which the candidate's own comparisons come out equal or nearly so."""
         prepared = self._prepared
-        states = boundary_states(self._machine, self._body, prepared.seeds, prepared.prototype, found)
-        for _, state in zip(range(self._settings.boundary // 2), states, strict=False):
+        states = boundary_states(
+            self._machine, self._body, prepared.seeds, prepared.prototype, found, most_seeds=_MOST_SEEDS
+        )
+        for _, state in zip(range(self._settings.boundary // 4), states, strict=False):
             test, _ = prepared.test_or_answered(state, set())
             if test is not None and self._held_against(test, self._compare):
                 self._tests.append(test)

@@ -299,13 +299,13 @@ class Preparation(Baseline):
             return
         lacks = self.relations.lacks if self.relations is not None else None
         seeds = self.seeds
-        for _ in range(_ROUNDS):
+        for round_ in range(_ROUNDS):
             states = boundary_states(self.machine, self.body, seeds, self.prototype, self._blocks, lacks)
             found = []
             for number, state in zip(range(self.settings.boundary // _ROUNDS), states, strict=False):
                 test, _ = self.test_or_answered(state, self._uncovered)
                 if test is not None:
-                    self._keep(test)
+                    self._keep(test, looked_at=round_ == 0)
                     test.fills = [test.fills[number % len(test.fills)]]  # there are many of them
                     found.append(test)
             self._near_boundaries += found
@@ -367,11 +367,13 @@ class Preparation(Baseline):
                     self.tests.append(test)
                     self._plant_novel(test.fills[0][0])
 
-    def _keep(self, test: Test) -> None:
-        """Adds a test; one on which some comparison comes out as never before is also one to vary."""
+    def _keep(self, test: Test, looked_at: bool = True) -> None:
+        """Adds a test; one on which some comparison comes out as never before is, when `looked_at`, also one to vary."""
         self.tests.append(test)
         relations, state = self.relations, test.fills[0][0]
-        if relations is None or relations.is_complete() or relations.steps > self.settings.relation_steps:
+        if relations is None or not looked_at or relations.is_complete():
+            return
+        if relations.steps > self.settings.relation_steps:
             return
         found = relations.look(state)
         relations.keep(found)

@@ -25,6 +25,8 @@ _EXTENSIONS_A_SEED = 4
 _MOST_TURNS = 5
 _MOST_WALKS = 400
 _LACKING_STATES = 3
+_NEAR_STEPS = 300
+_MOST_NEAR = 16  # states looked at for one condition
 _EXTREMES = 9  # beside the differences that `wishes` tells apart
 
 
@@ -90,6 +92,7 @@ def boundary_states(
     prototype: Prototype | None,
     blocks: Blocks,
     lacks: Callable[[int, int], bool] | None = None,
+    most_seeds: int = 40,
 ) -> Iterator[EntryState]:
     """States that may bring what branches compare to equality or next to it, where a comparison with the wrong condition shows, and
     states in which what is widened has the other sign.
@@ -104,7 +107,8 @@ def boundary_states(
     # program's own calls get farthest.
     usable = [seed for seed in reversed(seeds) if body.at(machine.context(seed.state)).entry == first_entry]
     own = [seed for seed in usable if seed.state.extra], [seed for seed in usable if not seed.state.extra]
-    looks = [_looked_at(machine, body, seed, sites) for pair in zip_longest(*own) for seed in pair if seed is not None]
+    order = [seed for pair in zip_longest(*own) for seed in pair if seed is not None]
+    looks = [_looked_at(machine, body, seed, sites, _LOOK_STEPS) for seed in order[:most_seeds]]
     turns = {at: _turns(looks, at) for at in sites}
     found: dict[tuple[int, int], list[tuple[int, int, EntryState]]] = {}
     near: dict[int, list[tuple[int, EntryState, Seed]]] = {at: [] for at in sites}
@@ -130,9 +134,9 @@ def boundary_states(
         """For each way in which the condition at `at` compares what is equal or next to it, the shortest run with all else at its
         extremes."""
         wanted, made = {0, 1, -1}, []
-        for _, state, seed in sorted(near[at], key=itemgetter(0)):
+        for _, state, seed in sorted(near[at], key=itemgetter(0))[:_MOST_NEAR]:
             changed = replace(seed, state=state, memory=partial(machine.memory, state))
-            look = _looked_at(machine, body, changed, [at])
+            look = _looked_at(machine, body, changed, [at], _NEAR_STEPS)
             found = wanted & look.what[at].differences if at in look.what else set()
             if found:
                 wanted -= found
@@ -181,9 +185,9 @@ class _Look:
     what: Mapping[int, Compared]
 
 
-def _looked_at(machine: Machine, body: Body, seed: Seed, sites: Sequence[int]) -> _Look:
+def _looked_at(machine: Machine, body: Body, seed: Seed, sites: Sequence[int], most_steps: int) -> _Look:
     context = machine.context(seed.state)
-    trace = machine.trace(seed.state, body.at(context), _LOOK_STEPS)
+    trace = machine.trace(seed.state, body.at(context), most_steps)
     decoder = body.decoder(context)
     return _Look(seed, trace, decoder, compared(trace, sites, decoder, seed.memory))
 
