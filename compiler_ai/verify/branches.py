@@ -46,7 +46,7 @@ def comparisons(
     """(site, index of the comparing step in the trace's words, what it compared), in the order of the run, for the conditions at
     the addresses `sites`."""
     wanted = set(sites)
-    comparing = _Comparing(decoder)
+    comparing = _Instructions(decoder, _sets_flags)
     view = memoryview(trace.data).cast("Q")
     for at in range(0, len(view), 18):
         if view[at] not in wanted:
@@ -60,22 +60,26 @@ def comparisons(
                 break
 
 
-class _Comparing:
-    """The instructions that set the flags that conditions ask for, each decoded once."""
+class _Instructions:
+    """The instructions of a body that are of interest, each decoded once."""
 
-    def __init__(self, decoder: Decoder) -> None:
+    def __init__(self, decoder: Decoder, is_wanted: Callable[[Any], bool]) -> None:
         self._code = decoder
+        self._is_wanted = is_wanted
         self._capstone = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
         self._capstone.detail = True
         self._known: dict[int, Any] = {}
 
     def at(self, address: int) -> Any:
-        """The instruction at an address, None when it leaves the flags alone."""
+        """The instruction at an address, None when it is not of interest."""
         if address not in self._known:
             found = next(self._capstone.disasm(self._code.code(address), address, 1), None)
-            writes = found is not None and x86.X86_REG_EFLAGS in found.regs_access()[1]
-            self._known[address] = found if writes else None
+            self._known[address] = found if found is not None and self._is_wanted(found) else None
         return self._known[address]
+
+
+def _sets_flags(instruction: Any) -> bool:
+    return x86.X86_REG_EFLAGS in instruction.regs_access()[1]
 
 
 @dataclass
@@ -129,9 +133,7 @@ class Extensions:
 
     def __init__(self, decoder: Decoder) -> None:
         self._code = decoder
-        self._capstone = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
-        self._capstone.detail = True
-        self._known: dict[int, Any] = {}  # the instruction at an address, None for any other than an extension
+        self._extensions = _Instructions(decoder, lambda instruction: instruction.mnemonic in _EXTENSIONS)
         self._wanted: dict[int, set[bool]] = {}  # the signs that were neither seen nor wished for yet
 
     def wishes(self, trace: Trace, memory: Callable[[int, int], bytes]) -> Iterator[Wish]:
@@ -140,7 +142,7 @@ class Extensions:
         view = memoryview(trace.data).cast("Q")
         found: dict[int, tuple[int, int, int]] = {}
         for step in range(0, len(view), 18):
-            instruction = self._extension(view[step])
+            instruction = self._extensions.at(view[step])
             if instruction is None:
                 continue
             value = _value(instruction, instruction.operands[1], view[step + 2 : step + 18], memory)
@@ -153,17 +155,11 @@ class Extensions:
                 self._wanted[address].clear()
                 yield Wish(value, value ^ 1 << 8 * size - 1, size, tuple(_loads(view, step, self._code)))
 
-    def _extension(self, address: int) -> Any:
-        if address not in self._known:
-            found = next(self._capstone.disasm(self._code.code(address), address, 1), None)
-            self._known[address] = found if found is not None and found.mnemonic in _EXTENSIONS else None
-        return self._known[address]
-
 
 @dataclass(frozen=True)
 class Dispatch:
     """A jump through a table in a run, at `step` of the trace's words: the index that its bounds check compared with the last one
-    that there is, and what was loaded just before."""
+    that there is, and what was loaded just before: the index, and what the code that the jump before led to may have loaded."""
 
     step: int
     index: int
@@ -173,7 +169,7 @@ class Dispatch:
 
     def wish(self, index: int) -> Wish:
         """For another index."""
-        return Wish(self.index, index, self.size_bytes, self.near)
+        return Wish(self.index, index, self.size_bytes, self.near[:1])
 
 
 def dispatches(
@@ -181,7 +177,7 @@ def dispatches(
 ) -> list[Dispatch]:
     """The first and last few jumps through tables at the addresses `sites`, in the order of the run."""
     wanted = set(sites)
-    comparing = _Comparing(decoder)
+    comparing = _Instructions(decoder, _sets_flags)
     view = memoryview(trace.data).cast("Q")
     jumps = [at for at in range(0, len(view), 18) if view[at] in wanted]
     found = []
@@ -192,7 +188,7 @@ def dispatches(
                 continue
             pair = _compared(instruction, view[step + 2 : step + 18], memory)
             if pair is not None and pair[1] <= _LARGEST_TABLE:
-                found.append(Dispatch(at, *pair, tuple(_loads(view, step, decoder))[:1]))
+                found.append(Dispatch(at, *pair, tuple(_loads(view, step, decoder))))
             break
     return found
 

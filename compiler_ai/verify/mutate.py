@@ -84,7 +84,7 @@ def mutations(seed: Seed, prototype: Prototype | None, constants: Sequence[int],
                     )
         if element:
             patches = {address: one_nan(data, element) for address, data in patches.items()}
-        yield _changed(seed, f"mutation {number}", general, patches)
+        yield changed(seed.state, f"mutation {number}", general, patches)
 
 
 def granted(seed: Seed, prototype: Prototype | None, wish: Wish, most: int = 6) -> Iterator[tuple[int, EntryState]]:
@@ -103,11 +103,11 @@ def _granted(seed: Seed, prototype: Prototype | None, wish: Wish, each: int) -> 
         is_same = (registers[name] ^ wish.seen) & mask & _mask(wish.size_bytes) == 0
         if is_same and not _misaligns(kind, wish.wanted - wish.seen):
             value = passed(wish.wanted, kind) if kind.kind == "integer" else wish.wanted & _mask(8)
-            yield 0, _changed(seed, f"{name} to {value:#x}", {**registers.general, name: value}, {})
+            yield 0, changed(seed.state, f"{name} to {value:#x}", {**registers.general, name: value}, {})
         shift = _shift(registers[name] & mask, wish.seen) if kind.kind == "integer" else 0
         if shift:
             value = passed(wish.wanted << shift | registers[name] & _low(shift), kind)
-            yield 1, _changed(seed, f"{name} to {value:#x}", {**registers.general, name: value}, {})
+            yield 1, changed(seed.state, f"{name} to {value:#x}", {**registers.general, name: value}, {})
     spans = [span for span in seed.reads if span[1] - span[0] <= 8]
     values = {span: int.from_bytes(seed.value(span), "little") for span in spans}
     same = [s for s in spans if (values[s] ^ wish.seen) & _mask(s[1] - s[0]) & _mask(wish.size_bytes) == 0]
@@ -128,7 +128,7 @@ def _granted(seed: Seed, prototype: Prototype | None, wish: Wish, each: int) -> 
             value = (registers[name] + difference) & _mask(8)  # an end that is computed with
         else:
             continue
-        yield 2, _changed(seed, f"{name} to {value:#x}", {**registers.general, name: value}, {})
+        yield 2, changed(seed.state, f"{name} to {value:#x}", {**registers.general, name: value}, {})
 
 
 def _shift(value: int, seen: int) -> int:
@@ -152,18 +152,17 @@ def arranged(state: EntryState, prototype: Prototype) -> Iterator[EntryState]:
     body asks of how its arrays lie to each other comes out either way."""
     registers = state.registers
     arrays = [(name, kind) for name, kind in integer_parameters(prototype) if kind.target_kind in ("integer", "float")]
+
+    def moved(how: str, places: Mapping[str, int]) -> EntryState:
+        return changed(state, how, {**registers.general, **places}, {})
+
     for (first, first_kind), (second, second_kind) in combinations(arrays, 2):
         places = {first: registers[second], second: registers[first]}
         if registers[first] == registers[second]:
             continue
-        yield _rearranged(state, f"{first} and {second} exchanged", places)
-        yield _rearranged(state, f"{first} in {second}", {first: registers[second] + first_kind.target_bytes})
-        yield _rearranged(state, f"{second} in {first}", {second: registers[first] + second_kind.target_bytes})
-
-
-def _rearranged(state: EntryState, how: str, places: Mapping[str, int]) -> EntryState:
-    registers = replace(state.registers, general={**state.registers.general, **places})
-    return replace(state, name=f"{state.name}, {how}", origin="mutated", registers=registers)
+        yield moved(f"{first} and {second} exchanged", places)
+        yield moved(f"{first} in {second}", {first: registers[second] + first_kind.target_bytes})
+        yield moved(f"{second} in {first}", {second: registers[first] + second_kind.target_bytes})
 
 
 def extremes(seed: Seed, prototype: Prototype | None) -> Iterator[EntryState]:
@@ -177,7 +176,7 @@ def extremes(seed: Seed, prototype: Prototype | None) -> Iterator[EntryState]:
         for name, kind in numbers:
             for part in _parts(min(8, kind.size_bytes)):
                 value = passed(general[name] | part if ones else general[name] & ~part, kind)
-                yield _changed(seed, f"{name} to {value:#x}", {**general, name: value}, {})
+                yield changed(seed.state, f"{name} to {value:#x}", {**general, name: value}, {})
         for span in spans[:_MOST_EXTREME_SPANS]:
             for part in _parts(span[1] - span[0]):
                 number = int.from_bytes(seed.value(span), "little")
@@ -208,8 +207,8 @@ def exact(seed: Seed, wish: Wish) -> Iterator[EntryState]:
 def _patched(seed: Seed, span: tuple[int, int], value: int) -> EntryState:
     size = span[1] - span[0]
     data = (value & _mask(size)).to_bytes(size, "little")
-    return _changed(
-        seed, f"{span[0]:#x} to {value & _mask(size):#x}", dict(seed.state.registers.general), {span[0]: data}
+    return changed(
+        seed.state, f"{span[0]:#x} to {value & _mask(size):#x}", dict(seed.state.registers.general), {span[0]: data}
     )
 
 
@@ -217,8 +216,8 @@ def _mask(size: int) -> int:
     return (1 << 8 * size) - 1
 
 
-def _changed(seed: Seed, how: str, general: dict[str, int], patches: dict[int, bytes]) -> EntryState:
-    base = seed.state
+def changed(base: EntryState, how: str, general: Mapping[str, int], patches: Mapping[int, bytes]) -> EntryState:
+    """`base` with these general registers instead of its own and more bytes of memory changed; `how` ends its name."""
     return replace(
         base,
         name=f"{base.name}, {how}",

@@ -35,11 +35,12 @@ from compiler_ai.verify.machine import Context
 from compiler_ai.verify.mutate import Seed, arranged, mutations
 from compiler_ai.verify.prototype import Prototype
 from compiler_ai.verify.relations import Relations
-from compiler_ai.verify.search import boundary_states, directed_states, leading_to, walks
+from compiler_ai.verify.search import boundary_states, directed_states, leading_to
 from compiler_ai.verify.settings import Settings
 from compiler_ai.verify.state import EntryState
 from compiler_ai.verify.sums import sum_states
 from compiler_ai.verify.testcase import Test, trace_body
+from compiler_ai.verify.walks import walks
 
 _ROUNDS = 2  # of bringing comparisons to equality: the second begins where those of the first came out
 _VARIED_AGAIN = 12

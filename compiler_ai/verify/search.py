@@ -3,7 +3,6 @@ those that bring the two sides of a comparison together."""
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,7 +12,7 @@ from operator import itemgetter
 from compiler_ai.sandbox.process import Trace
 from compiler_ai.verify.accesses import Decoder
 from compiler_ai.verify.answered import granted_answers
-from compiler_ai.verify.branches import Compared, Dispatch, Extensions, compared, dispatches, table_wishes, wishes
+from compiler_ai.verify.branches import Compared, Extensions, compared, dispatches, table_wishes, wishes
 from compiler_ai.verify.coverage import Blocks
 from compiler_ai.verify.machine import Body, Machine
 from compiler_ai.verify.mutate import Seed, exact, extremes, granted, mutations
@@ -23,7 +22,6 @@ from compiler_ai.verify.state import EntryState
 _LOOK_STEPS = 1_500
 _EXTENSIONS_A_SEED = 4
 _MOST_TURNS = 5
-_MOST_WALKS = 400
 _LACKING_STATES = 3
 _NEAR_STEPS = 300
 _MOST_NEAR = 16  # states looked at for one condition
@@ -125,54 +123,36 @@ def boundary_states(
             found.setdefault((0, 0), []).extend((likeness, n, state) for n, (likeness, state) in enumerate(states))
         for wish in table_wishes(dispatches(trace, blocks.indirect, decoder, seed.memory)):
             found.setdefault((0, 1 + wish.wanted), []).extend((0, 0, state) for state in exact(seed, wish))
-    groups = {key: (s for _, _, s in sorted(group, key=itemgetter(0, 1))) for key, group in found.items()}
+    groups = {key: (s for _, _, s in sorted(group, key=itemgetter(1, 0))) for key, group in found.items()}
+    extreme = {(at, _EXTREMES): _extreme_states(machine, body, at, near[at], prototype) for at in sites}
 
     def is_lacking(key: tuple[int, int]) -> bool:
         return key[1] == _EXTREMES or (key[0] > 0 and lacks is not None and lacks(key[0] - first_entry, key[1]))
 
-    def extreme(at: int) -> Iterator[EntryState]:
-        """For each way in which the condition at `at` compares what is equal or next to it, the shortest run with all else at its
-        extremes."""
-        wanted, made = {0, 1, -1}, []
-        for _, state, seed in sorted(near[at], key=itemgetter(0))[:_MOST_NEAR]:
-            changed = replace(seed, state=state, memory=partial(machine.memory, state))
-            look = _looked_at(machine, body, changed, [at], _NEAR_STEPS)
-            found = wanted & look.what[at].differences if at in look.what else set()
-            if found:
-                wanted -= found
-                made.append(extremes(changed, prototype))
-            if not wanted:
-                break
-        for states in zip_longest(*made):
-            yield from (state for state in states if state is not None)
-
-    yield from _in_turn({**groups, **{(at, _EXTREMES): extreme(at) for at in sites}}, is_lacking)
+    yield from _in_turn({**groups, **extreme}, is_lacking)
 
 
-def walks(
-    machine: Machine, body: Body, seeds: Sequence[Seed], blocks: Blocks, seed_of: Callable[[EntryState], Seed]
+def _extreme_states(
+    machine: Machine,
+    body: Body,
+    at: int,
+    near: Sequence[tuple[int, EntryState, Seed]],
+    prototype: Prototype | None,
 ) -> Iterator[EntryState]:
-    """States in which a jump through a table and the next one have indices of chance: what an interpreter
-    does in one instruction may show in the next one only. `blocks` are the body's in the first context; empty where no run
-    comes to such jumps twice."""
-    first_entry = body.at(machine.contexts[0]).entry
-
-    def met(seed: Seed) -> list[Dispatch]:
-        context = machine.context(seed.state)
-        loaded = body.at(context)
-        jumps = [at + loaded.entry - first_entry for at in blocks.indirect]
-        trace = machine.trace(seed.state, loaded, _LOOK_STEPS)
-        return dispatches(trace, jumps, body.decoder(context), seed.memory)
-
-    chance = random.Random("walks")
-    starts = [(seed, found) for seed in seeds if len(found := met(seed)) > 1]
-    for seed, found in (chance.choice(starts) for _ in range(_MOST_WALKS) if starts):
-        first = chance.choice(found[:-1])
-        for state in exact(seed, first.wish(chance.randrange(first.last_index + 1))):
-            changed = seed_of(state)
-            following = [dispatch for dispatch in met(changed) if dispatch.step > first.step][:1]
-            for second in following:
-                yield from exact(changed, second.wish(chance.randrange(second.last_index + 1)))
+    """For each way in which the condition at `at` compares what is equal or next to it, the shortest run with all else at its
+    extremes. `near` are states that may compare so, each with the steps of the run that it was made of, and that seed."""
+    wanted, made = {0, 1, -1}, []
+    for _, state, seed in sorted(near, key=itemgetter(0))[:_MOST_NEAR]:
+        changed = replace(seed, state=state, memory=partial(machine.memory, state))
+        look = _looked_at(machine, body, changed, [at], _NEAR_STEPS)
+        found = wanted & look.what[at].differences if at in look.what else set()
+        if found:
+            wanted -= found
+            made.append(extremes(changed, prototype))
+        if not wanted:
+            break
+    for states in zip_longest(*made):
+        yield from (state for state in states if state is not None)
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ class Settings:
     attempts: int = 600
     directed: int = 400
     boundary: int = 640
-    walks: int = 160
+    walks: int = 480
     sums: int = 96
     sum_steps: int = 40_000
     relations: int = 300

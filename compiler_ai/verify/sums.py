@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from compiler_ai.verify.branches import comparisons
 from compiler_ai.verify.coverage import Blocks
 from compiler_ai.verify.machine import Body, Machine
-from compiler_ai.verify.mutate import Seed, is_pointer
+from compiler_ai.verify.mutate import Seed, changed, is_pointer
 from compiler_ai.verify.prototype import Prototype
 from compiler_ai.verify.state import EntryState, integer_parameters, passed
 
@@ -114,13 +114,7 @@ def _with(state: EntryState, values: Mapping[Input, int], prototype: Prototype |
     general |= {one.name: passed(value, kinds[one.name]) for one, value in values.items() if one.name}
     patches = {one.address: value.to_bytes(one.size_bytes, "little") for one, value in values.items() if not one.name}
     how = ", ".join(f"{one.name or hex(one.address)} to {value:#x}" for one, value in values.items())
-    return replace(
-        state,
-        name=f"{state.name}, {how}",
-        origin="mutated" if state.origin == "captured" else state.origin,
-        registers=replace(state.registers, general=general),
-        patches={**state.patches, **patches},
-    )
+    return changed(state, how, general, patches)
 
 
 def _signed(first: int, second: int, size_bytes: int) -> int:
