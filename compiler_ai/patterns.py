@@ -44,18 +44,13 @@ class Patterns:
         """Write down what had to be compiled. Never raises."""
         if not self._path or not self._new:
             return
+        from compiler_ai.replacing import replace_file
+
         content = marshal.dumps((_INTERPRETER, self._kept))
-        temporary = f"{self._path}.{os.getpid()}"
         try:
-            os.makedirs(os.path.dirname(self._path), exist_ok=True)
-            with open(temporary, "wb") as file:
-                file.write(sha256(content).digest() + content)
-            os.replace(temporary, self._path)
+            replace_file(self._path, sha256(content).digest() + content)
         except OSError:
-            try:
-                os.unlink(temporary)
-            except OSError:
-                pass
+            pass
 
     def _compile(self, pattern: str, flags: int) -> re.Pattern[str]:
         """As `re._compiler.compile` does, noting what it hands to `_sre`."""

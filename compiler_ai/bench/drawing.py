@@ -63,11 +63,9 @@ def requests(samples: int, singly: bool = False) -> list[Request]:
         shares = [wanted // 3 + (place < wanted % 3) for place in range(3)]
         asked += [Request(t, share, 10 * number) for t, share in zip(_TEMPERATURES, shares, strict=True) if share > 0]
         before += max(0, wanted)
-    return (
-        [Request(one.temperature, 1, one.seed + place) for one in asked for place in range(one.count)]
-        if singly
-        else asked
-    )
+    if singly:
+        return [Request(one.temperature, 1, one.seed + place) for one in asked for place in range(one.count)]
+    return asked
 
 
 def numbered(asked: Sequence[Request]) -> Iterator[tuple[Request, int]]:

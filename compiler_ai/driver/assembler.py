@@ -103,14 +103,9 @@ def _recall(path: str, key: str) -> str | None:
 
 
 def _keep(path: str, text: str) -> None:
-    temporary = f"{path}.{os.getpid()}"
+    from compiler_ai.replacing import replace_file
+
     try:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(temporary, "w", encoding="utf-8", errors="surrogateescape") as file:
-            file.write(text)
-        os.replace(temporary, path)
+        replace_file(path, text.encode(errors="surrogateescape"))
     except OSError:
-        try:
-            os.unlink(temporary)
-        except OSError:
-            pass
+        pass

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import time
 
+from compiler_ai.replacing import replace_file
 from compiler_ai.store.index import LOCK_NAME
 
 TYPE_CHECKING = False
@@ -58,17 +59,10 @@ class Note:
         changed = self._states() != self._state  # while we read it
         if changed or len(content) > _LONGEST_BYTES or content.count(b"\n") != len(lines) + 1:
             return
-        temporary = f"{self._path}.{os.getpid()}"
         try:
-            os.makedirs(os.path.dirname(self._path), exist_ok=True)
-            with open(temporary, "wb") as file:
-                file.write(content)
-            os.replace(temporary, self._path)
+            replace_file(self._path, content)
         except OSError:
-            try:
-                os.unlink(temporary)
-            except OSError:
-                pass
+            pass
 
     def _is_fresh(self) -> bool:
         """Whether the store may be changing just now."""

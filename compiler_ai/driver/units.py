@@ -29,25 +29,16 @@ def record(
     fields += ["argument=" + _quote(word) for word in arguments]
     fields += [f"environment={name}={_quote(os.environ[name])}" for name in _ENVIRONMENT if name in os.environ]
     text = ("\n".join(fields) + "\n").encode()
-    units = project + "/units"
-    path = f"{units}/{_name(object_path, source)}"
+    path = f"{project}/units/{_name(object_path, source)}"
     try:
         with open(path, "rb") as file:
             if file.read() == text:
                 return path
     except OSError:
-        os.makedirs(units, exist_ok=True)
-    temporary = f"{path}.{os.getpid()}.tmp"
-    try:
-        with open(temporary, "wb") as file:
-            file.write(text)
-        os.replace(temporary, path)
-    except OSError:
-        try:
-            os.unlink(temporary)
-        except OSError:
-            pass
-        raise
+        pass  # there is none yet
+    from compiler_ai.replacing import replace_file
+
+    replace_file(path, text)
     return path
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 
 from compiler_ai.emit import marks
+from compiler_ai.replacing import replace_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def place(
         if os.path.lexists(made):
             os.unlink(made)
     if not temporary:
-        _write(f"{index}/{pair.digest}.path", os.path.relpath(os.path.abspath(path), project))
+        replace_file(f"{index}/{pair.digest}.path", _encoded(os.path.relpath(os.path.abspath(path), project)))
     return path
 
 
@@ -112,17 +113,6 @@ def _for_companion(arguments: Sequence[str]) -> list[str]:
         elif not word.startswith(("-a", "-g", "--g")):
             kept.append(word)
     return kept
-
-
-def _write(path: str, text: str) -> None:
-    made = f"{path}.{os.getpid()}.tmp"
-    try:
-        with open(made, "w", encoding="utf-8", errors="surrogateescape") as file:
-            file.write(text)
-        os.replace(made, path)
-    finally:
-        if os.path.lexists(made):
-            os.unlink(made)
 
 
 def _encoded(text: str) -> bytes:

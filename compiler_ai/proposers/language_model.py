@@ -131,10 +131,8 @@ class LanguageModelProposer:
             if time.monotonic() > subject.deadline_s:
                 yield Rejection(ANSWER_STAGE, f"{model.name}: out of time after {subject.answers} answers")
                 return
-            messages, seed = (
-                subject.opening.of(asked),
-                context.seed * _SEED_STEP + (asked if subject.opening.hinted else 0),
-            )
+            messages = subject.opening.of(asked)
+            seed = context.seed * _SEED_STEP + (asked if subject.opening.hinted else 0)
             asked += count
             yield from self._ask(subject, model, messages, temperature, count, seed)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from compiler_ai.driver import command, units
 
 
@@ -54,6 +56,12 @@ def test_commands_that_run_no_assembler():
 def test_an_option_argument_is_no_input():
     parsed = command.parse(["-include", "config.h", "--param", "x=1", "-L", "dir", "a.c", "-Xlinker", "foo.c"])
     assert parsed.sources == ["a.c"]
+
+
+def test_the_launcher_asks_for_each_variable_that_a_record_keeps():
+    launcher = Path(__file__).parents[2].joinpath("bin/aicc").read_text()
+    key = launcher[launcher.index("name_key() {") : launcher.index("do_again() {")]
+    assert {name for name in units._ENVIRONMENT if f"${{{name}+=${name}}}" in key} == set(units._ENVIRONMENT)
 
 
 def test_units_survive_their_file(tmp_path):
