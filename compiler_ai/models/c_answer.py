@@ -15,6 +15,7 @@ from compiler_ai.models.ctokens import TOKEN, WORD
 _MOST_BYTES = 64 << 10
 _FENCED = re.compile(r"^\s{0,8}```[ \t]*([\w+#.-]*)[^\n`]*\n(.*?)(?:^\s{0,8}```|\Z)", re.MULTILINE | re.DOTALL)
 _LANGUAGES = ("c", "cpp", "c++", "h", "")
+_NAME_ALONE = re.compile(r"\A\s*(?:c|cpp|c\+\+)[ \t]*\n", re.IGNORECASE)  # small models write it a second time
 _INCLUDE = re.compile(r"^[ \t]*#[ \t]*include\b[^\n]*$", re.MULTILINE)
 # Other spellings of # and of braces and brackets, of a backslash, and of an attribute (C11, 6.4.6 and 5.2.1.1; C23, 6.7.13).
 _OTHER_SPELLINGS = re.compile(r"%:|<%|%>|<:|:>|\?\?|\[\s*\[")
@@ -46,7 +47,7 @@ def texts_of(answer: str, function: str, truncated: bool) -> list[str]:
     if "```" not in plain:
         return [plain] if defines.search(plain) and not truncated else []
     blocks = [match[2] for match in _FENCED.finditer(plain) if match[1].lower() in _LANGUAGES]
-    return [text for text in blocks if defines.search(text)]
+    return [_NAME_ALONE.sub("", text) for text in blocks if defines.search(text)]
 
 
 def checked(text: str, function: str) -> str:

@@ -21,6 +21,12 @@ def test_a_block_that_defines_the_function_is_found_in_any_prose() -> None:
     assert texts_of("No.", "sum", False) == []
 
 
+def test_the_languages_name_on_a_line_of_its_own_is_no_code() -> None:
+    assert texts_of(f"```c\nc\n{PLAIN}```", "sum", False) == [PLAIN]
+    assert texts_of(f"```\n C++ \n{PLAIN}```", "sum", False) == [PLAIN]
+    assert texts_of(f"```c\nint\n{PLAIN[4:]}```", "sum", False) == [f"int\n{PLAIN[4:]}"]
+
+
 def test_comments_and_includes_are_left_out() -> None:
     text = f'#include <stdint.h>\n#include "/etc/shadow"\n/* asm("") */ {PLAIN} // __attribute__((constructor))\n'
     found = checked(text, "sum")
