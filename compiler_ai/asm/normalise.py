@@ -64,6 +64,9 @@ def keyed(
     function = listing.function(function_name)
     if function is None:
         raise UnknownFunctionError(f"the listing defines no function '{function_name}'")
+    for name in sorted(trees.named_variables) if trees is not None else ():
+        if f"\n{name}:" not in listing.text and f"\t{name}," not in listing.text:
+            raise UnknownFunctionError(f"the unit may keep a variable in a register: {name} is no label")
     normaliser = _Normaliser(listing, trees)
     text = "".join(f"{line}\n" for line in normaliser.closure(function, target_flags))
     digest = sha256(text.encode(errors="surrogateescape")).hexdigest()

@@ -1,7 +1,8 @@
-"""What GCC's `optimized` dump says of a function's source that its code does not: types, volatile accesses. On the compile path.
+"""What GCC's dumps say of a function's source that its code does not: types, volatile accesses. On the compile path.
 
-Two sources can compile to one body and yet not allow the same rewrites: `void f` and `int f`, `int *` and `volatile int *`.
-Source: `-fdump-tree-optimized` (GCC manual, "Developer Options"; tree-pretty-print.cc).
+Two sources can compile to one body and yet not allow the same rewrites: `void f` and `int f`, `int *` and `volatile int *`, and
+one in which some variable lives in a register.
+Source: `-fdump-tree-optimized`, `-fdump-ipa-visibility` (GCC manual, "Developer Options"; tree-pretty-print.cc, symtab.cc).
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     import re
 
 _HEADER = compiled(r"^;; Function .* \((?P<symbol>[^\s,()]+), funcdef_no=\d+.*\n", MULTILINE)
+# A variable with a name of its own for the assembler, or the register that it is kept in (GCC manual, "Global Register Variables").
+_NAMED_VARIABLE = compiled(r"^\*(?P<name>\S+)/\d+ \(.*\n  Type: variable definition", MULTILINE)
 # What unrelated changes of the unit change too: numbers that count through the unit, execution counts, dead lines.
 _UNIT_NUMBER = compiled(r"\b([A-Za-z_]\w*)\.(\d+)(?=_\d+\b|\b)|(<T)[0-9a-f]+>")
 _COUNTS = compiled(r" ?\[(?:local count|count|prob|\d+\.\d+%)[^\]\n]*\]")
@@ -21,11 +24,14 @@ _CHATTER = compiled(r"^(?:Removing basic block|Merging blocks|fix_loop_structure
 
 
 class Trees:
-    """The functions of one dump, by assembled name."""
+    """The functions of one `optimized` dump by assembled name, and what the `visibility` dump that stands in front of it, if any,
+    says of the unit: `named_variables` are the variables it defines that the source names for the assembler, or puts into registers."""
 
     def __init__(self, dump: str) -> None:
         headers = list(_HEADER.finditer(dump))
         ends = [*(header.start() for header in headers[1:]), len(dump)][: len(headers)]
+        front = headers[0].start() if headers else len(dump)
+        self.named_variables = frozenset(match["name"] for match in _NAMED_VARIABLE.finditer(dump, 0, front))
         self._dump = dump
         self._spans = {header["symbol"]: (header.end(), end) for header, end in zip(headers, ends, strict=True)}
 

@@ -20,9 +20,12 @@ def remembered(compiler: Sequence[str], project: str, environment: Mapping[str, 
 
     `compiler` is the compiler itself, without ccache or the like; `environment` is that of the user, without our shim.
     """
+    if environment.get("COMPILER_PATH") or environment.get("GCC_EXEC_PREFIX"):
+        found = ask(compiler, "as", environment)  # what lies there may come and go
+        return found if found and on_path(found, environment) else None
     from binascii import crc32
 
-    key = _key(compiler, environment)
+    key = _key(compiler)
     path = f"{project}/cache/as-{crc32(key.encode(errors='surrogateescape')):08x}"
     name = _recall(path, key)
     if name is None:
@@ -81,14 +84,13 @@ def _is_shim(path: str) -> bool:
     return os.path.dirname(os.path.realpath(path)) == os.path.realpath(_SHIM)
 
 
-def _key(compiler: Sequence[str], environment: Mapping[str, str]) -> str:
+def _key(compiler: Sequence[str]) -> str:
     try:
         status = os.stat(compiler[0])
         stamp = f"{status.st_mtime_ns} {status.st_size} {status.st_ino}"
     except OSError:
         stamp = ""
-    searched = [environment.get(name, "") for name in ("GCC_EXEC_PREFIX", "COMPILER_PATH")]
-    return "\x1f".join([*compiler, stamp, *searched]).replace("\n", " ")
+    return "\x1f".join([*compiler, stamp]).replace("\n", " ")
 
 
 def _recall(path: str, key: str) -> str | None:

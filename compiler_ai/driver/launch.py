@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from compiler_ai.driver.shimming import Request
 
 GUARD = "AICC_ACTIVE"
+_TOO_LONG = 7  # E2BIG
 
 
 def main(argv: list[str]) -> int:
@@ -36,8 +37,9 @@ def main(argv: list[str]) -> int:
     except AiccError as error:
         sys.stderr.write(f"{os.path.basename(program)}: error: {error}\n")
         return 1
+    plain = rest
+    directory: str | None = None
     if not active:
-        directory: str | None = None
         try:
             if environment.get("CCACHE_DISABLE"):
                 status = _below_ccache(underlying, rest, environment)
@@ -50,7 +52,15 @@ def main(argv: list[str]) -> int:
             log.write(directory, f"driver: {type(error).__name__}: {error}")
         if environment.get("AICC_CC"):
             environment[GUARD] = "1"  # should AICC_CC be a script that runs `gcc` and PATH say that this is us
-    return _become(program, underlying, rest, environment)
+    failed = _become([*underlying, *rest], environment)
+    if failed.errno == _TOO_LONG and not active:
+        log.write(
+            directory, "driver: the command is too long for what aicc adds to it: it runs as if aicc were not there"
+        )
+        failed = _become([*underlying, *plain], _plain(environment))
+    name = os.path.basename(program)
+    sys.stderr.write(f"{name}: error: cannot run {underlying[0]}: {failed.strerror}: set AICC_CC to a compiler\n")
+    return 1
 
 
 def _below_ccache(underlying: list[str], rest: list[str], environment: dict[str, str]) -> int | None:
@@ -131,11 +141,16 @@ def _stored(directory: str) -> Collection[str]:
     return Index.load(directory + "/store").functions()
 
 
-def _become(program: str, underlying: list[str], arguments: list[str], environment: dict[str, str]) -> int:
+def _plain(environment: dict[str, str]) -> dict[str, str]:
+    from compiler_ai.driver.assembler import without_shim
+
+    guard = {GUARD: "1"} if environment.get("AICC_CC") else {}
+    return {**without_shim(environment), **guard}
+
+
+def _become(words: list[str], environment: dict[str, str]) -> OSError:
+    """Does not return when the program can be run."""
     try:
-        os.execve(underlying[0], [*underlying, *arguments], environment)
+        os.execve(words[0], words, environment)
     except OSError as error:
-        sys.stderr.write(
-            f"{os.path.basename(program)}: error: cannot run {underlying[0]}: {error.strerror}: set AICC_CC to a compiler\n"
-        )
-    return 1
+        return error

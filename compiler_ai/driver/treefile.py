@@ -1,12 +1,14 @@
-"""The file in which a compile leaves GCC's tree dump for the shim: in memory, so there is nothing to delete. On the compile path.
+"""The files in which a compile leaves GCC's dumps for the shim: in memory, so there is nothing to delete. On the compile path.
 
-The shim needs the dump to tell functions apart that differ in their C types alone (asm.trees). The path is the same in every
-compile, since a compiler cache in between hashes its arguments.
+The shim needs them to tell functions apart that differ in their C types alone, and units that keep variables in registers
+(asm.trees). The paths are the same in every compile, since a compiler cache in between hashes its arguments.
 """
 
 from __future__ import annotations
 
 import os
+
+from compiler_ai.driver.response import expanded
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,13 +16,14 @@ if TYPE_CHECKING:
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _VARIABLE = "AICC_SHIM_TREES"
+DUMPS = ("-fdump-ipa-visibility=", "-fdump-tree-optimized=")  # in the order in which `read` gives them
 _FIRST_DESCRIPTOR = 97  # make, ninja and shells hand on lower ones
 
 
 def offer(
     command: Sequence[str], compiler: Sequence[str], arguments: Sequence[str], environment: MutableMapping[str, str]
 ) -> list[str]:
-    """The arguments that make this compile write its dump; none when it cannot, and then no rewrite applies.
+    """The arguments that make this compile write its dumps; none when it cannot, and then no rewrite applies.
 
     `command` is what will be executed, `compiler` what is behind launchers in it. A compile must not fail for our option, so it is
     given to GCC's own executable only, which nothing stands before that may run it elsewhere or without our descriptor.
@@ -28,18 +31,21 @@ def offer(
     """
     if not _inherits(command, compiler, arguments, environment) or not is_gcc(compiler[0]):
         return []
-    memory = os.memfd_create("aicc-trees", 0)
-    descriptor = os.dup2(memory, _free_descriptor())
-    os.close(memory)
-    path = f"/proc/self/fd/{descriptor}"
-    if not os.access(path, os.W_OK):
-        os.close(descriptor)
+    opened = []
+    for _ in DUMPS:
+        memory = os.memfd_create("aicc-trees", 0)
+        opened.append(os.dup2(memory, _free_descriptor()))
+        os.close(memory)
+    paths = [f"/proc/self/fd/{descriptor}" for descriptor in opened]
+    if not all(os.access(path, os.W_OK) for path in paths):
+        for descriptor in opened:
+            os.close(descriptor)
         return []
-    environment[_VARIABLE] = str(descriptor)
+    environment[_VARIABLE] = " ".join(map(str, opened))
     if command[0] != compiler[0]:
         environment["CCACHE_PREFIX"] = _PACKAGE + "/prefixexec/with-trees"  # ccache caches nothing when it sees -fdump-
         return []
-    return [f"-fdump-tree-optimized={path}"]
+    return [option + path for option, path in zip(DUMPS, paths, strict=True)]
 
 
 def _free_descriptor() -> int:
@@ -53,13 +59,12 @@ def _free_descriptor() -> int:
 
 
 def descriptors(environment: Mapping[str, str]) -> list[int]:
-    """What a child needs to inherit to read the dump."""
-    value = environment.get(_VARIABLE, "")
-    return [int(value)] if value.isdigit() else []
+    """What a child needs to inherit to read the dumps."""
+    return [int(word) for word in environment.get(_VARIABLE, "").split() if word.isdigit()]
 
 
 def read(environment: Mapping[str, str]) -> str:
-    """The dump of the unit that was compiled last; "" when there is none. Raises OSError."""
+    """The dumps of the unit that was compiled last; "" when there are none. Raises OSError."""
     chunks = []
     for descriptor in descriptors(environment):
         at = 0
@@ -78,7 +83,8 @@ def _inherits(
     ):
         return False  # distcc and the like compile on other machines
     # The user's own dumps; a program in between; objects that hold the options they were compiled with.
-    return not any(word.startswith(("-fdump-", "-wrapper", "-flto")) for word in arguments)
+    words = expanded([*compiler[1:], *arguments])
+    return not any(word.startswith(("-fdump-", "-wrapper", "-flto")) or ",-fdump-" in word for word in words)
 
 
 def is_gcc(path: str) -> bool:

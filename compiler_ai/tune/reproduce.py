@@ -11,6 +11,7 @@ from pathlib import Path
 
 import compiler_ai
 from compiler_ai.artifacts import CompileCommand
+from compiler_ai.driver.treefile import DUMPS
 from compiler_ai.errors import AiccError
 from compiler_ai.tune.treedump import unsafe_functions
 
@@ -23,7 +24,7 @@ class ReproductionError(AiccError):
 
 @dataclass(frozen=True)
 class Reproduced:
-    """What the shim saw: GCC's listing and tree dump, and the flags that a rewrite's evidence rests on."""
+    """What the shim saw: GCC's listing and dumps, and the flags that a rewrite's evidence rests on."""
 
     listing_text: str
     flags: tuple[str, ...]
@@ -43,8 +44,13 @@ def listing_of(command: CompileCommand, timeout_s: float = 300.0) -> Reproduced:
             "AICC_SHIM_COMPILER": "\x1f".join(command.compiler),
             "AICC_SHIM_DUMP": str(dump),
         }
-        tree = Path(directory, "optimized")
-        output = ["-c", "-o", f"{directory}/unit.o", f"-fdump-tree-optimized={tree}"]
+        dumps = [Path(directory, f"dump{number}") for number, _ in enumerate(DUMPS)]
+        output = [
+            "-c",
+            "-o",
+            f"{directory}/unit.o",
+            *(f"{option}{path}" for option, path in zip(DUMPS, dumps, strict=True)),
+        ]
         words = [*command.compiler, f"-B{_PACKAGE}/libexec/", *command.arguments, *output, command.input]
         try:
             completed = subprocess.run(
@@ -69,9 +75,9 @@ def listing_of(command: CompileCommand, timeout_s: float = 300.0) -> Reproduced:
             raise ReproductionError(f"{command.source}: the compiler ran no assembler of ours (see 'aicc-tool doctor')")
         flags = tuple(Path(f"{dump}.flags").read_text(encoding="utf-8").split("\n"))
         text = dump.read_bytes().decode(errors="surrogateescape")
-        if not tree.exists():
+        if not all(path.exists() for path in dumps):
             raise ReproductionError(
                 f"{command.source}: the compiler wrote no tree dump, so volatile accesses cannot be told"
             )
-        trees = tree.read_text(encoding="utf-8", errors="surrogateescape")
+        trees = "".join(path.read_text(encoding="utf-8", errors="surrogateescape") for path in dumps)
     return Reproduced(text, tuple(flag for flag in flags if flag), trees, unsafe_functions(trees))

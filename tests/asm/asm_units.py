@@ -12,6 +12,8 @@ from pathlib import Path
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
+from compiler_ai.driver.treefile import DUMPS
+
 GOLDEN = Path(__file__).parent / "golden"
 
 
@@ -36,8 +38,8 @@ def compiled(source: Path | str, *flags: str, compiler: str = "gcc") -> str:
 
 
 def dumped(source: str, *flags: str) -> str:
-    """GCC's `optimized` tree dump of C text."""
-    words = ["gcc", "-w", "-S", *flags, "-o", "/dev/null", "-fdump-tree-optimized=stdout", "-x", "c", "-"]
+    """GCC's `visibility` and `optimized` dumps of C text."""
+    words = ["gcc", "-w", "-S", *flags, "-o", "/dev/null", *(f"{option}stdout" for option in DUMPS), "-x", "c", "-"]
     return subprocess.run(words, input=source.encode(), capture_output=True, check=True).stdout.decode()
 
 

@@ -228,6 +228,31 @@ def test_the_order_of_contrary_flags_counts() -> None:
     )
 
 
+IN_A_REGISTER = 'register unsigned long kept asm("r11"); '
+NAMED = (
+    'int named asm("other") = 2; int tentative asm("another"); static int unused asm("more") __attribute__((used)); '
+)
+
+
+@pytest.mark.parametrize("level", ["-O0", "-O2"])
+def test_a_unit_that_keeps_a_variable_in_a_register_gives_no_key(level: str) -> None:
+    """GCC leaves that register alone in every function, and no body shows it."""
+    listing, trees = (
+        parse(asm_units.compiled(IN_A_REGISTER + UNIT, level)),
+        Trees(asm_units.dumped(IN_A_REGISTER + UNIT, level)),
+    )
+    with pytest.raises(UnknownFunctionError, match="r11"):
+        body_key(listing, "f", [], trees)
+
+
+@pytest.mark.parametrize("flags", ["-O0", "-O2", "-O2 -fcommon", "-O2 -fdata-sections"])
+def test_variables_with_names_for_the_assembler_are_in_no_register(flags: str) -> None:
+    words = flags.split()
+    listing, trees = parse(asm_units.compiled(NAMED + UNIT, *words)), Trees(asm_units.dumped(NAMED + UNIT, *words))
+    assert trees.named_variables == {"other", "another", "more"}
+    assert body_key(listing, "f", [], trees)
+
+
 def test_a_function_that_the_tree_dump_lacks_gives_no_key() -> None:
     with pytest.raises(UnknownFunctionError, match="types"):
         body_key(parse(asm_units.compiled(UNIT, "-O2")), "f", [], Trees(""))

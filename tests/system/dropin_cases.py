@@ -30,9 +30,14 @@ SUBJECTS: dict[str, tuple[str, ...]] = {
         "$CC -x cpp-output -c pre.i",
         "$CC -x c-header inc/h.h -o inc/h.h.gch && $CC -c hot.c -Winvalid-pch; $CC -c inc/h.h; find inc -name '*.gch' -size +9 -delete",
         "$CC -x nonsense -c hot.c",
+        "mkdir c && printf '#!/bin/sh\necho mine\nexec as \"$@\"\n' >c/as && chmod +x c/as && export COMPILER_PATH=$PWD/c;"
+        " $CC -O2 -c hot.c; rm c/as; $CC -O2 -c hot.c; cp /bin/false c/as; $CC -O2 -c hot.c",
         "$CC -O2 -include inc/h.h -imacros probe.h -c hot.c",
     ),
     "response files": (
+        "echo -fdump-tree-optimized >r; $CC -O2 @r -c hot.c; echo -fdump-tree-all >r; $CC -O2 @r -c hot.c",
+        "echo '-O2 -flto -frandom-seed=1' >r; $CC @r -c hot.c",
+        "seq 9000 | sed 's/.*/-Wl,--defsym,symbol_&=0/' >big; $CC -O2 hot.c main.c @big -o prog",
         "$CC @outer.rsp",
         "$CC @quoted.rsp",
         "$CC @empty.rsp -c hot.c",
@@ -180,6 +185,7 @@ SUBJECTS: dict[str, tuple[str, ...]] = {
         "$CC -Os -c hot.c; $CC -O3 -march=native -c main.c; $CC -O1 -fno-ident -c shared.c",
         "$CC -m32 -O2 -c shared.c; $CC -mx32 -O2 -c pre.i",
         "$CC -O2 -fPIC -fvisibility=hidden -fcf-protection=full -fstack-protector-all -c hot.c",
+        "$CC -O2 -Wp,-fdump-tree-optimized -c hot.c",
         "$CC -O2 -fopenmp -c hot.c; $CC -O2 -fno-asynchronous-unwind-tables -c hot.c -o u.o",
         "$CC -O2 -mcmodel=large -c hot.c; $CC -O2 -ffunction-sections -c hot.c -o s.o",
         "$CC -O2 -fpatchable-function-entry=4,2 -c hot.c; $CC -O2 -fno-plt -mindirect-branch=thunk -c main.c",

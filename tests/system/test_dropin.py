@@ -27,7 +27,7 @@ from compiler_ai.tune.reproduce import listing_of
 HERE = Path(__file__).parent
 KINDS = ("plain", "project", "store")
 TEMPORARY = re.compile(rb"(/temporary/cc)\w{6}")
-TREES = re.compile(rb"'-fdump-tree-optimized=/proc/self/fd/[0-9]+' | -fdump-tree-optimized=/proc/self/fd/[0-9]+")
+TREES = re.compile(rb"('| )-fdump-(tree-optimized|ipa-visibility)=/proc/self/fd/[0-9]+(' |)")
 
 
 @dataclass(frozen=True)

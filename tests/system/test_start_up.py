@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import own_bodies
@@ -139,3 +140,17 @@ def test_a_cached_property_is_asked_for_once() -> None:
 
     one, other = Counting(), Counting()
     assert [one.value, one.value, other.value, one.calls] == [1, 1, 1, 1]
+
+
+def test_a_directory_that_may_not_be_searched_ends_the_way_up() -> None:
+    """Somebody else's build below a directory that only its owner can read."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        above, launcher = Path(name, "private"), Path(name, "aicc")
+        (above / "work").mkdir(parents=True)
+        shutil.copy(Path(__file__).parents[2] / "bin" / "aicc", launcher)
+        Path(name).chmod(0o755)
+        above.chmod(0o700)
+        words = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", str(launcher), "-dumpversion"]
+        done = subprocess.run(words, cwd=above / "work", capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == subprocess.run(["gcc", "-dumpversion"], capture_output=True, text=True, check=True).stdout
