@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     import re
 
 _HEADER = compiled(r"^;; Function .* \((?P<symbol>[^\s,()]+), funcdef_no=\d+.*\n", MULTILINE)
-# A variable with a name of its own for the assembler, or the register that it is kept in (GCC manual, "Global Register Variables").
-_NAMED_VARIABLE = compiled(r"^\*(?P<name>\S+)/\d+ \(.*\n  Type: variable definition", MULTILINE)
+# A variable with a name of its own for the assembler, or the register that it is kept in (GCC manual, "Global Register Variables");
+# the names of GCC's own constants begin with a dot.
+_NAMED_VARIABLE = compiled(r"^\*(?P<name>[^\s.]\S*)/\d+ \(.*\n  Type: variable definition", MULTILINE)
 # What unrelated changes of the unit change too: numbers that count through the unit, execution counts, dead lines.
 _UNIT_NUMBER = compiled(r"\b([A-Za-z_]\w*)\.(\d+)(?=_\d+\b|\b)|(<T)[0-9a-f]+>")
 _COUNTS = compiled(r" ?\[(?:local count|count|prob|\d+\.\d+%)[^\]\n]*\]")

@@ -253,6 +253,13 @@ def test_variables_with_names_for_the_assembler_are_in_no_register(flags: str) -
     assert body_key(listing, "f", [], trees)
 
 
+def test_constants_of_gccs_own_are_in_no_register() -> None:
+    """csmith's unit with one that nothing needs in the end."""
+    text = "Symbol table:\n\n*.LC0/28 (*.LC0) @0x7f43\n  Type: variable definition analyzed\n  Visibility: artificial\n"
+    assert Trees(text).named_variables == frozenset()
+    assert Trees(text.replace(".LC0", "r11")).named_variables == {"r11"}
+
+
 def test_a_function_that_the_tree_dump_lacks_gives_no_key() -> None:
     with pytest.raises(UnknownFunctionError, match="types"):
         body_key(parse(asm_units.compiled(UNIT, "-O2")), "f", [], Trees(""))
