@@ -65,7 +65,7 @@ def keyed(
     if function is None:
         raise UnknownFunctionError(f"the listing defines no function '{function_name}'")
     for name in sorted(trees.named_variables) if trees is not None else ():
-        if f"\n{name}:" not in listing.text and f"\t{name}," not in listing.text:
+        if f"\n{name}:" not in listing.text and f"\t.comm\t{name}," not in listing.text:
             raise UnknownFunctionError(f"the unit may keep a variable in a register: {name} is no label")
     normaliser = _Normaliser(listing, trees)
     text = "".join(f"{line}\n" for line in normaliser.closure(function, target_flags))

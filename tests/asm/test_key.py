@@ -253,6 +253,15 @@ def test_variables_with_names_for_the_assembler_are_in_no_register(flags: str) -
     assert body_key(listing, "f", [], trees)
 
 
+def test_a_register_that_instructions_name_is_no_label() -> None:
+    """Where registers have no prefix, an operand looks like a name."""
+    source = IN_A_REGISTER + UNIT + "void put(unsigned long a) { kept = a; }"
+    text = asm_units.compiled(source, "-O2", "-masm=intel")
+    assert "\tr11," in text
+    with pytest.raises(UnknownFunctionError, match="r11"):
+        body_key(parse(text), "f", [], Trees(asm_units.dumped(source, "-O2", "-masm=intel")))
+
+
 def test_constants_of_gccs_own_are_in_no_register() -> None:
     """csmith's unit with one that nothing needs in the end."""
     text = "Symbol table:\n\n*.LC0/28 (*.LC0) @0x7f43\n  Type: variable definition analyzed\n  Visibility: artificial\n"
