@@ -37,8 +37,8 @@ def main(argv: list[str]) -> int:
     except AiccError as error:
         sys.stderr.write(f"{os.path.basename(program)}: error: {error}\n")
         return 1
-    plain = rest
     directory: str | None = None
+    plain = rest, environment  # as if aicc were not there
     if not active:
         try:
             if environment.get("CCACHE_DISABLE"):
@@ -47,17 +47,20 @@ def main(argv: list[str]) -> int:
                     return status
             directory = project.find(os.getcwd(), environment)
             if ours.mode != "off" and (directory is not None or ours.wants_passes):
+                environment = dict(environment)
                 rest = [*_shims(ours, underlying, rest, directory, environment, asked), *rest]
         except Exception as error:  # the compiler still runs, as if aicc were not there
             log.write(directory, f"driver: {type(error).__name__}: {error}")
         if environment.get("AICC_CC"):
-            environment[GUARD] = "1"  # should AICC_CC be a script that runs `gcc` and PATH say that this is us
+            environment[GUARD] = plain[1][GUARD] = (
+                "1"  # should AICC_CC be a script that runs `gcc` and PATH say that this is us
+            )
     failed = _become([*underlying, *rest], environment)
     if failed.errno == _TOO_LONG and not active:
         log.write(
             directory, "driver: the command is too long for what aicc adds to it: it runs as if aicc were not there"
         )
-        failed = _become([*underlying, *plain], _plain(environment))
+        failed = _become([*underlying, *plain[0]], plain[1])
     name = os.path.basename(program)
     sys.stderr.write(f"{name}: error: cannot run {underlying[0]}: {failed.strerror}: set AICC_CC to a compiler\n")
     return 1
@@ -111,7 +114,7 @@ def _shims(
     added = shimming.variables(request, functions, companions, environment, cached)
     added["AICC_SHIM_PYTHON"] = sys.executable
     environment.update(added)
-    more = treefile.offer(underlying, behind, rest, environment) if parsed.sources else []
+    more = treefile.offer(underlying, behind, parsed.kept, environment) if parsed.sources else []
     if note is not None and not cached:
         note.keep(added, bool(more))
     return more
@@ -139,13 +142,6 @@ def _stored(directory: str) -> Collection[str]:
     from compiler_ai.store.index import Index
 
     return Index.load(directory + "/store").functions()
-
-
-def _plain(environment: dict[str, str]) -> dict[str, str]:
-    from compiler_ai.driver.assembler import without_shim
-
-    guard = {GUARD: "1"} if environment.get("AICC_CC") else {}
-    return {**without_shim(environment), **guard}
 
 
 def _become(words: list[str], environment: dict[str, str]) -> OSError:

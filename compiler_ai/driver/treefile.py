@@ -25,7 +25,7 @@ def offer(
 ) -> list[str]:
     """The arguments that make this compile write its dumps; none when it cannot, and then no rewrite applies.
 
-    `command` is what will be executed, `compiler` what is behind launchers in it. A compile must not fail for our option, so it is
+    `command` is what will be executed, `compiler` what is behind launchers in it, `arguments` the options, response files expanded. A compile must not fail for our option, so it is
     given to GCC's own executable only, which nothing stands before that may run it elsewhere or without our descriptor.
     Raises OSError.
     """
@@ -83,7 +83,7 @@ def _inherits(
     ):
         return False  # distcc and the like compile on other machines
     # The user's own dumps; a program in between; objects that hold the options they were compiled with.
-    words = expanded([*compiler[1:], *arguments])
+    words = [*expanded(compiler[1:]), *arguments]
     return not any(word.startswith(("-fdump-", "-wrapper", "-flto")) or ",-fdump-" in word for word in words)
 
 

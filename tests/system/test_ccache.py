@@ -95,3 +95,10 @@ def test_the_second_compile_comes_from_the_cache(
     before = hits(project)
     assert build(project, *command, **environment) == first
     assert hits(project) == before + 1
+
+
+def test_a_command_too_long_for_what_is_added_is_compiled_without_aicc(project: Path) -> None:
+    plain = build(project, "gcc")
+    fill(project, "xorl %eax, %eax")
+    words = [f"-Wl,--defsym,symbol_{number}=0" for number in range(9000)]  # for no linker
+    assert build(project, "aicc", *words, AICC_CC="ccache gcc") == plain
