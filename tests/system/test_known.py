@@ -217,10 +217,20 @@ def test_a_file_that_cannot_be_had_costs_time_alone(rewritten: Project, what: st
     assert rewritten.object == spliced
 
 
-def test_a_descriptor_of_the_callers_is_left_alone(rewritten: Project, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("theirs", "free"), [(8, 9), (9, 8)])
+def test_a_descriptor_of_the_callers_is_left_alone(rewritten: Project, tmp_path: Path, theirs: int, free: int) -> None:
     spliced = rewritten.object
     (tmp_path / "theirs").write_text("theirs")
-    words = ["/bin/sh", "-c", f"exec 9<>{tmp_path}/theirs; exec aicc {' '.join(WORDS)}"]
+    (tmp_path / "bin").mkdir()
+    seen = tmp_path / "bin" / "as"
+    seen.write_text(f'#!/bin/sh\nls /proc/$$/fd >{tmp_path}/seen\nexec /usr/bin/as "$@"\n')
+    seen.chmod(0o755)
+    rewritten.environment["PATH"] = f"{tmp_path}/bin:{rewritten.environment['PATH']}"
+    assert rewritten.compile()  # PATH counts
+    words = ["/bin/sh", "-c", f"exec {theirs}<>{tmp_path}/theirs; exec aicc {' '.join(WORDS)}"]
     subprocess.run(words, cwd=rewritten.directory, env=rewritten.environment, check=True)
     assert rewritten.object == spliced
     assert (tmp_path / "theirs").read_text() == "theirs"
+    descriptors = (tmp_path / "seen").read_text().split()
+    assert str(theirs) in descriptors
+    assert str(free) not in descriptors, "nothing stays open of a way that was not taken"
