@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
 from compiler_ai.verify.branches import Dispatch, dispatches
 from compiler_ai.verify.coverage import Blocks
@@ -29,9 +30,7 @@ def walks(
     chance = random.Random("walks")
     tried: Counter[tuple[int, int]] = Counter()  # an index and the one before
 
-    def met(seed: Seed) -> list[Dispatch]:
-        return _met(machine, body, blocks, seed)
-
+    met = partial(_met, machine, body, blocks)
     starts = [(seed, jumps) for seed in seeds if len(jumps := met(seed)) > 1]
     for start, jumps in (chance.choice(starts) for _ in range(_MOST_WALKS) if starts):
         seed = seed_of(_patched(start.state, _operands(start, jumps, chance)))
