@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from compiler_ai.sandbox.loader import LoadedObject
 from compiler_ai.sandbox.object import RelocatableObject
-from compiler_ai.sandbox.pages import PageSet
+from compiler_ai.sandbox.pages import PageSet, Prot
 from compiler_ai.sandbox.symbols import SymbolKind
 
 Range = tuple[int, int]
@@ -101,13 +101,14 @@ def _table_starts(unit: RelocatableObject) -> dict[int, list[int]]:
 
 
 def reader(pages: Sequence[PageSet]) -> Callable[[int], bytes]:
-    """Up to 16 bytes of code at an address, from page sets (files behind regions included)."""
+    """Up to 16 bytes of code at an address, from page sets (files behind regions included); none where nothing can be executed: a
+    stack's bytes, taken for a callee, would say which arguments it reads."""
     files: dict[str, bytes] = {}
 
     def read(address: int) -> bytes:
         for page_set in pages:
             region = page_set.find(address)
-            if region is None:
+            if region is None or not region.prot & Prot.EXEC:
                 continue
             if not region.path:
                 return bytes(region.data[address - region.address : address - region.address + 16])

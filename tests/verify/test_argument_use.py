@@ -1,0 +1,18 @@
+"""Which argument registers a callee without a prototype reads, as far as its address leads to code."""
+
+from __future__ import annotations
+
+import pytest
+
+from compiler_ai.sandbox.pages import PAGE_BYTES, PageSet, Prot, Region
+from compiler_ai.verify.argumentuse import ArgumentUse
+from compiler_ai.verify.code import reader
+
+AT = 0x10000
+READS_RDX = bytes.fromhex("4889d0c3")  # movq %rdx, %rax; ret
+
+
+@pytest.mark.parametrize(("prot", "registers"), [(Prot.READ | Prot.EXEC, {2}), (Prot.READ | Prot.WRITE, set())])
+def test_only_what_can_be_executed_is_code(prot: Prot, registers: set[int]) -> None:
+    page = PageSet((Region(AT, prot, READS_RDX.ljust(PAGE_BYTES, b"\0")),))
+    assert ArgumentUse(reader([page])).registers(AT) == registers
