@@ -24,7 +24,9 @@ _COUNTING = {"dec": 1, "inc": -1}  # what the operand is when the result is zero
 _LOADS_BACK = 12  # instructions before a comparison among which its inputs are loaded
 _LOADS = 3
 _JUMPS = 6
-_EXTENSIONS = ("movzx", "movsx")
+_OF_RAX = {"cbw": 1, "cwde": 2, "cdqe": 4}  # how many of its bytes they extend
+_WISHES_FOR_A_SIGN = 3  # not every run has room for a negative index
+_EXTENSIONS = ("movzx", "movsx", "movsxd", *_OF_RAX)
 _TABLE_LOOK_BACK = 8
 _LARGEST_TABLE = 64
 SIGNS = 3  # a difference in sign bits, where signed and unsigned numbers compare differently
@@ -129,31 +131,53 @@ def wishes(
 
 
 class Extensions:
-    """What runs of one body widened from 8 and 16 bits to more."""
+    """What runs of one body widened from 8, 16 and 32 bits to more."""
 
     def __init__(self, decoder: Decoder) -> None:
         self._code = decoder
         self._extensions = _Instructions(decoder, lambda instruction: instruction.mnemonic in _EXTENSIONS)
-        self._wanted: dict[int, set[bool]] = {}  # the signs that were neither seen nor wished for yet
+        self._unseen: dict[int, set[bool]] = {}  # the signs that no run had yet
+        self._wishes_left: dict[int, int] = {}
 
-    def wishes(self, trace: Trace, memory: Callable[[int, int], bytes]) -> Iterator[Wish]:
-        """Values of the other sign for numbers that had the same one so far: a body that widens them the other way is wrong
-        for no others. `memory` gives the input's bytes."""
+    def wishes(self, trace: Trace, memory: Callable[[int, int], bytes]) -> Iterator[tuple[int, Wish]]:
+        """By the instruction's address, values of the other sign for numbers that had the same one so far: a body that widens them
+        the other way is wrong for no others. `memory` gives the input's bytes."""
         view = memoryview(trace.data).cast("Q")
         found: dict[int, tuple[int, int, int]] = {}
         for step in range(0, len(view), 18):
             instruction = self._extensions.at(view[step])
             if instruction is None:
                 continue
-            value = _value(instruction, instruction.operands[1], view[step + 2 : step + 18], memory)
+            value, size = _extended(instruction, view[step + 2 : step + 18], memory)
             if value is not None:
-                top = 1 << 8 * instruction.operands[1].size - 1
-                self._wanted.setdefault(view[step], {False, True}).discard(bool(value & top))
-                found[view[step]] = step, value, instruction.operands[1].size
+                self._unseen.setdefault(view[step], {False, True}).discard(_is_negative(value, size))
+                found[view[step]] = step, value, size
         for address, (step, value, size) in found.items():
-            if self._wanted[address]:
-                self._wanted[address].clear()
-                yield Wish(value, value ^ 1 << 8 * size - 1, size, tuple(_loads(view, step, self._code)))
+            left = self._wishes_left.setdefault(address, _WISHES_FOR_A_SIGN)
+            if left and self._unseen[address]:
+                self._wishes_left[address] = left - 1
+                near = sorted(_loads(view, step, self._code), key=lambda span: span[1] - span[0] != size)
+                yield address, Wish(value, _of_the_other_sign(value, size), size, tuple(near))
+
+
+def _extended(instruction: Any, general: Any, memory: Callable[[int, int], bytes]) -> tuple[int | None, int]:
+    """What an instruction widens, and its size in bytes."""
+    if instruction.mnemonic in _OF_RAX:
+        size = _OF_RAX[instruction.mnemonic]
+        return int(general[GENERAL.index("rax")]) & (1 << 8 * size) - 1, size
+    operand = instruction.operands[1]
+    return _value(instruction, operand, general, memory), operand.size
+
+
+def _is_negative(value: int, size: int) -> bool:
+    return bool(value >> 8 * size - 1)
+
+
+def _of_the_other_sign(value: int, size: int) -> int:
+    """A number of this many bytes: of 4, a small one, for what is far from all else leads out of every array."""
+    if size < 4:
+        return value ^ 1 << 8 * size - 1
+    return 1 if _is_negative(value, size) else (1 << 8 * size) - 1
 
 
 @dataclass(frozen=True)

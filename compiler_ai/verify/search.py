@@ -25,7 +25,7 @@ _MOST_TURNS = 5
 _LACKING_STATES = 3
 _NEAR_STEPS = 300
 _MOST_NEAR = 16  # states looked at for one condition
-_EXTREMES = 9  # beside the differences that `wishes` tells apart
+_EXTREMES, _OTHER_SIGN = 9, 10  # beside the differences that `wishes` tells apart
 
 
 def directed_states(
@@ -118,16 +118,19 @@ def boundary_states(
             states = [*answers, *granted(seed, prototype, wish, most=4)]
             found.setdefault(key, []).extend((likeness, n, state) for n, (likeness, state) in enumerate(states))
             near[key[0]].extend((len(trace), state, seed) for _, state in states if state.answers is None)
-        for wish in islice(extensions.wishes(trace, seed.memory), _EXTENSIONS_A_SEED):
+        for address, wish in islice(extensions.wishes(trace, seed.memory), _EXTENSIONS_A_SEED):
             states = [*((0, state) for state in exact(seed, wish)), *granted(seed, prototype, wish, most=2)]
-            found.setdefault((0, 0), []).extend((likeness, n, state) for n, (likeness, state) in enumerate(states))
+            found.setdefault((address, _OTHER_SIGN), []).extend(
+                (likeness, n, state) for n, (likeness, state) in enumerate(states)
+            )
         for wish in table_wishes(dispatches(trace, blocks.indirect, decoder, seed.memory)):
             found.setdefault((0, 1 + wish.wanted), []).extend((0, 0, state) for state in exact(seed, wish))
     groups = {key: (s for _, _, s in sorted(group, key=itemgetter(1, 0))) for key, group in found.items()}
     extreme = {(at, _EXTREMES): _extreme_states(machine, body, at, near[at], prototype) for at in sites}
 
     def is_lacking(key: tuple[int, int]) -> bool:
-        return key[1] == _EXTREMES or (key[0] > 0 and lacks is not None and lacks(key[0] - first_entry, key[1]))
+        at, what = key
+        return what == _EXTREMES or (at in turns and lacks is not None and lacks(at - first_entry, what))
 
     yield from _in_turn({**groups, **extreme}, is_lacking)
 

@@ -6,3 +6,11 @@ struct coder {
 };
 
 void note(struct coder *coder);
+
+struct queue {
+    unsigned char *block;
+    unsigned char byte;
+    int at;
+};
+
+void append(struct queue *queue);
