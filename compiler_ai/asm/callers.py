@@ -1,4 +1,4 @@
-"""Which functions of a listing call which directly. On the compile path.
+"""Which functions of a listing call which directly, and what mentions a variable. On the compile path.
 
 GCC lets a caller rely on more than the ABI when it knows the callee's code: registers that the callee leaves alone
 (-fipa-ra) and the stack alignment that it needs. Calls that the dynamic linker may send elsewhere have no such knowledge.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 
-from compiler_ai.asm.statements import directive_of, label_of, without_comment
+from compiler_ai.asm.statements import directive_of, label_of, symbols_in, without_comment
 from compiler_ai.patterns import compiled
 
 TYPE_CHECKING = False
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from compiler_ai.asm.function import Function
     from compiler_ai.asm.listing import Listing
 
+_OF_ITS_DEFINITION = (".local", ".comm", ".type", ".size", ".globl", ".weak", ".hidden")
 _OPERAND = compiled(r"^\s*[\w.]+\s(?:.*[\s,])?([^\W\d][\w.$]*)$")  # the last operand is a bare symbol
 
 
@@ -24,16 +25,14 @@ def direct_callers(listing: Listing, name: str) -> list[Function]:
     function = listing.function(name)
     if function is None:
         return []
-    functions = listing.functions
-    entries = [one.entry for one in functions]
     found: dict[str, Function] = {}
     for symbol in (name, *function.aliases):
         if symbol not in listing.text:
             continue
         for number in _mentions(listing, symbol):
-            at = bisect_right(entries, number) - 1
-            if at >= 0 and number < functions[at].size_line and functions[at].name != name:
-                found.setdefault(functions[at].name, functions[at])
+            caller = _around(listing, number)
+            if caller is not None and caller.name != name:
+                found.setdefault(caller.name, caller)
     return sorted(found.values(), key=lambda one: one.entry)
 
 
@@ -47,6 +46,29 @@ def ancestors(listing: Listing, name: str) -> list[Function]:
                 found[caller.name] = caller
                 pending.append(caller.name)
     return sorted(found.values(), key=lambda one: one.entry)
+
+
+def users(listing: Listing, variable: str) -> tuple[list[Function], list[str]]:
+    """The functions whose code mentions a variable, in order, and the statements elsewhere (data, aliases) that do."""
+    found: dict[str, Function] = {}
+    others: list[str] = []
+    for number in listing.lines_with(variable):
+        line = listing.lines[number]
+        if variable not in symbols_in(line):
+            continue
+        function = _around(listing, number)
+        if function is not None:
+            found.setdefault(function.name, function)
+        elif not directive_of(line).startswith(_OF_ITS_DEFINITION):
+            others.append(" ".join(without_comment(line).split()))
+    return sorted(found.values(), key=lambda one: one.entry), others
+
+
+def _around(listing: Listing, number: int) -> Function | None:
+    """The function whose body a line is in."""
+    functions = listing.functions
+    at = bisect_right([one.entry for one in functions], number) - 1
+    return functions[at] if at >= 0 and number < functions[at].size_line else None
 
 
 def _mentions(listing: Listing, symbol: str) -> list[int]:

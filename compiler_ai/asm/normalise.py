@@ -3,7 +3,9 @@
 Two listings give one function the same key only when these agree: its body; the bodies of the in-unit functions and the
 content of the read-only and of the local data that it refers to, transitively (another compiler may know that a local
 variable keeps its first value); the types and statements of these functions in GCC's tree dump (asm.trees); kind, size and alignment of the other data; visibility and weakness of every symbol; the
-code of its in-unit callers, transitively (what they rely on beyond the ABI: asm.callers); the target flags, in order.
+code of its in-unit callers, transitively (what they rely on beyond the ABI: asm.callers), and the data that they mention when
+nobody else can call it (what they pass may be known); whatever mentions a writable local variable that it refers to (who else
+can reach it, and what they write, may be known); the target flags, in order.
 Local label numbers, comments, white space, debug information, unwind directives and positions do not count.
 
 The key is the baseline's. A candidate that refers to more of the unit than its baseline does would rest on what the key
@@ -12,7 +14,7 @@ does not see: `uncovered` names such symbols.
 
 from __future__ import annotations
 
-from compiler_ai.asm.callers import ancestors
+from compiler_ai.asm.callers import ancestors, users
 from compiler_ai.asm.data import DataObject
 from compiler_ai.asm.function import Function
 from compiler_ai.asm.statements import (
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
     from compiler_ai.asm.trees import Trees
     from compiler_ai.candidates import AnyBody
 
-_VERSION = "aicc-key-3"
+_VERSION = "aicc-key-4"
 _BOOKKEEPING_LABEL = compiled(r"\.L(VL|VU|FB|FE|BB|BE|FSB|COLD|HOT|M|text|etext|tmp|func_)")
 _STRINGS = (".string", ".ascii", ".asciz")
 _SKIPPED = frozenset(
@@ -119,6 +121,7 @@ class _Normaliser:
         self._names_of_code: set[str] = set()
         self._pending: list[str] = []
         self.seen: set[str] = set()
+        self._variables: set[str] = set()
         self._by_hand = False
 
     def closure(self, function: Function, target_flags: Sequence[str]) -> Iterable[str]:
@@ -135,6 +138,28 @@ class _Normaliser:
         for caller in ancestors(function.listing, function.name):
             yield f"caller {caller.name}"
             yield from _Normaliser(None).body(caller.body_lines)
+            if not function.is_global:
+                self._want_data(caller)
+        while self._pending:
+            yield from self._dependency(self._pending.pop(0))
+        yield from self._users(function.listing)
+
+    def _want_data(self, caller: Function) -> None:
+        for line in caller.body_lines:
+            for symbol in symbols_in(line) if not _is_skipped(line) else ():
+                data = caller.listing.data.get(symbol)
+                if data is not None and not data.is_table:
+                    self._want(symbol)
+
+    def _users(self, listing: Listing) -> Iterable[str]:
+        functions: dict[str, Function] = {}
+        for variable in sorted(self._variables):
+            found, others = users(listing, variable)
+            yield f"users of {variable}: {' '.join(sorted({one.name for one in found}))} {'; '.join(sorted(others))}"
+            functions |= {one.name: one for one in found}
+        for name in sorted(functions.keys() - self.seen):
+            yield f"user {name}"
+            yield from _Normaliser(None).body(functions[name].body_lines)
 
     def body(self, lines: Sequence[str]) -> list[str]:
         defined = {label for line in lines if (label := label_of(line))}
@@ -194,6 +219,8 @@ class _Normaliser:
 
     def _data(self, symbol: str, data: DataObject) -> Iterable[str]:
         kind = "readonly" if data.readonly else "writable"
+        if data.local and not data.readonly:
+            self._variables.add(symbol)
         yield f"data {self._rename(symbol)} {kind} {data.section.flags} {data.alignment.strip()} {data.size_bytes} local={data.local}"
         is_common = bool(data.lines) and "comm" in directive_of(data.lines[0])  # its alignment is an operand
         if data.readonly or data.local or is_common:

@@ -2,7 +2,7 @@
 
 Two sources can compile to one body and yet not allow the same rewrites: `void f` and `int f`, `int *` and `volatile int *`, and
 one in which some variable lives in a register.
-Source: `-fdump-tree-optimized`, `-fdump-ipa-visibility` (GCC manual, "Developer Options"; tree-pretty-print.cc, symtab.cc).
+Source: `-fdump-tree-optimized-alias`, `-fdump-ipa-visibility` (GCC manual, "Developer Options"; tree-pretty-print.cc, symtab.cc).
 """
 
 from __future__ import annotations

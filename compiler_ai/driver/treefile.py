@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _VARIABLE = "AICC_SHIM_TREES"
-DUMPS = ("-fdump-ipa-visibility=", "-fdump-tree-optimized=")  # in the order in which `read` gives them
+DUMPS = ("-fdump-ipa-visibility=", "-fdump-tree-optimized-alias=")  # in the order in which `read` gives them
 _FIRST_DESCRIPTOR = 97  # make, ninja and shells hand on lower ones
 
 

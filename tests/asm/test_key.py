@@ -59,6 +59,32 @@ VERSIONS = {
         f"static {ALONE}int a(int i) {{ return i + 1; }} static int (*p)(int) = a; void k(int (*q)(int)) {{ p = q; }}"
         "int f(int i) { return p(i) + 1; }",
     ),
+    "whether others can reach a local variable": (
+        "static int a[64]; void f(int *p, int n) { for (int i = 0; i < n; i++) a[i + 1] = p[i] + 1; }"
+        "int last(void) { return a[50]; } int *get(void) { return 0; }",
+        "static int a[64]; void f(int *p, int n) { for (int i = 0; i < n; i++) a[i + 1] = p[i] + 1; }"
+        "int last(void) { return a[50]; } int *get(void) { return a; }",
+    ),
+    "whether data leads to a local variable": (
+        "static int a[64]; void f(int *p, int n) { for (int i = 0; i < n; i++) a[i + 1] = p[i] + 1; }"
+        "int last(void) { return a[50]; } int *get;",
+        "static int a[64]; void f(int *p, int n) { for (int i = 0; i < n; i++) a[i + 1] = p[i] + 1; }"
+        "int last(void) { return a[50]; } int *get = a + 2;",
+    ),
+    "what others write to a local variable": (
+        "static int x; void k(void) { x = 1; } int f(void) { return x; }",
+        "static int x; void k(void) { x = 2; } int f(void) { return x; }",
+    ),
+    "the alignment of what its callers pass": (
+        f"static float d[64] __attribute__((aligned(64))); static {ALONE}void f(float *p, int n) {{ for (int i = 0; i < n; i++) p[i] *= 3; }}"
+        "void g(int n) { f(d, n); } float *h(void) { return d; }",
+        f"static float d[64] __attribute__((aligned(4))); static {ALONE}void f(float *p, int n) {{ for (int i = 0; i < n; i++) p[i] *= 3; }}"
+        "void g(int n) { f(d, n); } float *h(void) { return d; }",
+    ),
+    "the text that its only caller passes": (
+        f"static {ALONE}unsigned long f(const char *s) {{ unsigned long n = 0; while (s[n]) n++; return n; }} unsigned long g(void) {{ return f(\"ab\"); }}",
+        f"static {ALONE}unsigned long f(const char *s) {{ unsigned long n = 0; while (s[n]) n++; return n; }} unsigned long g(void) {{ return f(\"abc\"); }}",
+    ),
     "two local variables change their values": (
         "static int a = 1, b = 2; void s(int *p) { a = *p; b = *p; } int f(void) { return a * 3 + b; }",
         "static int a = 2, b = 1; void s(int *p) { a = *p; b = *p; } int f(void) { return a * 3 + b; }",
@@ -128,6 +154,18 @@ VERSIONS = {
     "what may not alias": (
         "void f(int *p, int *q, int n) { p[n] += q[n]; }",
         "void f(int *restrict p, int *restrict q, int n) { p[n] += q[n]; }",
+    ),
+    "whether a callee returns memory of its own": (
+        "int *a(int) __attribute__((malloc)); int *f(int *p, int n) { int *q = a(n); for (int i = 0; i < n; i++) q[i] = p[i] + 1; return q; }",
+        "int *a(int); int *f(int *p, int n) { int *q = a(n); for (int i = 0; i < n; i++) q[i] = p[i] + 1; return q; }",
+    ),
+    "whether a callee writes memory": (
+        "int g(int) __attribute__((pure)); int f(int *p) { return g(1) + *p; }",
+        "int g(int); int f(int *p) { return g(1) + *p; }",
+    ),
+    "whether a callee ever returns null": (
+        "int *g(void) __attribute__((returns_nonnull)); int f(int *p) { int *q = g(); return *q; }",
+        "int *g(void); int f(int *p) { int *q = g(); return *q; }",
     ),
     "overflow that is undefined": (
         "int f(int a, int b) { return a + b; }",
