@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 _NAMES = {"aicc": "gcc", "aic++": "g++"}
 # Programs that run a compiler given to them, or the one that they are named after.
 LAUNCHERS = frozenset({"ccache", "sccache", "distcc", "icecc"})
+# The link to ccache that an aicc further up ran: ccache looks for the next compiler on PATH, and that may be us again.
+PASSED = "AICC_PASSED"
 # How every launcher of ours begins.
 _OURS = b"#!/bin/sh\n# aicc:"
 
@@ -41,7 +43,7 @@ def underlying(program: str, environment: Mapping[str, str]) -> list[str]:
             raise CompilerError(f"AICC_CC is not well quoted: {error}") from None
     else:
         words = named.split()
-    words[0] = _found(words[0], search_path, named)
+    words[0] = _found(words[0], search_path, named, environment.get(PASSED, ""))
     if is_launcher(words[0]):
         for position, word in enumerate(words[1:], 1):
             if not word.startswith("-"):
@@ -75,8 +77,8 @@ def is_launcher(path: str) -> bool:
     return os.path.basename(path) in LAUNCHERS or os.path.basename(os.path.realpath(path)) in LAUNCHERS
 
 
-def _found(name: str, search_path: str, named: str) -> str:
-    path = _find(name, search_path)
+def _found(name: str, search_path: str, named: str, passed: str = "") -> str:
+    path = _find(name, search_path, passed=passed)
     if path is not None:
         return path
     if named and (is_ours(name) or any(is_ours(f"{one or '.'}/{name}") for one in search_path.split(":"))):
@@ -87,12 +89,12 @@ def _found(name: str, search_path: str, named: str) -> str:
     raise CompilerError(f"compiler '{name}'{origin} not found: install it or set AICC_CC to another one")
 
 
-def _find(name: str, search_path: str, launchers: bool = True) -> str | None:
+def _find(name: str, search_path: str, launchers: bool = True, passed: str = "") -> str | None:
     if "/" in name:
         return name if _is_program(name) and not is_ours(name) else None
     for directory in search_path.split(":"):
         path = f"{directory or '.'}/{name}"
-        if _is_program(path) and not is_ours(path) and (launchers or not is_launcher(path)):
+        if _is_program(path) and path != passed and not is_ours(path) and (launchers or not is_launcher(path)):
             return path
     return None
 

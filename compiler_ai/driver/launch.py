@@ -37,6 +37,8 @@ def main(argv: list[str]) -> int:
     except AiccError as error:
         sys.stderr.write(f"{os.path.basename(program)}: error: {error}\n")
         return 1
+    if compiler.is_launcher(underlying[0]):
+        environment[compiler.PASSED] = underlying[0]
     directory: str | None = None
     plain = rest, environment  # as if aicc were not there
     if not active:

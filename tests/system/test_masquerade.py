@@ -42,6 +42,32 @@ def test_path_alone_switches_a_build_over(project: Path, name: str) -> None:
     assert mine == (project / "a.o").read_bytes()
 
 
+@pytest.mark.parametrize("order", ["{names}:{ccache}", "{ccache}:{names}"])
+@pytest.mark.parametrize("in_project", [True, False])
+def test_ccaches_masquerade_directory_and_ours_do_not_call_each_other_for_ever(
+    project: Path, order: str, in_project: bool
+) -> None:
+    if not in_project:
+        shutil.rmtree(project / ".aicc")
+    (project / "ccache").mkdir()
+    for name in ("gcc", "cc"):
+        (project / "ccache" / name).symlink_to(str(shutil.which("ccache")))
+    directories = order.format(names=project / "names", ccache=project / "ccache")
+    for _ in range(3):  # what is known of a command is used again
+        done = subprocess.run(
+            ["timeout", "20", "gcc", "-O2", "-c", "a.c"],
+            cwd=project,
+            env={**os.environ, "PATH": f"{directories}:{os.environ['PATH']}", "CCACHE_DIR": str(project / "cached")},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+    mine = (project / "a.o").read_bytes()
+    subprocess.run(["gcc", "-O2", "-c", "a.c"], cwd=project, check=True)
+    assert mine == (project / "a.o").read_bytes()
+
+
 def test_outside_of_a_project_the_next_program_of_the_name_runs(project: Path) -> None:
     shutil.rmtree(project / ".aicc")
     done = run(project, "gcc", "-dumpfullversion")
