@@ -27,7 +27,7 @@ from compiler_ai.tune.reproduce import listing_of
 HERE = Path(__file__).parent
 KINDS = ("plain", "project", "store")
 TEMPORARY = re.compile(rb"(/temporary/cc)\w{6}")
-_TREE = rb"-fdump-(?:tree-optimized|ipa-visibility)=/proc/self/fd/[0-9]+"
+_TREE = rb"-fdump-(?:tree-optimized-alias|ipa-visibility)=/proc/self/fd/[0-9]+"
 TREES = re.compile(rb"'" + _TREE + rb"' | " + _TREE)
 
 

@@ -45,7 +45,7 @@ def project(tmp_path: Path) -> Path:
     (tmp_path / "hot.c").write_text(SOURCE)
     subprocess.run(["aicc", "-O2", "-c", "hot.c"], cwd=tmp_path, check=True)
     assert own_bodies.fill(tmp_path / ".aicc", list(units.load_all(str(tmp_path / ".aicc")))) == ["hot"]
-    words = ["gcc", "-O2", "-S", "hot.c", "-fdump-tree-optimized=trees"]
+    words = ["gcc", "-O2", "-S", "hot.c", "-fdump-tree-optimized-alias=trees"]
     subprocess.run(words, cwd=tmp_path, check=True)
     return tmp_path
 
