@@ -67,7 +67,7 @@ def users(listing: Listing, variable: str) -> tuple[list[Function], list[str]]:
 def _around(listing: Listing, number: int) -> Function | None:
     """The function whose body a line is in."""
     functions = listing.functions
-    at = bisect_right([one.entry for one in functions], number) - 1
+    at = bisect_right(functions, number, key=lambda one: one.entry) - 1
     return functions[at] if at >= 0 and number < functions[at].size_line else None
 
 

@@ -133,16 +133,15 @@ class _Normaliser:
         yield f"tree {self._tree(function)}"
         self.seen.add(function.name)
         yield from self.body(function.body_lines)
-        while self._pending:
-            yield from self._dependency(self._pending.pop(0))
-        for caller in ancestors(function.listing, function.name):
+        callers = ancestors(function.listing, function.name)
+        for caller in callers:
             yield f"caller {caller.name}"
             yield from _Normaliser(None).body(caller.body_lines)
             if not function.is_global:
                 self._want_data(caller)
         while self._pending:
             yield from self._dependency(self._pending.pop(0))
-        yield from self._users(function.listing)
+        yield from self._users(function.listing, {caller.name for caller in callers})
 
     def _want_data(self, caller: Function) -> None:
         for line in caller.body_lines:
@@ -151,13 +150,13 @@ class _Normaliser:
                 if data is not None and not data.is_table:
                     self._want(symbol)
 
-    def _users(self, listing: Listing) -> Iterable[str]:
+    def _users(self, listing: Listing, callers: set[str]) -> Iterable[str]:
         functions: dict[str, Function] = {}
         for variable in sorted(self._variables):
             found, others = users(listing, variable)
             yield f"users of {variable}: {' '.join(sorted({one.name for one in found}))} {'; '.join(sorted(others))}"
             functions |= {one.name: one for one in found}
-        for name in sorted(functions.keys() - self.seen):
+        for name in sorted(functions.keys() - self.seen - callers):
             yield f"user {name}"
             yield from _Normaliser(None).body(functions[name].body_lines)
 
