@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 
@@ -34,6 +35,33 @@ class InstructionRules:
 
 
 @dataclass(frozen=True)
+class AlignmentRules:
+    """Which vector instructions fault when their memory operand's address is no multiple of its size.
+
+    ``moves`` pairs those that do nothing but move with their forms for any address. ``loads`` are patterns of mnemonics that
+    compute with such an operand, each with the move that loads it by itself, into one of ``scratch``: vector registers that
+    calls clobber, each with a pattern of its names. Only statements that name a register with one of the prefixes ``registers``
+    are concerned. ``faulting`` is a pattern of all that may fault, by capstone's mnemonics,
+    when the operand has at least ``operand_bytes``; it may match more than that.
+    """
+
+    moves: tuple[tuple[str, str], ...]
+    loads: tuple[tuple[str, str], ...]
+    scratch: tuple[tuple[str, str], ...]
+    registers: tuple[str, ...]
+    faulting: str
+    operand_bytes: int
+
+    def move(self, mnemonic: str) -> str | None:
+        """The form for any address of an aligned move."""
+        return dict(self.moves).get(mnemonic)
+
+    def load(self, mnemonic: str) -> str | None:
+        """The move that loads a memory operand for `mnemonic`, which needs it aligned."""
+        return next((move for pattern, move in self.loads if re.fullmatch(pattern, mnemonic)), None)
+
+
+@dataclass(frozen=True)
 class Toolchain:
     """One target: registers, ABI, object format and tools.
 
@@ -61,3 +89,4 @@ class Toolchain:
     nop: str = "nop"
     program_counter: str = "pc"  # the register's name in operands that are relative to it
     instructions: InstructionRules | None = None  # None: no candidate passes the screen
+    alignment: AlignmentRules | None = None  # None: no instruction faults for an address that is not aligned

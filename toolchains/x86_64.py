@@ -1,6 +1,7 @@
 """x86-64 Linux, System V ABI (https://gitlab.com/x86-psABIs/x86-64-ABI, chapter 3)."""
 
 from compiler_ai.toolchains.description import Toolchain
+from compiler_ai.toolchains.x86_64_alignment import X86_64_ALIGNMENT
 from compiler_ai.toolchains.x86_64_instructions import X86_64_INSTRUCTIONS
 
 _VECTORS = tuple(f"zmm{i}" for i in range(32))
@@ -85,4 +86,5 @@ X86_64 = Toolchain(
     capstone=("CS_ARCH_X86", "CS_MODE_64"),
     program_counter="rip",
     instructions=X86_64_INSTRUCTIONS,
+    alignment=X86_64_ALIGNMENT,
 )

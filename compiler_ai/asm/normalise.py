@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from compiler_ai.asm.trees import Trees
     from compiler_ai.candidates import AnyBody
 
-_VERSION = "aicc-key-4"
+_VERSION = "aicc-key-5"
 _BOOKKEEPING_LABEL = compiled(r"\.L(VL|VU|FB|FE|BB|BE|FSB|COLD|HOT|M|text|etext|tmp|func_)")
 _STRINGS = (".string", ".ascii", ".asciz")
 _SKIPPED = frozenset(

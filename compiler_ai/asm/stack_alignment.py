@@ -19,6 +19,7 @@ _ENTRY_OFFSET = 8  # of the canonical frame address from %rsp at an entry: the r
 _TRANSFER = re.compile(
     r"^\s*(?:(?:bnd|notrack)\s+)?(?P<mnemonic>callq?|j[a-z]+)\s+(?P<target>[A-Za-z_.][\w.$]*)(?:@PLT)?$"
 )
+_NUMBER = re.compile(r"-?[0-9]{1,9}")
 _STACK_POINTER = ("7", "%rsp")
 
 
@@ -32,7 +33,7 @@ class _Entry:
 
 
 @dataclass
-class _Frame:
+class Frame:
     """The rule for the canonical frame address, line by line; None where it is not relative to %rsp."""
 
     offset: int | None = None
@@ -48,15 +49,20 @@ class _Frame:
         elif directive == ".cfi_restore_state":
             self.offset = self.remembered.pop() if self.remembered else None
         elif directive == ".cfi_def_cfa" and len(operands) == 2:
-            self.offset = int(operands[1]) if operands[0] in _STACK_POINTER and operands[1].isdigit() else None
+            self.offset = _number(operands[1]) if operands[0] in _STACK_POINTER else None
         elif directive == ".cfi_def_cfa_register":
             self.offset = None  # one that was left is only known again by .cfi_def_cfa
         elif directive == ".cfi_def_cfa_offset" and self.offset is not None:
-            self.offset = int(operands[0]) if operands and operands[0].isdigit() else None
+            self.offset = _number(operands[0]) if operands else None
         elif directive == ".cfi_adjust_cfa_offset" and self.offset is not None:
-            self.offset = self.offset + int(operands[0]) if operands and operands[0].lstrip("-").isdigit() else None
+            change = _number(operands[0]) if operands else None
+            self.offset = None if change is None else self.offset + change
         elif directive == ".cfi_escape":
             self.offset = None
+
+
+def _number(text: str) -> int | None:
+    return int(text) if _NUMBER.fullmatch(text) else None
 
 
 def may_be_misaligned(listing: Listing, function: str) -> bool:
@@ -81,7 +87,7 @@ def _entries(listing: Listing) -> dict[str, list[_Entry]]:
     """Every direct call and jump to a function of the listing, by the function."""
     names = {function.name for function in listing.functions}
     found: dict[str, list[_Entry]] = defaultdict(list)
-    owner, frame, inline = "", _Frame(), False
+    owner, frame, inline = "", Frame(), False
     for line in listing.lines:
         if line.startswith(("#APP", "#NO_APP")):
             inline = line.startswith("#APP")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from compiler_ai.artifacts import Baseline, Candidate
+from compiler_ai.asm.aligned_operands import without_aligned_operands
 from compiler_ai.asm.function import Function
 from compiler_ai.asm.listing import Listing
 from compiler_ai.models import answer as reading
@@ -62,8 +63,12 @@ class AnswerReader:
             return self._compiled(texts, prefix, model, origin)
         own = [one for one in found.parsed if not reading.is_baseline(one, self._function)]
         candidates = tuple(
-            reading.candidate_of(
-                one, self._baseline.function, f"model {model}", _noted(origin, one.repairs), self._features
+            without_aligned_operands(
+                reading.candidate_of(
+                    one, self._baseline.function, f"model {model}", _noted(origin, one.repairs), self._features
+                ),
+                self._listing,
+                self._context.toolchain,
             )
             for one in own
         )

@@ -108,6 +108,6 @@ class SearchProposer:
             features=made.features,
             statics=recompiler.statics,
         )
-        found = transplant(source, target, function, f"s{number}", context.toolchain.library_symbols)
+        found = transplant(source, target, function, f"s{number}", context.toolchain)
         if found is not None:
             yield found

@@ -12,12 +12,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from compiler_ai.artifacts import Candidate, Rejection
+from compiler_ai.asm.aligned_operands import without_aligned_operands
 from compiler_ai.asm.data import DataObject
 from compiler_ai.asm.function import Function
 from compiler_ai.asm.listing import Listing
 from compiler_ai.asm.normalise import covered, normalised_text
 from compiler_ai.asm.statements import LOCAL_LABEL, SYMBOL, directive_of, label_of, symbols_in, without_comment
 from compiler_ai.proposers.variables import STATIC_PREFIX
+from compiler_ai.toolchains.description import Toolchain
 
 _DROPPED = frozenset(
     {
@@ -65,14 +67,14 @@ class Source:
 
 
 def transplant(
-    source: Source, target: Listing, function_name: str, prefix: str, library_symbols: frozenset[str]
+    source: Source, target: Listing, function_name: str, prefix: str, toolchain: Toolchain
 ) -> Candidate | Rejection | None:
     """The body of `function_name` in `source` as a candidate for `target`; None when it is the baseline's own.
 
     `prefix` makes the labels unique (letters, digits and underscores).
     """
     try:
-        return _Transplant(source, target, function_name, prefix, library_symbols).run()
+        return _Transplant(source, target, function_name, prefix, toolchain).run()
     except _Refused as refused:
         return Rejection("propose", f"{source.origin}: {refused}")
 
@@ -95,7 +97,7 @@ class _Transplant:
     target: Listing
     name: str
     prefix: str
-    library_symbols: frozenset[str]
+    toolchain: Toolchain
     _names: dict[str, str] = field(default_factory=dict)
     _extra: list[str] = field(default_factory=list)
     _callees: list[Function] = field(default_factory=list)  # to bring along, in the order of their first call
@@ -134,14 +136,8 @@ class _Transplant:
         body = "".join(self._renamed(line) for line in code)
         extra = "".join(self._renamed(line) for part in parts for chunk in part.data for line in chunk)
         extra += "".join(self._extra)
-        return Candidate(
-            function=self.name,
-            body=body,
-            extra=extra,
-            proposer=self.source.proposer,
-            origin=self.source.origin,
-            features=self.source.features,
-        )
+        found = Candidate(self.name, body, extra, self.source.proposer, self.source.origin, self.source.features)
+        return without_aligned_operands(found, self.target, self.toolchain)
 
     def _settle_part(self, part: _Part) -> None:
         """Give the part's own labels fresh names, and see that whatever else it mentions means the same in GCC's listing."""
@@ -233,7 +229,7 @@ class _Transplant:
         if (
             symbol not in self.target.undefined
             and symbol not in self.target.defined
-            and symbol not in self.library_symbols
+            and symbol not in self.toolchain.library_symbols
         ):
             raise _Refused(f"it needs {symbol}, which GCC's unit does not use")
 

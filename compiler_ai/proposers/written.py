@@ -92,7 +92,7 @@ class Writing:
             features=(),
             statics=self._recompiler.statics,
         )
-        found = transplant(source, self._target, self._name, prefix, self._context.toolchain.library_symbols)
+        found = transplant(source, self._target, self._name, prefix, self._context.toolchain)
         if isinstance(found, Rejection):
             raise WrittenError(found.reason.removeprefix(f"{source.origin}: "))
         return found

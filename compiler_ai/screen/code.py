@@ -88,6 +88,8 @@ def check_instructions(ranges: Sequence[CodeRange], baseline: Habits, rules: Ins
     for part in ranges:
         for instruction in part.instructions:
             _check_instruction(instruction, baseline, rules, patterns)
+            if instruction.may_fault:
+                _check_alignment(instruction, part.relocation_of(instruction))
     if own.locked != baseline.locked:
         raise Refused(CODE, f"the atomic accesses differ: {_counts(own.locked)} and not {_counts(baseline.locked)}")
     for mnemonic in rules.inherited:
@@ -132,6 +134,21 @@ def _check_instruction(
             raise Refused(CODE, f"'{full}' uses %{register}")
         if register in rules.inherited_operands and register not in baseline.operands:
             raise Refused(CODE, f"'{full}' uses %{register}, which the baseline does not")
+
+
+def _check_alignment(instruction: Instruction, relocation: Relocation | None) -> None:
+    """An operand that must be aligned is on the stack or is data of this object: of any other the key does not tell."""
+    symbol = relocation.symbol if relocation else None
+    if (
+        instruction.address is None
+        or symbol is None
+        or not isinstance(symbol.section, int)
+        or symbol.binding == "STB_WEAK"
+    ):
+        full = f"{instruction.full_mnemonic} {instruction.operands}"
+        raise Refused(
+            CODE, f"'{full}' faults unless its address is aligned, and nothing in GCC's listing says that it is"
+        )
 
 
 def check_flow(

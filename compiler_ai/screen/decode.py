@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +28,7 @@ class Instruction:
     target: int | None
     address: int | None
     has_memory: bool
+    may_fault: bool = False  # for an address that is no multiple of the operand's size, and it is not on the stack
 
     @property
     def end(self) -> int:
@@ -54,7 +56,8 @@ class Decoder:
         self._memory, self._immediate, self._register = capstone.CS_OP_MEM, capstone.CS_OP_IMM, capstone.CS_OP_REG
         self._jump, self._call, self._ret = capstone.CS_GRP_JUMP, capstone.CS_GRP_CALL, capstone.CS_GRP_RET
         self._relative = capstone.CS_GRP_BRANCH_RELATIVE
-        self._counter = toolchain.program_counter
+        self._counter, self._stack = toolchain.program_counter, toolchain.stack_pointer
+        self._alignment = toolchain.alignment
         self._prefixes = rules.inherited_prefixes | {"rep", "repe", "repz", "repne", "repnz"}
         self.rules = rules
 
@@ -82,10 +85,17 @@ class Decoder:
         for operand in memory:
             if operand.mem.base and raw.reg_name(operand.mem.base) == self._counter:
                 address = raw.address + raw.size + int(operand.mem.disp)
+        may_fault = any(self._may_fault(raw, words[-1], operand) for operand in memory)
         return Instruction(
             raw.address, raw.size, prefixes, words[-1], raw.op_str, branch, call, self._ret in groups, target, address,
-            bool(memory),
+            bool(memory), may_fault,
         )  # fmt: skip
+
+    def _may_fault(self, raw: Any, mnemonic: str, memory: Any) -> bool:
+        rules = self._alignment
+        if rules is None or memory.size < rules.operand_bytes or not re.fullmatch(rules.faulting, mnemonic):
+            return False
+        return not memory.mem.base or raw.reg_name(memory.mem.base) != self._stack
 
     def same_code(self, overlay: Overlay, key: SectionKey, old: Piece, new: Piece) -> bool:
         """Whether two pieces are the same instructions, padding left out, with branches to the same places."""

@@ -175,7 +175,7 @@ def test_clangs_bodies_leave_everything_else_alone(flags: str, theirs: str) -> N
     source = Source(other, True, "search", f"clang-19 {theirs}", ())
     spliced = 0
     for function in replaceable(listing):
-        candidate = transplant(source, listing, function.name, "t", X86_64.library_symbols)
+        candidate = transplant(source, listing, function.name, "t", X86_64)
         if isinstance(candidate, Candidate):
             check_rest(listing, function, candidate, sizes[function.name])
             spliced += 1

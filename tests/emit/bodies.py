@@ -28,7 +28,7 @@ def candidates(target: Listing, *flags: str, features: tuple[str, ...], source: 
     found = {}
     for number, function in enumerate(target.functions):
         if function.name != "main":
-            made = transplant(other, target, function.name, f"t{number}", X86_64.library_symbols)
+            made = transplant(other, target, function.name, f"t{number}", X86_64)
             if isinstance(made, Candidate):
                 found[function.name] = made
     return found

@@ -101,7 +101,7 @@ def test_both_paths_run_and_both_are_right(label: str, command: CompileCommand, 
     with Recompiler(command, ProposalContext(X86_64, "same"), True) as recompiler:
         made = recompiler.listing(configuration, "product")
     source = Source(listing_model.parse(made.text), True, "search", label, made.features)
-    candidate = transplant(source, target, "product", "s0", X86_64.library_symbols)
+    candidate = transplant(source, target, "product", "s0", X86_64)
     assert isinstance(candidate, Candidate)
     marked = Candidate("product", with_marks(candidate.body), candidate.extra)
     spliced = replace(target, "product", marked, function_sizes(text)["product"])

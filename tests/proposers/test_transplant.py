@@ -62,7 +62,7 @@ def test_an_interpreter_brings_its_table_and_its_constants(flags: tuple[str, ...
     target = listing(tmp_path, "gcc", "-O3")
     statics = Counter(runs=1)
     source = Source(listing(tmp_path, "gcc", *flags), False, "search", " ".join(flags), (), lambda: statics)
-    candidate = transplant(source, target, "run", "p", X86_64.library_symbols)
+    candidate = transplant(source, target, "run", "p", X86_64)
     assert isinstance(candidate, Candidate)
     assert "table" in candidate.extra  # of the candidate's own code addresses
     spliced = replace(target, "run", candidate, 0)
@@ -77,7 +77,7 @@ def test_another_compilers_interpreter_passes_the_screen(tmp_path: Path) -> None
     text = source.text.replace("run.runs", "aicc.static.runs")
     lines = [line for line in text.splitlines(keepends=True) if not ("static.runs" in line and line.lstrip()[0] == ".")]
     there = Source(listing_model.parse("".join(lines)), True, "search", "clang", ())
-    candidate = transplant(there, target, "run", "p", X86_64.library_symbols)
+    candidate = transplant(there, target, "run", "p", X86_64)
     assert isinstance(candidate, Candidate), candidate
     spliced = replace(target, "run", candidate, 0)
     assert output_of(spliced, tmp_path) == output_of(target.text, tmp_path)
@@ -105,7 +105,7 @@ def test_a_jump_table_may_lie_in_a_section_that_gccs_unit_has_not(words: tuple[s
     target = listing(tmp_path, "gcc", "-O3", "-fno-jump-tables", text=text)
     assert ".rodata" not in target.text
     candidate = transplant(
-        Source(listing(tmp_path, *words, text=text), True, "search", "it", ()), target, "f", "p", frozenset()
+        Source(listing(tmp_path, *words, text=text), True, "search", "it", ()), target, "f", "p", X86_64
     )
     assert isinstance(candidate, Candidate)
     assert ".rodata" in candidate.body + candidate.extra
@@ -127,7 +127,7 @@ def test_a_function_that_gcc_inlined_comes_along(words: tuple[str, ...], tmp_pat
     assert total is not None
     assert "place" not in total.references
     source = Source(listing(tmp_path, *words, text=text), "clang" in words[0], "search", "it", ())
-    candidate = transplant(source, target, "total", "p", frozenset())
+    candidate = transplant(source, target, "total", "p", X86_64)
     assert isinstance(candidate, Candidate)
     assert "call" in candidate.body
     assert uncovered(target, "total", candidate) == []
@@ -140,6 +140,6 @@ def test_a_static_variable_whose_name_is_not_alone_is_refused(tmp_path: Path) ->
     target, theirs = listing(tmp_path, "gcc", "-O3"), listing(tmp_path, "gcc", "-Os")
     for statics in (Counter[str](), Counter(runs=2)):
         source = Source(theirs, False, "search", "gcc -Os", (), lambda statics=statics: statics)  # type: ignore[misc]
-        refused = transplant(source, target, "run", "p", X86_64.library_symbols)
+        refused = transplant(source, target, "run", "p", X86_64)
         assert isinstance(refused, Rejection)
         assert "may be another one" in refused.reason

@@ -12,6 +12,7 @@ from compiler_ai.toolchains.x86_64 import X86_64
 
 from compiler_ai.artifacts import Candidate
 from compiler_ai.asm import listing, splice
+from compiler_ai.asm.aligned_operands import without_aligned_operands
 from compiler_ai.asm.statements import label_of
 from compiler_ai.screen.gate import screen
 
@@ -39,7 +40,7 @@ def refusals(source: Path, compiler: tuple[str, ...], most: int = 1000) -> tuple
         lines = [line for line in function.body.splitlines(keepends=True) if not _BOOKKEEPING.match(line)]
         if any(label_of(line) in function.label_escapes for line in lines):
             continue  # a jump table behind the body, which stays, refers to these very labels
-        candidate = Candidate(function.name, "".join(lines))
+        candidate = without_aligned_operands(Candidate(function.name, "".join(lines)), unit, X86_64)
         try:
             text = splice.replace(unit, function.name, candidate, 0)
         except splice.SpliceError:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from compiler_ai.toolchains.x86_64 import X86_64
+
 from compiler_ai.artifacts import Candidate, CompileCommand, Evidence, Grade, Interval, Rewrite, Timing
 from compiler_ai.asm.listing import Listing, parse
 from compiler_ai.asm.normalise import body_key
@@ -45,7 +47,7 @@ def rewrites_of(command: CompileCommand, marker: str = SHOWS, most: int = _MANY)
             break
         if name in made.unsafe or not _replaceable(unit, name):
             continue
-        candidate = transplant(source, unit, name, f"own_{number}", frozenset())
+        candidate = transplant(source, unit, name, f"own_{number}", X86_64)
         if isinstance(candidate, Candidate):
             found += 1
             key, timing = body_key(unit, name, made.flags, trees), Timing(Interval(1.5, 1.4, 1.6), None)

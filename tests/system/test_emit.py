@@ -54,7 +54,7 @@ def project(path: Path, flags: str, features: tuple[str, ...] = (), more: str = 
     other = Source(parse(run(*words, cwd=path)), False, "test", "-DREWRITTEN", features)
     target = parse(made.listing_text)
     for number, function in enumerate(target.functions):
-        body = transplant(other, target, function.name, f"t{number}", X86_64.library_symbols)
+        body = transplant(other, target, function.name, f"t{number}", X86_64)
         if isinstance(body, Candidate):
             body = numbered_alike(body) if alike else body
             key = body_key(target, function.name, made.flags, Trees(made.dump))
