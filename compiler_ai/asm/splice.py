@@ -14,6 +14,8 @@ from compiler_ai.patterns import DOTALL, compiled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from compiler_ai.asm.listing import Listing
     from compiler_ai.candidates import AnyBody
 
@@ -28,8 +30,44 @@ class SpliceError(AiccError):
     """The body cannot be replaced without changing something else; the message says why."""
 
 
+class Replacement:
+    """New lines of one function: what takes the place of listing.lines[start:stop], and what comes at the listing's end.
+
+    With `without_cold` no line behind them may speak of `name`.cold, which is gone.
+    """
+
+    __slots__ = ("lines", "name", "start", "stop", "tail", "without_cold")
+
+    def __init__(self, name: str, start: int, stop: int, lines: list[str], tail: str, without_cold: bool) -> None:
+        self.name, self.start, self.stop, self.lines = name, start, stop, lines
+        self.tail, self.without_cold = tail, without_cold
+
+
 def replace(listing: Listing, function_name: str, candidate: AnyBody, baseline_size_bytes: int) -> str:
-    """Return the listing's text with `candidate` as the body of `function_name`.
+    """The listing's text with `candidate` as the body of `function_name`; see `replacement`. Raises SpliceError."""
+    return with_replacements(listing, [replacement(listing, function_name, candidate, baseline_size_bytes)])
+
+
+def with_replacements(listing: Listing, replacements: Sequence[Replacement]) -> str:
+    """The listing's text with other bodies of several functions. Raises SpliceError when they are not apart."""
+    lines = list(listing.lines)
+    for one in replacements:
+        for number in range(one.stop, len(lines)) if one.without_cold else ():
+            if _sizes_cold(lines[number], one.name):
+                lines[number] = ""
+    position, parts = 0, []
+    for one in sorted(replacements, key=lambda one: one.start):
+        if one.start < position:
+            raise SpliceError(f"{one.name} lies inside another function")
+        parts += lines[position : one.start] + one.lines
+        position = one.stop
+    behind = lines[position:]
+    end = tail_position(behind)
+    return "".join([*parts, *behind[:end], *(one.tail for one in replacements), *behind[end:]])
+
+
+def replacement(listing: Listing, function_name: str, candidate: AnyBody, baseline_size_bytes: int) -> Replacement:
+    """What makes `candidate` the body of `function_name`.
 
     `baseline_size_bytes` is the size of GCC's hot part as assembled (0: do not pad). Raises SpliceError.
     """
@@ -38,9 +76,7 @@ def replace(listing: Listing, function_name: str, candidate: AnyBody, baseline_s
         raise SpliceError(f"the listing defines no function '{function_name}'")
     check_replaceable(function)
     escaping = function.label_escapes - _defined_by(candidate)
-    before = "".join(listing.lines[: function.entry + 1])
     size_line = listing.lines[function.size_line]
-    behind = listing.lines[function.size_line + 1 + (function.endproc_line >= 0) :]
     begin, end = f".Laicc_begin_{label_safe(function_name)}", f".Laicc_end_{label_safe(function_name)}"
     lines = [f"{begin}:\n", *_labels_at_start(function, escaping, candidate)]
     lines += with_capped_alignment(candidate.body, section_alignment(listing, function)).splitlines(keepends=True)
@@ -52,14 +88,10 @@ def replace(listing: Listing, function_name: str, candidate: AnyBody, baseline_s
     lines += [f"{end}:\n", size_line]
     if baseline_size_bytes:
         lines.append(f"\t.skip\t({baseline_size_bytes}-({end}-{begin}))&{FETCH_BLOCK_BYTES - 1}, {_INT3}\n")
-    if f"{function_name}.cold" not in _defined_by(candidate):
-        behind = [line for line in behind if not _sizes_cold(line, function_name)]
-    extra = candidate.extra
-    tail = ""
-    if extra:
-        tail = extra if extra.endswith("\n") else extra + "\n"
-    position = tail_position(behind)
-    return before + "".join(lines) + "".join(behind[:position]) + tail + "".join(behind[position:])
+    stop = function.size_line + 1 + (function.endproc_line >= 0)
+    tail = candidate.extra if candidate.extra.endswith("\n") or not candidate.extra else candidate.extra + "\n"
+    without_cold = f"{function_name}.cold" not in _defined_by(candidate)
+    return Replacement(function_name, function.entry + 1, stop, lines, tail, without_cold)
 
 
 def check_replaceable(function: Function) -> None:
@@ -156,7 +188,9 @@ def ends_in_section(body: str) -> bool:
 
 
 def _sizes_cold(line: str, name: str) -> bool:
-    return directive_of(line) in (".size", ".type") and line.split()[1].rstrip(",") == f"{name}.cold"
+    return (
+        ".cold" in line and directive_of(line) in (".size", ".type") and line.split()[1].rstrip(",") == f"{name}.cold"
+    )
 
 
 def tail_position(lines: list[str]) -> int:

@@ -17,6 +17,7 @@ _PREFIXES = frozenset(
 _COMMENT = compiled(r"(?:[ \t]+|^)#.*$")
 _STRING = compiled(r'"(?:[^"\\]|\\.)*"')
 _QUOTED = compiled(r'"(?:[^"\\]|\\.)*"|\'\\?.')  # strings and character constants
+_MAY_NAME = compiled(r'(?<![\w%])[^\W\d]|[."]')
 _REGISTER = compiled(r"%[a-z][\w]*(?:\(\d\))?")
 
 
@@ -69,6 +70,8 @@ def symbols_in(line: str) -> list[str]:
     while head in _PREFIXES:
         head, _, operands = operands.lstrip().partition("\t") if "\t" in operands else operands.lstrip().partition(" ")
     if not operands or head.startswith((".cfi", ".loc", ".addrsig", ".file", ".ident", ".string", ".ascii", ".asciz")):
+        return []
+    if not _MAY_NAME.search(operands):
         return []
     if '"' in operands:
         operands = _STRING.sub(

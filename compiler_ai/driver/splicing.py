@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from compiler_ai.asm import listing as listing_model
 from compiler_ai.asm.normalise import keyed, uncovered
-from compiler_ai.asm.splice import label_safe, replace
+from compiler_ai.asm.splice import label_safe, replacement, with_replacements
 from compiler_ai.asm.trees import Trees
 from compiler_ai.candidates import GRADES
 from compiler_ai.driver.flags import instrumented_by
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from compiler_ai.asm.listing import Listing
+    from compiler_ai.asm.splice import Replacement
     from compiler_ai.driver.options import Options
     from compiler_ai.emit.companion import Pair
     from compiler_ai.store.quick import Applicable
@@ -45,7 +46,8 @@ def apply_entries(
 ) -> Applied:
     """Replace every function among `names` whose key has an entry that `options` allow; `dump` is the unit's tree dump.
 
-    A function whose entry cannot be used keeps GCC's body; the reason is a note. Raises only what parsing raises.
+    A function whose entry cannot be used keeps GCC's body; the reason is a note. Raises what parsing raises, and
+    SpliceError when two functions are not apart.
     """
     result = Applied(text)
     if instrumented_by(flags):
@@ -64,23 +66,39 @@ def apply_entries(
         if result.pair is not None:
             result.text, result.applied = result.pair.unit_text, list(result.pair.functions)
         return result
+    replacements = []
     for one in chosen:
-        try:
-            result.text = splice(listing_model.parse(result.text) if result.applied else unit, one)
-            result.applied.append(one.function)
-        except Exception as error:  # this function keeps GCC's body; the others still get theirs
-            result.notes.append(f"{one.function}: not replaced: {type(error).__name__}: {error}")
+        if not one.dispatched:
+            try:
+                replacements.append(_replacement(unit, one))
+                result.applied.append(one.function)
+            except Exception as error:  # this function keeps GCC's body; the others still get theirs
+                result.notes.append(f"{one.function}: not replaced: {type(error).__name__}: {error}")
+    result.text = with_replacements(unit, replacements)
+    for one in chosen:
+        if one.dispatched:
+            try:
+                result.text = _with_check(listing_model.parse(result.text) if result.applied else unit, one)
+                result.applied.append(one.function)
+            except Exception as error:
+                result.notes.append(f"{one.function}: not replaced: {type(error).__name__}: {error}")
     return result
 
 
 def splice(unit: Listing, chosen: Chosen) -> str:
     """The listing with one rewrite in its baseline's place, or in front of it behind a CPU check. Raises SpliceError."""
-    if chosen.dispatched:
-        from compiler_ai.emit.dispatch import replace_dispatched
+    return _with_check(unit, chosen) if chosen.dispatched else with_replacements(unit, [_replacement(unit, chosen)])
 
-        return replace_dispatched(unit, chosen.function, chosen.candidate, chosen.rewrite.target)
+
+def _replacement(unit: Listing, chosen: Chosen) -> Replacement:
     candidate = with_own_labels(chosen.candidate, f"s_{label_safe(chosen.function)}", only=".Laicc_")
-    return replace(unit, chosen.function, candidate, chosen.rewrite.baseline_size_bytes)
+    return replacement(unit, chosen.function, candidate, chosen.rewrite.baseline_size_bytes)
+
+
+def _with_check(unit: Listing, chosen: Chosen) -> str:
+    from compiler_ai.emit.dispatch import replace_dispatched
+
+    return replace_dispatched(unit, chosen.function, chosen.candidate, chosen.rewrite.target)
 
 
 def _chosen(

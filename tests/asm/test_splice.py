@@ -15,7 +15,7 @@ from compiler_ai.toolchains.x86_64 import X86_64
 from compiler_ai.artifacts import Candidate
 from compiler_ai.asm.function import Function
 from compiler_ai.asm.listing import Listing, parse
-from compiler_ai.asm.splice import FETCH_BLOCK_BYTES, SpliceError, replace
+from compiler_ai.asm.splice import FETCH_BLOCK_BYTES, SpliceError, replace, replacement, with_replacements
 from compiler_ai.proposers.transplant import Source, transplant
 
 FAST_FLAGS = ("-O0", "-O2", "-Os -g", "-O3 -g -fPIC -ffunction-sections")
@@ -191,3 +191,28 @@ def test_what_cannot_be_told_from_the_body_is_refused() -> None:
     listing, _ = unit_of(FEATURES[1], "-O2")
     with pytest.raises(SpliceError, match="exception table"):
         replace(listing, "_Z7catchesi", Candidate("_Z7catchesi", "\tret\n"), 1)
+
+
+@pytest.mark.parametrize("flags", FAST_FLAGS)
+def test_several_bodies_at_once_are_what_they_are_one_after_the_other(flags: str) -> None:
+    listing, sizes = unit_of(FEATURES[0], flags)
+    other = parse(asm_units.compiled(FEATURES[0], "-O3", "-fno-addrsig", compiler="clang-19"))
+    source = Source(other, True, "search", "clang-19 -O3", ())
+    found = [transplant(source, listing, one.name, f"t{n}", X86_64) for n, one in enumerate(replaceable(listing))]
+    candidates = [one for one in found if isinstance(one, Candidate)]
+    assert len(candidates) > 10
+    text = listing.text
+    for one in candidates:
+        text = replace(parse(text), one.function, one, sizes[one.function])
+    changes = [replacement(listing, one.function, one, sizes[one.function]) for one in candidates]
+    assert asm_units.assembled(with_replacements(listing, changes)) == asm_units.assembled(text)
+    assert with_replacements(listing, changes[::-1]).count("\n") == text.count("\n")
+
+
+def test_bodies_that_are_not_apart_are_refused() -> None:
+    listing, sizes = unit_of(FEATURES[0], "-O2")
+    function = listing.function("table")
+    assert function is not None
+    one = replacement(listing, "table", Candidate("table", function.body), sizes["table"])
+    with pytest.raises(SpliceError, match="inside another"):
+        with_replacements(listing, [one, one])

@@ -154,3 +154,18 @@ def test_a_directory_that_may_not_be_searched_ends_the_way_up() -> None:
         done = subprocess.run(words, cwd=above / "work", capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == subprocess.run(["gcc", "-dumpversion"], capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.parametrize("stage", ["libexec/as", "linkexec/ld"])
+def test_without_its_interpreter_a_stage_is_gccs_own_and_says_so(stage: str, project: Path) -> None:
+    """It may go between two compiles: what the launcher found out last time still names it."""
+    shim = Path(compiler_ai.__file__).parent / stage
+    environment = {
+        **os.environ,
+        "AICC_SHIM_PYTHON": "/nonexistent/python3",
+        "AICC_SHIM_PROJECT": str(project / ".aicc"),
+    }
+    done = subprocess.run([str(shim), "--version"], env=environment, capture_output=True, text=True, check=True)
+    assert (done.stdout.startswith("GNU"), done.stderr) == (True, "")
+    last = (project / ".aicc" / "log").read_text().splitlines()[-1]
+    assert f"{shim.name}: /nonexistent/python3 is gone" in last
