@@ -27,6 +27,10 @@ from compiler_ai.store.trials import TrialCache
 from compiler_ai.tune.counts import counted
 from compiler_ai.tune.judges import ASSEMBLER, Judges
 
+PASS_NAMES = tuple(
+    one.name for one in (Propose, Screen, Replay, Rank, Verify, Measure, Refine, Evolve, Select, Emit)
+)  # of ours, in their order
+
 
 def tuning(
     options: Options,

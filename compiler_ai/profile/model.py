@@ -80,6 +80,8 @@ class Profile:
         advice = "run 'aicc-tool profile' again"
         try:
             value = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise ProfileError(f"there is no {path}: run 'aicc-tool profile -- COMMAND' first") from error
         except OSError as error:
             raise ProfileError(f"{path}: cannot be read ({error.strerror}): {advice}") from error
         except (ValueError, RecursionError) as error:

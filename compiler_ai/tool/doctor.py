@@ -63,7 +63,8 @@ def compiler_findings() -> Iterator[Finding]:
     try:
         command = compiler.underlying("aicc", os.environ)
     except AiccError as error:
-        yield Finding("compiler", str(error), "apt-get install gcc, or set AICC_CC", fatal=True)
+        advice = "set AICC_CC to another compiler, or unset it" if os.environ.get("AICC_CC") else "apt-get install gcc"
+        yield Finding("compiler", str(error), advice, fatal=True)
         return
     yield Finding("compiler", f"{' '.join(command)}: {first_line([*command, '--version'])}")
     real = first_line([*command, "-print-prog-name=as"])

@@ -24,6 +24,7 @@ from compiler_ai.driver.splicing import Applied, apply_entries
 from compiler_ai.errors import AiccError
 from compiler_ai.models.host import hosting
 from compiler_ai.passmanager import PassManager
+from compiler_ai.pipeline import PASS_NAMES
 from compiler_ai.profile import hotness
 from compiler_ai.profile.model import Profile
 from compiler_ai.store.store import Store
@@ -43,6 +44,7 @@ def main() -> int:
     try:
         if not project:
             raise AiccError("there is no .aicc directory here: run 'aicc-tool init'")
+        _check(ours)
         if ours.mode == "tune":
             with (
                 tempfile.TemporaryDirectory(prefix="aicc-tune-") as shared,
@@ -57,6 +59,16 @@ def main() -> int:
         log.write(project or None, f"as: {error}")
         return 1
     return 0
+
+
+def _check(ours: Options) -> None:
+    """What was asked for can be had, also where this unit has nothing to do for it. Raises AiccError."""
+    for plugin in ours.plugins:
+        if plugin.endswith(".py") and not os.path.isfile(plugin):
+            raise AiccError(f"-faicc-plugin={plugin}: there is no such file")
+    unknown = sorted(ours.dumps.difference(PASS_NAMES))
+    if unknown and not ours.plugins:  # a plugin may have passes of its own
+        raise AiccError(f"-fdump-aicc-{unknown[0]}: there is no such pass: write {', '.join(PASS_NAMES)} or all")
 
 
 def _tune(ours: Options, project: Path, shared: Path) -> None:

@@ -41,6 +41,30 @@ def gccs(directory: Path) -> bytes:
 
 
 @pytest.mark.parametrize(
+    ("argument", "said"),
+    [
+        ("-faicc-plugin=/nonexistent.py", "-faicc-plugin=/nonexistent.py: there is no such file"),
+        ("-fdump-aicc-verif", "-fdump-aicc-verif: there is no such pass: write propose, screen, "),
+    ],
+)
+@pytest.mark.parametrize("mode", ["apply", "tune"])
+def test_what_is_asked_for_and_cannot_be_had_is_said_and_gcc_compiles(
+    argument: str, said: str, mode: str, project: Path
+) -> None:
+    expected = gccs(project)
+    done = run(project, "aicc", "-O2", "-c", "a.c", argument, f"-faicc-mode={mode}")
+    assert (done.returncode, done.stderr.count("\n"), done.stdout) == (0, 1, "")
+    assert done.stderr.startswith(f"aicc: {said}")
+    assert (project / "a.o").read_bytes() == expected
+
+
+def test_tuning_without_a_profile_says_what_to_do_first(project: Path) -> None:
+    done = run(project, "aicc", "-O2", "-c", "a.c", "-faicc-mode=tune")
+    assert (done.returncode, done.stderr.count("\n")) == (0, 1)
+    assert done.stderr.endswith("profile.json: run 'aicc-tool profile -- COMMAND' first\n")
+
+
+@pytest.mark.parametrize(
     ("arguments", "variables", "said"),
     [
         (["-faicc-mod=off"], {}, "unrecognized command-line option '-faicc-mod=off'; did you mean '-faicc-mode='?"),
