@@ -6,6 +6,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+UNOPTIMISED = "-O0"  # and what is almost: nothing of a dump tells what attributes allow
 # Flags that decide which bodies fit a unit: its ISA, code model, position independence, hardening and unwind tables, and
 # what of C the language leaves undefined (a candidate comes from the same source, compiled under the same rules).
 _FITTING = (
@@ -45,12 +46,14 @@ _INSTRUMENTED = (
     "-fzero-call-used-regs",
     "-fharden",
 )
+# What a level allows of what C leaves undefined: from -O2 on objects are accessed by their own types (-fstrict-aliasing).
+_LEVELS = {"-O": "-O1", "-O0": UNOPTIMISED, "-O1": "-O1", "-Og": UNOPTIMISED}
 _PROFILED = "-p"  # which many options begin with
 _IGNORED = ("-mtune", "-mdumpversion", "-multilib", "-mmultilib")
 
 
 def target_flags(environment: Mapping[str, str]) -> tuple[str, ...]:
-    """The flags of this unit that a rewrite's evidence rests on, from the options that GCC's driver hands to its children.
+    """The level (one of -O0, -O1 and -O2, for its kind) and the flags of this unit that a rewrite's evidence rests on, from the options that GCC's driver hands to its children.
 
     In the order given, since of contrary ones the last holds; of equal ones only the last is kept.
     GCC manual, "Environment Variables Affecting GCC", and gcc.cc (set_collect_gcc_options).
@@ -58,7 +61,8 @@ def target_flags(environment: Mapping[str, str]) -> tuple[str, ...]:
     words = _unquote(environment.get("COLLECT_GCC_OPTIONS", ""))
     kept = [word for word in words if word.startswith(_FITTING + _INSTRUMENTED) or word == _PROFILED]
     flags = [word for word in kept if not word.startswith(_IGNORED)]
-    return tuple(reversed(dict.fromkeys(reversed(flags))))
+    levels = [_LEVELS.get(word, "-O2") for word in words if word.startswith("-O")]
+    return ((levels or [UNOPTIMISED])[-1], *reversed(dict.fromkeys(reversed(flags))))
 
 
 def instrumented_by(flags: Iterable[str]) -> str:

@@ -258,9 +258,9 @@ def test_the_order_of_contrary_flags_counts() -> None:
         return target_flags({"COLLECT_GCC_OPTIONS": " ".join(f"'{word}'" for word in words)})
 
     listing = parse(asm_units.compiled(UNIT, "-O2"))
-    assert of("-O2", "-mavx", "-mno-avx", "-Wall") == ("-mavx", "-mno-avx")
-    assert of("-mno-avx", "-mavx") == ("-mno-avx", "-mavx")
-    assert of("-mavx", "-fPIC", "-mavx") == ("-fPIC", "-mavx")
+    assert of("-O2", "-mavx", "-mno-avx", "-Wall") == ("-O2", "-mavx", "-mno-avx")
+    assert of("-mno-avx", "-mavx") == ("-O0", "-mno-avx", "-mavx")
+    assert of("-mavx", "-fPIC", "-mavx") == ("-O0", "-fPIC", "-mavx")
     assert body_key(listing, "f", of("-mavx", "-mno-avx"), None) != body_key(
         listing, "f", of("-mno-avx", "-mavx"), None
     )
@@ -327,4 +327,45 @@ def test_a_function_that_the_tree_dump_lacks_gives_no_key() -> None:
     ],
 )
 def test_flags_that_forbid_what_candidates_do_count(flag: str) -> None:
-    assert target_flags({"COLLECT_GCC_OPTIONS": f"'-O2' '{flag}'"}) == (flag,)
+    assert target_flags({"COLLECT_GCC_OPTIONS": f"'-O2' '{flag}'"}) == ("-O2", flag)
+
+
+def test_levels_of_one_kind_share_a_key() -> None:
+    """Which objects may be accessed as what (-fstrict-aliasing) differs from -O2 on, in bodies that look the same."""
+    levels = {
+        level: target_flags({"COLLECT_GCC_OPTIONS": f"'-g' '-O0' {level} '-Wall'"})
+        for level in ("", "'-O'", "'-O1'", "'-Og'", "'-O2'", "'-Os'", "'-O3'", "'-O1' '-O3'")
+    }
+    assert [flags[0] for flags in levels.values()] == ["-O0", "-O1", "-O1", "-O0", "-O2", "-O2", "-O2", "-O2"]
+
+
+@pytest.mark.parametrize(
+    ("attribute", "rest"),
+    [
+        ("nonnull", "void ATTR g(int *); int f(int *p) { g(p); return p ? 7 : 5; }"),
+        ("malloc", "int ATTR *g(int); int f(int *q) { *q = 1; int *p = g(8); *p = 2; return *q; }"),
+        ("assume_aligned(64)", "int ATTR *g(int); int f(int n) { return ((long)g(n) & 63) ? 5 : 7; }"),
+        ("leaf", "void ATTR g(void); static int s; void set(void) { s = 3; } int f(void) { s = 1; g(); return s; }"),
+    ],
+)
+@pytest.mark.parametrize("level", ["-O0", "-Og", "-O1", "-O2", "-Os"])
+def test_what_an_attribute_of_a_callee_allows_is_in_the_key(attribute: str, rest: str, level: str) -> None:
+    """Or there is no key: without optimisation nothing shows it."""
+    flags = target_flags({"COLLECT_GCC_OPTIONS": f"'{level}'"})
+    keys = set()
+    for promise in ("", f"__attribute__(({attribute}))", "__attribute__(())"):
+        source = rest.replace("ATTR", promise)
+        listing, trees = parse(asm_units.compiled(source, level)), Trees(asm_units.dumped(source, level))
+        if level in ("-O0", "-Og"):
+            with pytest.raises(UnknownFunctionError, match="does not tell"):
+                body_key(listing, "f", flags, trees)
+        else:
+            keys.add(body_key(listing, "f", flags, trees))
+    assert len(keys) in (0, 2)
+
+
+def test_without_optimisation_a_call_inside_of_the_unit_is_known() -> None:
+    source = "static int g(int a) { return a * 3; } int f(int a) { return g(a) + 1; }"
+    listing, trees = parse(asm_units.compiled(source, "-O0", "-fPIC")), Trees(asm_units.dumped(source, "-O0", "-fPIC"))
+    assert "\tcall\tg" in listing.text
+    assert body_key(listing, "f", ["-O0", "-fPIC"], trees)
