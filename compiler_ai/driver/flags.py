@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 UNOPTIMISED = "-O0"  # and what is almost: nothing of a dump tells what attributes allow
+FULL = "-O2"
 # Flags that decide which bodies fit a unit: its ISA, code model, position independence, hardening and unwind tables, and
 # what of C the language leaves undefined (a candidate comes from the same source, compiled under the same rules).
 _FITTING = (
@@ -61,8 +62,13 @@ def target_flags(environment: Mapping[str, str]) -> tuple[str, ...]:
     words = _unquote(environment.get("COLLECT_GCC_OPTIONS", ""))
     kept = [word for word in words if word.startswith(_FITTING + _INSTRUMENTED) or word == _PROFILED]
     flags = [word for word in kept if not word.startswith(_IGNORED)]
-    levels = [_LEVELS.get(word, "-O2") for word in words if word.startswith("-O")]
-    return ((levels or [UNOPTIMISED])[-1], *reversed(dict.fromkeys(reversed(flags))))
+    return (level(words), *reversed(dict.fromkeys(reversed(flags))))
+
+
+def level(words: Iterable[str]) -> str:
+    """The kind of the optimisation level that holds: -O0 (and -Og), -O1, or -O2 for all above."""
+    found = [_LEVELS.get(word, FULL) for word in words if word.startswith("-O")]
+    return found[-1] if found else UNOPTIMISED
 
 
 def instrumented_by(flags: Iterable[str]) -> str:

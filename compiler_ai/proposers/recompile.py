@@ -20,6 +20,7 @@ from pathlib import Path
 import compiler_ai
 from compiler_ai.artifacts import CompileCommand
 from compiler_ai.asm import listing as listing_model
+from compiler_ai.driver.flags import FULL, level
 from compiler_ai.proposers import compilers, isa, options
 from compiler_ai.proposers.base import ProposalContext
 from compiler_ai.proposers.configurations import SAMPLED, Configuration
@@ -34,6 +35,16 @@ from compiler_ai.proposers.variables import declared
 # Without these a body relies on what *its* unit knows of other bodies: registers they leave alone, stack alignment they
 # do not need, their being one function with another. A `.cold` part would have to be folded back; it is not made.
 _GCC_SELF_CONTAINED = ("-fno-ipa-ra", "-fno-ipa-stack-alignment", "-fno-ipa-icf", "-fno-reorder-blocks-and-partition")
+# How often a loop runs at most is never taken from the length of an array: GCC's own body and its dumps, and with them the key,
+# need not show it, and a later edit may change it.
+_GCC_WITHOUT_LENGTHS = "-fno-aggressive-loop-optimizations"
+# What a level below -O2 does not take for granted, for a unit that does not ask for it.
+_BELOW_O2 = ("-fno-strict-aliasing", "-fno-finite-loops")
+# Promises that the key does not hold either: they are not passed on.
+_PROMISE = re.compile(
+    r"^[ \t]*#[ \t]*pragma[ \t]+(?:GCC[ \t]+ivdep|clang[ \t]+loop\b.*\bassume_safety)\b.*$", re.MULTILINE
+)
+_SIMD_PRAGMA = re.compile(r"^[ \t]*#[ \t]*pragma[ \t]+omp\b.*\bsimd\b", re.MULTILINE)
 _PLAIN_MESSAGES = (
     "-fno-diagnostics-show-caret",
     "-fdiagnostics-color=never",
@@ -221,14 +232,18 @@ class Recompiler:
             words.append("-ffp-contract=off")
         if keep_statics:
             words.append("-fkeep-static-functions")
-        return [*words, *_GCC_SELF_CONTAINED]
+        return [*words, *_GCC_SELF_CONTAINED, _GCC_WITHOUT_LENGTHS]
+
+    def _level_rules(self) -> tuple[str, ...]:
+        return _BELOW_O2 if level(self._options.code) != FULL else ()
 
     def _native_gcc(self, configuration: Configuration) -> tuple[str, ...]:
         return tuple(f"-m{name}" for name in self._added_features(configuration))
 
     def _gcc(self, added: list[str], out: Path, source: Path | None = None) -> None:
         source = source or self._preprocessed("gcc")
-        words = [*self._command.compiler, *options.standards(self._options.language), *self._options.code, *added]
+        rules = (*options.standards(self._options.language), *self._level_rules())
+        words = [*self._command.compiler, *rules, *self._options.code, *added]
         self.runs.to(out, [*words, "-w", "-g0", self._cfi, "-x", self._language, "-S", "-o", str(out), str(source)])
 
     def _gcc_macros(self, added: tuple[str, ...]) -> dict[str, str]:
@@ -267,6 +282,7 @@ class Recompiler:
         words = [
             f"--target={compilers.target_triple(self._command.compiler)}",
             *isa.hardening_arguments(macros),
+            *self._level_rules(),
             *kept,
             *position,
         ]
@@ -427,6 +443,7 @@ class Recompiler:
                     isa_words = self._clang_isa(Configuration("clang", "unit", (), 0.0))
                     words = [self._clang().path, *own, *level, *self._clang_common(), *isa_words]
                 self.runs.to(out, [*words, "-w", "-E", "-o", str(out), self._command.input])
+                self._drop_promises(out)
                 self._inputs[front_end] = out
             except RecompileError as error:
                 self._inputs[front_end] = error
@@ -434,6 +451,17 @@ class Recompiler:
         if isinstance(known, RecompileError):
             raise known
         return known
+
+    def _drop_promises(self, preprocessed: Path) -> None:
+        """Take out what the source says of independent iterations. Raises RecompileError where that would change its meaning."""
+        text = self._read(preprocessed)
+        if "-fopenmp" in self._options.code and _SIMD_PRAGMA.search(text):
+            raise RecompileError(
+                "the source says of loops that their iterations do not depend on each other (omp simd)"
+            )
+        plain = _PROMISE.sub("", text)
+        if plain != text:
+            preprocessed.write_text(plain, encoding="utf-8", errors="surrogateescape")
 
     def _path(self, name: str) -> Path:
         return Path(self._directory.name, name)
