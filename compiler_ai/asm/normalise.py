@@ -27,7 +27,6 @@ from compiler_ai.asm.statements import (
     symbols_in,
     without_comment,
 )
-from compiler_ai.driver.flags import UNOPTIMISED
 from compiler_ai.errors import AiccError
 from compiler_ai.patterns import compiled
 from compiler_ai.sha256 import sha256
@@ -124,10 +123,8 @@ class _Normaliser:
         self.seen: set[str] = set()
         self._variables: set[str] = set()
         self._by_hand = False
-        self._unoptimised = False
 
     def closure(self, function: Function, target_flags: Sequence[str]) -> Iterable[str]:
-        self._unoptimised = UNOPTIMISED in target_flags
         yield _VERSION
         yield "flags " + " ".join(target_flags)
         yield f"function {function.name} global={function.is_global} flags={function.section.flags}"
@@ -183,17 +180,9 @@ class _Normaliser:
             if _is_skipped(line):
                 continue
             text = without_comment(line).strip()
-            if self._unoptimised and text.startswith("call"):
-                self._check_call(text)
             if text:
                 result.append(self._text(text, defined))
         return result
-
-    def _check_call(self, statement: str) -> None:
-        """What attributes of a callee allow (nonnull, malloc, leaf) shows in optimised code and its dumps alone."""
-        callees = symbols_in(statement)
-        if not callees or self._listing is None or self._listing.function(callees[0]) is None:
-            raise UnknownFunctionError(f"unoptimised code does not tell what it may rely on behind '{statement}'")
 
     def _dependency(self, symbol: str) -> Iterable[str]:
         listing = self._listing

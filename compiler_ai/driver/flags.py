@@ -6,7 +6,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-UNOPTIMISED = "-O0"  # and what is almost: nothing of a dump tells what attributes allow
+UNOPTIMISED = "-O0"  # and -Og: for debugging, and nothing of GCC's listing and dumps shows what the source promises
 FULL = "-O2"
 # Flags that decide which bodies fit a unit: its ISA, code model, position independence, hardening and unwind tables, and
 # what of C the language leaves undefined (a candidate comes from the same source, compiled under the same rules).
@@ -71,9 +71,10 @@ def level(words: Iterable[str]) -> str:
     return found[-1] if found else UNOPTIMISED
 
 
-def instrumented_by(flags: Iterable[str]) -> str:
+def excluded_by(flags: Iterable[str]) -> str:
     """The flag that keeps rewrites out of a unit; "" when there is none."""
-    return next((flag for flag in flags if flag.startswith(_INSTRUMENTED) or flag == _PROFILED), "")
+    out = (*_INSTRUMENTED, UNOPTIMISED)
+    return next((flag for flag in flags if flag.startswith(out) or flag == _PROFILED), "")
 
 
 def _unquote(options: str) -> list[str]:

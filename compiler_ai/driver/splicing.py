@@ -10,7 +10,7 @@ from compiler_ai.asm.normalise import keyed, uncovered
 from compiler_ai.asm.splice import label_safe, replacement, with_replacements
 from compiler_ai.asm.trees import Trees
 from compiler_ai.candidates import GRADES
-from compiler_ai.driver.flags import instrumented_by
+from compiler_ai.driver.flags import excluded_by
 from compiler_ai.emit.chosen import Chosen
 from compiler_ai.emit.labels import with_own_labels
 from compiler_ai.store.quick import QuickStore
@@ -50,7 +50,7 @@ def apply_entries(
     SpliceError when two functions are not apart.
     """
     result = Applied(text)
-    if instrumented_by(flags):
+    if excluded_by(flags):
         return result
     unit = listing_model.parse(text)
     chosen = list(_chosen(unit, names, QuickStore(project), options, flags, Trees(dump), result.notes))

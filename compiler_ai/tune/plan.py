@@ -15,7 +15,7 @@ from compiler_ai.asm.listing import Listing
 from compiler_ai.asm.normalise import body_key
 from compiler_ai.asm.splice import SpliceError, check_replaceable
 from compiler_ai.asm.trees import Trees
-from compiler_ai.driver.flags import instrumented_by
+from compiler_ai.driver.flags import UNOPTIMISED, excluded_by
 from compiler_ai.errors import AiccError
 from compiler_ai.sandbox.assemble import assemble
 from compiler_ai.tune.captured import captures_of
@@ -94,9 +94,10 @@ def make(
 
 def never_rewrite(listing: Listing, symbol: str, unit: Reproduced) -> str:
     """Why this function must be left alone, or "" (DESIGN, "What behaves the same means", last paragraph)."""
-    flag = instrumented_by(unit.flags)
+    flag = excluded_by(unit.flags)
     if flag:
-        return f"its unit is compiled with {flag}: instrumented code is never rewritten"
+        kind = "unoptimised (-O0, -Og)" if flag == UNOPTIMISED else "instrumented"
+        return f"its unit is compiled with {flag}: {kind} code is never rewritten"
     function = listing.function(symbol)
     if function is None:
         return "GCC's listing of its unit does not define it (inlined, or a clone of another build)"

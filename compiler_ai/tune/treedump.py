@@ -28,6 +28,7 @@ _SPECIAL = {
     ),
     "it may return twice": frozenset({"returns_twice"}),
     "it begins with instructions that are patched at run time": frozenset({"patchable_function_entry", "ms_hook_prologue", "hotpatch"}),
+    "it has optimisation options of its own": frozenset({"optimize"}),  # that LLVM does not honour, -O0 among them
     "it clears registers at its end": frozenset({"zero_call_used_regs"}),
 }  # fmt: skip
 

@@ -17,7 +17,7 @@ from compiler_ai.asm.normalise import body_key
 from compiler_ai.asm.splice import SpliceError, check_replaceable
 from compiler_ai.asm.statements import directive_of, label_of
 from compiler_ai.asm.trees import Trees
-from compiler_ai.driver.flags import instrumented_by
+from compiler_ai.driver.flags import excluded_by
 from compiler_ai.proposers.transplant import Source, transplant
 from compiler_ai.store.store import Store
 from compiler_ai.tune.reproduce import ReproductionError, listing_of
@@ -35,7 +35,7 @@ def rewrites_of(command: CompileCommand, marker: str = SHOWS, most: int = _MANY)
         if "no tree dump" in str(error):  # GCC writes none for a unit without functions
             return
         raise
-    if instrumented_by(made.flags):
+    if excluded_by(made.flags):
         return
     unit = parse(made.listing_text)
     source = Source(parse(marked(unit, marker)), False, "own", "GCC's own body", ())

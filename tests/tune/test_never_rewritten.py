@@ -75,6 +75,14 @@ def test_a_function_of_the_ordinary_kind_is_not_left_alone(tmp_path: Path) -> No
             '__attribute__((zero_call_used_regs("used"))) int f(int n) { return n * 3; }',
             "it clears registers at its end (zero_call_used_regs)",
         ),
+        (
+            '__attribute__((optimize("O0"))) int f(int n) { return n * 3; }',
+            "it has optimisation options of its own (optimize)",
+        ),
+        (
+            '#pragma GCC optimize("wrapv")\nint f(int n) { return n * 3; }',
+            "it has optimisation options of its own (optimize)",
+        ),
         ("int f(volatile int *p) { return *p; }", "it accesses volatile memory"),
         ("int n; int f(void) { return __atomic_add_fetch(&n, 1, 5); }", "it uses atomics (__atomic_add_fetch_4)"),
         ("#include <stdatomic.h>\natomic_int n; int f(void) { return n++; }", "it uses atomics (__atomic_fetch_add_4)"),
