@@ -77,7 +77,7 @@ class Recompiler:
         the symbols that the unit takes from elsewhere: LLVM does not replace what they do by what they are not. Raises RecompileError for units that nothing can recompile."""
         self._command = command
         self._context = context
-        self._size_bytes = size_bytes
+        self._size_bytes, self._undefined = size_bytes, undefined
         self._absent = tuple(f"-fno-builtin-{name}" for name in _INTRODUCED if name not in undefined)
         self._cfi = "-fasynchronous-unwind-tables" if cfi else "-fno-asynchronous-unwind-tables"
         self.runs = CompilerRuns(command, context.compile_timeout_s)
@@ -336,7 +336,7 @@ class Recompiler:
         out = self._path(f"{list(self._modules).index(front)}.{_file_name(function)}.ll")
         if not out.exists():
             try:
-                text = reduced(module, function)
+                text = reduced(module, function, self._undefined)
             except ReduceError as error:
                 raise RecompileError(str(error)) from error
             out.write_text(text, encoding="utf-8", errors="surrogateescape")

@@ -12,6 +12,10 @@ import re
 _SYMBOL = re.compile(r'@(?:"([^"]*)"|([-$\w.]+))')
 _DEFINITION = re.compile(r'^define [^\n]*?@(?:"([^"]*)"|([-$\w.]+))\([^\n]*\{\n.*?^\}$', re.MULTILINE | re.DOTALL)
 _GLOBAL = re.compile(r'^@(?:"([^"]*)"|([-$\w.]+)) = [^\n]*$', re.MULTILINE)
+# A definition for the optimiser alone: the program's is in another unit.
+_SEEN = re.compile(
+    r'^(?:define available_externally [^\n]*?)?@(?:"([^"]*)"|([-$\w.]+))(?:\(| = available_externally )', re.MULTILINE
+)
 # External linkage as clang prints it: no linkage word, only visibility and locality; none of a COMDAT group.
 _EXTERNAL = re.compile(
     r"^define (?:dso_local |dso_preemptable |hidden |protected )*(?=(?!internal|private|weak|linkonce|available)\S)"
@@ -22,12 +26,19 @@ class ReduceError(Exception):
     """The module does not define the function exactly once; the message is one line."""
 
 
-def reduced(module: str, function: str) -> str:
-    """The module with `function` visible to the linker and with every function out of its reach local. Raises ReduceError."""
+def reduced(module: str, function: str, elsewhere: frozenset[str] = frozenset()) -> str:
+    """The module with `function` visible to the linker and with every function out of its reach local.
+
+    `elsewhere` are the symbols that GCC's unit takes from other units: what this source says of one of them (an instance of a
+    template, C's inline functions) no key holds. Raises ReduceError.
+    """
     definitions = {match[1] or match[2]: match for match in _DEFINITION.finditer(module)}
     if function not in definitions:
         raise ReduceError(f"clang does not emit a function {function}")
     reached = _reached(module, definitions, function) if "\nmodule asm " not in module else set(definitions)
+    seen = {match[1] or match[2] for match in _SEEN.finditer(module)} & reached & elsewhere
+    if seen:
+        raise ReduceError(f"{min(seen)} is defined in the source and not in GCC's listing")
     pieces: list[str] = []
     end = 0
     for name, match in definitions.items():

@@ -358,6 +358,43 @@ def test_what_an_attribute_of_a_callee_allows_is_in_the_key(attribute: str, rest
     assert len(keys) == 2
 
 
+BIG = (
+    "int s = x; for (int i = 0; i < x; i++) { "
+    + "".join(f"if (s & {1 << k}) s ^= x * {k + 3} + i; " for k in range(26))
+    + "} return s; }"
+)
+CALLS = "int f(int n) { int s = 0; for (int i = 0; i < n; i++) s += g(i); return s; } int other(int n) { return f(n) + g(n); }"
+
+
+@pytest.mark.parametrize("level", ["-O1", "-O2"])
+def test_an_inline_function_that_another_unit_defines_gives_no_key(level: str) -> None:
+    """GCC's body calls it; a rewrite may have the body that its definition in the header had."""
+    source = f"inline int g(int x) {{ {BIG} {CALLS}"
+    listing, trees = parse(asm_units.compiled(source, level)), Trees(asm_units.dumped(source, level))
+    assert "\tcall\tg" in listing.text
+    assert "g:" not in listing.text.splitlines()
+    assert "\tcall\tg" not in asm_units.compiled(source, "-O3")
+    with pytest.raises(UnknownFunctionError, match="g is defined in the source"):
+        body_key(listing, "f", [level], trees)
+    source = f"static {source}"
+    listing, trees = parse(asm_units.compiled(source, level)), Trees(asm_units.dumped(source, level))
+    assert body_key(listing, "f", [level], trees)
+
+
+def test_what_has_to_be_inlined_is_in_the_body() -> None:
+    """glibc's fortified functions: what is called under their names is the library's."""
+    source = """
+    #include <string.h>
+    #include <stdio.h>
+    void f(char *p, const char *q, long n) { memcpy(p, q, n); strcpy(p + n, q); printf("%s %ld\\n", p, n); memset(p, 0, n); }
+    """
+    flags = ("-O2", "-D_FORTIFY_SOURCE=2")
+    listing, trees = parse(asm_units.compiled(source, *flags)), Trees(asm_units.dumped(source, *flags))
+    assert "memcpy" in listing.text
+    assert "__printf_chk" in listing.text
+    assert body_key(listing, "f", ["-O2"], trees)
+
+
 @pytest.mark.parametrize("words", ["-O0", "-Og", "", "-O2 -O0", "-g -Wall"])
 def test_unoptimised_units_are_left_alone(words: str) -> None:
     """Nothing shows there what the source promises: attributes, unreachable places, the lengths of arrays."""

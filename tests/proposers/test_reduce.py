@@ -76,3 +76,23 @@ def test_with_assembly_of_the_module_all_stays(module: str) -> None:
 def test_a_function_that_is_not_there(module: str) -> None:
     with pytest.raises(ReduceError, match="absent"):
         reduced(module, "absent")
+
+
+def test_a_body_that_another_unit_has_is_not_relied_on() -> None:
+    """An instance of a template that is declared extern, or an inline function of C: clang knows it, the key does not."""
+    source = """
+    template <int N> struct A { int g(int x) { return x % 2 ? x * N : x + N; } };
+    struct V { virtual int first(); virtual int second(); };
+    extern template struct A<5>;
+    extern "C" int f(A<5> *a, int n) { int s = 0; for (int i = 0; i < n; i++) s += a->g(i); return s; }
+    extern "C" V *h(void) { return new V; }
+    """
+    words = ["clang++-19", "-O2", "-Xclang", "-disable-llvm-passes", "-emit-llvm", "-S", "-x", "c++", "-o", "-", "-"]
+    module = subprocess.run(words, input=source, capture_output=True, text=True, check=True).stdout
+    assert "define available_externally" in module
+    assert reduced(module, "f")
+    with pytest.raises(ReduceError, match="_ZTV1V is defined"):
+        reduced(module, "h", frozenset({"_ZTV1V"}))
+    assert reduced(module, "h", frozenset({"_ZN1AILi5EE1gEi"}))
+    with pytest.raises(ReduceError, match="_ZN1AILi5EE1gEi is defined in the source"):
+        reduced(module, "f", frozenset({"_ZN1AILi5EE1gEi"}))
