@@ -22,7 +22,9 @@ _FITTING = (
     "-fsignaling-nans", "-fno-signaling-nans", "-ffp-contract", "-fexcess-precision", "-ffloat-store",
     "-fallow-store-data-races", "-fno-allow-store-data-races", "-fsemantic-interposition", "-fno-semantic-interposition",
     "-fshort-enums", "-fno-short-enums", "-fpack-struct", "-fsigned-char", "-funsigned-char", "-fno-signed-char",
-    "-fno-unsigned-char", "-fno-common", "-fcommon",
+    "-fno-unsigned-char", "-fno-common", "-fcommon", "-flifetime-dse", "-fno-lifetime-dse", "-fallocation-dce", "-fno-allocation-dce",
+    "-ffinite-loops", "-fno-finite-loops", "-fcheck-new", "-fno-check-new", "-fcx-", "-fno-cx-", "-ffp-int", "-fno-fp-int", "-fsso-struct",
+    "-fshort-wchar", "-fno-short-wchar",
 )  # fmt: skip
 # Units compiled with these are instrumented, patched at run time, or hardened in ways that only the compiler keeps up: never
 # rewritten (DESIGN, "What behaves the same means").

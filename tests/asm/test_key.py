@@ -324,6 +324,9 @@ def test_a_function_that_the_tree_dump_lacks_gives_no_key() -> None:
         "-fcall-saved-rdi",
         "-fno-builtin",
         "-fno-builtin-memset",
+        "-fno-lifetime-dse",
+        "-fno-allocation-dce",
+        "-ffinite-loops",
     ],
 )
 def test_flags_that_forbid_what_candidates_do_count(flag: str) -> None:
