@@ -56,9 +56,7 @@ def test_clang(project: Path, flags: tuple[str, ...]) -> None:
     assert compiled(project, "aicc", *flags, AICC_CC=clang) == compiled(project, clang, *flags)
     run(project, "aicc", *flags[:1], "hot.c", "-o", "prog", AICC_CC=clang)
     run(project, "./prog")
-    log = project / ".aicc" / "log"
-    assert log.exists() == ("-fno-integrated-as" in flags), "Clang's own assembler never asks aicc"
-    assert all("hot: not replaced" in line for line in log.read_text().splitlines()) if log.exists() else True
+    assert not (project / ".aicc" / "log").exists()
 
 
 @pytest.mark.parametrize("name", ["distcc", "icecc", "sccache", "mine"])
