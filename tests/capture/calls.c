@@ -27,6 +27,6 @@ int main(int c,char**v){
   long a[1500]; for(int i=0;i<1500;i++) a[i]=(i*7919)%1000;
   long t=0; for(int i=0;i<3000;i++){ t+=leaf(i,t); t+=sum(a,100+i%1400); bump(1); t+=(long)mul(i,.5); char d[64]; copier(d,"hello, captured world",20); t+=d[3]; }
   for(int i=0;i<30;i++){ a[i]^=i; sorter(a,64); t+=fib(15); t+=now()&0; }
-  say(1); if(setjmp(env)==0) jumper(3); 
+  for(int i=0;i<30;i++){ say(i); if(setjmp(env)==0) jumper(3); } /* a timer may end a call whose capture is not done */
   pthread_t th[2]; void*r; for(int i=0;i<2;i++) pthread_create(th+i,0,run,0); for(int i=0;i<2;i++){ pthread_join(th[i],&r); t+=(long)r; }
   ualarm(0,0); char b[100]; int n=read(0,b,100); printf("%ld %ld %ld %d sigs=%d\n",t,global,statics[5],n,sigs); return 42; }

@@ -73,7 +73,9 @@ def test_a_program_is_undisturbed_and_its_captures_are_complete(tmp_path: Path, 
     )
     assert (traced.stdout, traced.returncode) == (plain.stdout, 42), traced.stderr.decode()
     reports = {line.split("|")[0]: line for line in traced.stderr.decode().splitlines()}
-    assert reports["say"].startswith("say|1|1|it makes a system call")
+    _, taken, impure, reason, *_ = reports["say"].split("|")
+    assert 1 <= int(taken) == int(impure)
+    assert reason.startswith("it makes a system call")
     assert reports["now"].endswith("it reads the clock")
     assert reports["jumper"].endswith("it leaves by longjmp or another way than its return")
 
