@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 # Options whose argument is the next word.
-_SEPARATE = frozenset(
+SEPARATE = frozenset(
     [
         "-o",
         "-I",
@@ -159,7 +159,7 @@ def object_path(parsed: Parsed, source: str, directory: str) -> str:
 def _pairs(arguments: Sequence[str]) -> Iterator[tuple[str, str | None]]:
     words = iter(arguments)
     for word in words:
-        if word in _SEPARATE:
+        if word in SEPARATE:
             yield word, next(words, "")
         else:
             yield word, None

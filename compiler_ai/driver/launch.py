@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 GUARD = "AICC_ACTIVE"
 _TOO_LONG = 7  # E2BIG
+_ON_FILES = ("-specs", "--specs", "-B")  # what lies there decides what we may do, and may change
 
 
 def main(argv: list[str]) -> int:
@@ -48,7 +49,7 @@ def main(argv: list[str]) -> int:
                 if status is not None:
                     return status
             directory = project.find(os.getcwd(), environment)
-            if ours.mode != "off" and (directory is not None or ours.wants_passes):
+            if ours.mode != "off" and (directory is not None or ours.wants_passes) and _is_unlimited(directory):
                 environment = dict(environment)
                 rest = [*_shims(ours, underlying, rest, directory, environment, asked), *rest]
         except Exception as error:  # the compiler still runs, as if aicc were not there
@@ -66,6 +67,16 @@ def main(argv: list[str]) -> int:
     name = os.path.basename(program)
     sys.stderr.write(f"{name}: error: cannot run {underlying[0]}: {failed.strerror}: set AICC_CC to a compiler\n")
     return 1
+
+
+def _is_unlimited(directory: str | None) -> bool:
+    """Whether files may have any size: a limit (`ulimit -f`) counts for ours in memory too, and kills whoever writes them."""
+    import resource
+
+    if resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY:
+        return True
+    log.write(directory, "driver: the size of files is limited (ulimit -f): nothing is rewritten")
+    return False
 
 
 def _below_ccache(underlying: list[str], rest: list[str], environment: dict[str, str]) -> int | None:
@@ -99,15 +110,17 @@ def _shims(
     functions: Collection[str] = ()
     companions = False
     records: list[str] | None = []
+    note = None
     if directory is not None:
         records = _record(request, directory)
+        depends = any(word.startswith(_ON_FILES) for word in rest)
+        if asked[0] and records is not None and underlying == behind and len(parsed.inputs) == 1 and not depends:
+            from compiler_ai.driver import known
+
+            note = known.Note(asked, request, records)  # before the store is read: a change after that shows
         functions = _stored(directory)
         companions = ours.values["emit"] == "object" or os.path.isdir(directory + "/objects")
-    note = None
-    if asked[0] and records is not None and not companions and underlying == behind and len(parsed.inputs) == 1:
-        from compiler_ai.driver import known
-
-        note = known.Note(asked, request, records)
+    note = None if companions else note
     if not functions and not companions and not ours.wants_passes:
         if note is not None:
             note.keep({}, False)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def main(name: str, arguments: list[str]) -> int:
     project = os.environ.get("AICC_SHIM_PROJECT") or None
-    real = shim.real_program(name)
+    real = shim.path_of(shim.real_program(name))  # GCC runs it by its path, which its messages begin with
     try:
         if project and os.path.isdir(project + "/objects") and linked_with_companions(real, arguments, project):
             return 0

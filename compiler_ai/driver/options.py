@@ -115,9 +115,9 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> tuple[Opt
             if not is_ours(flag):
                 raise OptionError(f"AICC_FLAGS takes only aicc's own options, not '{flag}'")
             _apply(options, flag)
-    rest = []
+    rest: list[str] = []
     for argument in arguments:
-        if argument[:2] == "-f" and is_ours(argument):
+        if argument[:2] == "-f" and is_ours(argument) and not (rest and _takes_next(rest[-1])):
             _apply(options, argument)
         elif argument[:1] == "@" and _mentions_ours(argument[1:]):
             for word in response.expanded([argument]):
@@ -128,6 +128,15 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> tuple[Opt
         else:
             rest.append(argument)
     return options, rest
+
+
+def _takes_next(word: str) -> bool:
+    """Whether a word is an option of GCC's whose argument, like `-o -faicc.o`, is the next word."""
+    if word[:1] != "-":
+        return False
+    from compiler_ai.driver.command import SEPARATE
+
+    return word in SEPARATE
 
 
 def _apply(options: Options, flag: str) -> None:

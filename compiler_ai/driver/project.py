@@ -14,7 +14,7 @@ DIRECTORY = ".aicc"
 def find(start: str, environment: Mapping[str, str]) -> str | None:
     """Return the absolute path of the project's `.aicc` directory, or None when there is none.
 
-    AICC_DIR names it outright (it need not exist yet); otherwise the nearest one at or above `start`.
+    AICC_DIR names it outright (it need not exist yet); otherwise the nearest one at or above `start`, unless it is a stranger's.
     """
     named = environment.get("AICC_DIR")
     if named:
@@ -23,11 +23,18 @@ def find(start: str, environment: Mapping[str, str]) -> str | None:
     while True:
         path = directory + "/" + DIRECTORY if directory != "/" else "/" + DIRECTORY
         try:
-            if os.stat(path).st_mode & 0o170000 == 0o040000:
-                return path
+            status = os.stat(path)
+            if status.st_mode & 0o170000 == 0o040000:
+                return path if _is_trusted(status.st_uid, start) else None
         except OSError:
             pass
         parent = directory.rpartition("/")[0]
         if not parent or parent == directory:
             return None
         directory = parent
+
+
+def _is_trusted(owner: int, start: str) -> bool:
+    """Whether a project is ours, root's, or its owner's who has `start` as well: a stranger's, in a directory that all may write
+    to, could make us run what he likes (git-config(1), "safe.directory")."""
+    return owner in (0, os.geteuid()) or owner == os.stat(start).st_uid

@@ -22,7 +22,7 @@ _SEPARATE = frozenset({"-o", "-I", "--defsym", "--MD", "-J", "--debug-prefix-map
 
 def main(arguments: list[str]) -> int:
     project = os.environ.get("AICC_SHIM_PROJECT") or None
-    real = real_assembler()
+    real, driver = real_assembler(), os.getppid()
     source = input_of(arguments)
     if source is None:
         return become(real, arguments)
@@ -40,6 +40,8 @@ def main(arguments: list[str]) -> int:
         log.write(project, f"as: {type(error).__name__}: {error}")
     if text is None:
         return become(real, arguments)
+    if os.getppid() != driver:  # it was killed and has removed its outputs: none may appear after it
+        return 1
     if spliced is not None:
         from_input = ["-" if word is source else word for word in arguments]
         status, said = run(real, from_input, spliced.encode(errors="surrogateescape"))
@@ -86,8 +88,9 @@ def is_compiler_output(text: bytes) -> bool:
 
 def real_assembler() -> str:
     """What the underlying compiler calls its assembler: a path, or a name on PATH, which messages begin with."""
-    known = os.environ.get("AICC_SHIM_AS")
-    return known if known else real_program("as")
+    known = os.environ.get("AICC_SHIM_AS", "")
+    found = assembler.on_path(known, assembler.without_shim(os.environ)) if known else None
+    return known if found and os.access(found, os.X_OK) else real_program("as")  # it may be gone since it was noted
 
 
 def real_program(name: str) -> str:
@@ -99,12 +102,15 @@ def real_program(name: str) -> str:
 def run(program: str, arguments: Sequence[str], text: bytes) -> tuple[int, bytes]:
     """Run the assembler on `text` as standard input; return its exit status and what it wrote to standard error."""
     source, output = memory_file(text), os.memfd_create("stderr")
-    process = os.posix_spawn(
-        path_of(program),
-        [program, *arguments],
-        os.environ,
-        file_actions=[(os.POSIX_SPAWN_DUP2, source, 0), (os.POSIX_SPAWN_DUP2, output, 2)],
-    )
+    try:
+        process = os.posix_spawn(
+            path_of(program),
+            [program, *arguments],
+            os.environ,
+            file_actions=[(os.POSIX_SPAWN_DUP2, source, 0), (os.POSIX_SPAWN_DUP2, output, 2)],
+        )
+    except OSError as error:
+        return 127, f"cannot run {program}: {error.strerror}".encode()
     starting.end_with(process)
     _, status = os.waitpid(process, 0)
     os.close(source)

@@ -25,9 +25,12 @@ def restore(lc_ctype: str) -> None:
     if _signal.getsignal(_signal.SIGINT) is not _signal.SIG_IGN:
         _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
     descriptor = 0
-    while descriptor <= 2:  # a closed standard stream: files of ours must not get its number; closed again by exec
-        descriptor = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-    os.close(descriptor)
+    try:
+        while descriptor <= 2:  # a closed standard stream: files of ours must not get its number; closed again by exec
+            descriptor = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        os.close(descriptor)
+    except OSError:  # there is none in some chroots
+        pass
 
 
 def end_with(process: int) -> None:

@@ -84,7 +84,31 @@ def _inherits(
         return False  # distcc and the like compile on other machines
     # The user's own dumps; a program in between; objects that hold the options they were compiled with.
     words = [*expanded(compiler[1:]), *arguments]
-    return not any(word.startswith(("-fdump-", "-wrapper", "-flto")) or ",-fdump-" in word for word in words)
+    if any(word.startswith(("-fdump-", "-wrapper", "-flto")) or ",-fdump-" in word for word in words):
+        return False
+    prefixes = [word[2:] for word in words if word.startswith("-B")] + environment.get("COMPILER_PATH", "").split(":")
+    if "-B" in words or environment.get("GCC_EXEC_PREFIX") or any(map(_may_hold_cc1, prefixes)):
+        return False  # a script there may close our descriptor
+    specs = [word.partition("=") for word in words if word.startswith(("-specs", "--specs"))]
+    return not any(_may_dump(path) for _, _, path in specs)
+
+
+def _may_hold_cc1(directory: str) -> bool:
+    """Whether GCC may find its compiler proper there, or further down (GCC manual, "Directory Options")."""
+    try:
+        names = os.listdir(directory) if directory else []
+    except OSError:
+        return bool(directory)  # it may be the beginning of a file's name
+    return any(name.startswith("cc1") or os.path.isdir(f"{directory}/{name}") for name in names)
+
+
+def _may_dump(specs: str) -> bool:
+    """Whether a specs file may add dumps of its own; one that GCC finds elsewhere may."""
+    try:
+        with open(specs, "rb") as file:
+            return b"-fdump" in file.read()
+    except OSError:
+        return True
 
 
 def is_gcc(path: str) -> bool:

@@ -1,0 +1,230 @@
+"""What a build brings along besides its sources: exported variables, limits, programs that come and go, other people's files."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import own_bodies
+import pytest
+
+import compiler_ai
+from compiler_ai.driver import units
+
+SOURCE = "int hot(int n) { int s = 0; for (int i = 0; i < n; i++) s += i * i ^ s; return s; }\n"
+PACKAGE = Path(compiler_ai.__file__).parent
+NAMES = [
+    "name",
+    "ours",
+    "models",
+    "up",
+    "directory",
+    "compiler",
+    "first",
+    "second",
+    "output",
+    "option",
+    "word",
+    "known",
+    "key",
+    "self",
+    "prefix",
+    "main",
+    "python",
+    "line",
+    "project",
+    "cwd",
+    "recorded",
+    "record",
+    "lock",
+    "state",
+    "trees",
+    "shims",
+    "path",
+    "command",
+    "sources",
+    "arguments",
+    "object",
+    "links",
+    "as",
+    "names",
+    "now",
+    "memory",
+    "argument",
+    "limit",
+    "owner",
+    "next",
+    "tool",
+    "base",
+    "front",
+    "llvm",
+    "version",
+]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A directory with a unit whose rewrite is stored."""
+    work = tmp_path / "work"
+    (work / ".aicc").mkdir(parents=True)
+    (work / "hot.c").write_text(SOURCE)
+    subprocess.run(["aicc", "-O2", "-c", "hot.c"], cwd=work, check=True)
+    assert own_bodies.fill(work / ".aicc", list(units.load_all(str(work / ".aicc")))) == ["hot"]
+    time.sleep(0.2)  # a store that may be changing is not noted
+    return work
+
+
+def run(where: Path, what: str, /, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, **variables}
+    return subprocess.run(what, shell=True, cwd=where, env=environment, capture_output=True, text=True, check=False)
+
+
+def same(directory: Path, line: str, times: int = 2, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a line by gcc and, `times` times, by aicc: all end and say the same. The last of aicc's is returned."""
+    expected = run(directory, line.replace("$CC", "gcc"), **variables)
+    for _ in range(times):
+        (directory / "hot.o").unlink(missing_ok=True)
+        done = run(directory, line.replace("$CC", "aicc"), **variables)
+        assert (done.returncode, done.stdout, done.stderr) == (expected.returncode, expected.stdout, expected.stderr)
+    return done
+
+
+def is_rewritten(directory: Path) -> bool:
+    made = (directory / "hot.o").read_bytes()
+    subprocess.run(["gcc", "-O2", "-c", "hot.c", "-o", "gcc.o"], cwd=directory, check=True)
+    return made != (directory / "gcc.o").read_bytes()
+
+
+def program(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(0o755)
+    return path
+
+
+@pytest.mark.parametrize("where", ["project", "elsewhere"])
+def test_exported_variables_reach_the_compiler_as_they_are(where: str, project: Path, tmp_path: Path) -> None:
+    program(tmp_path / "bin" / "gcc", f'#!/bin/sh\nenv >{tmp_path}/seen\nexec {shutil.which("gcc")} "$@"\n')
+    variables = {name: f"{name} of mine" for name in NAMES} | {"PATH": f"{tmp_path}/bin:{os.environ['PATH']}"}
+    directory = project if where == "project" else tmp_path
+    (directory / "hot.c").write_text(SOURCE)
+    for _ in range(2):
+        assert run(directory, "aicc -O2 -c hot.c", **variables).returncode == 0
+        seen = (tmp_path / "seen").read_text().splitlines()
+        assert [name for name in NAMES if f"{name}={name} of mine" not in seen] == []
+
+
+def test_the_archiver_gets_them_too(tmp_path: Path) -> None:
+    program(tmp_path / "bin" / "gcc-ar", f"#!/bin/sh\nenv >{tmp_path}/seen\n")
+    variables = {name: f"{name} of mine" for name in NAMES} | {"PATH": f"{tmp_path}/bin:{os.environ['PATH']}"}
+    assert run(tmp_path, "aicc-ar t x.a", **variables).returncode == 0
+    seen = (tmp_path / "seen").read_text().splitlines()
+    assert [name for name in NAMES if f"{name}={name} of mine" not in seen] == []
+
+
+def test_a_strangers_project_is_none(project: Path) -> None:
+    """In a directory that all may write to, it could name the program that is our assembler."""
+    same(project, "$CC -O2 -c hot.c")
+    assert is_rewritten(project)
+    stranger = 65534
+    os.chown(project / ".aicc", stranger, stranger)
+    for line in ("$CC -O2 -c hot.c", "$CC -O2 -c hot.c -faicc-mode=apply"):
+        assert run(project, line.replace("$CC", "aicc")).returncode == 0
+        assert not is_rewritten(project)
+    os.chown(project, stranger, stranger)  # whose sources these are, too
+    same(project, "$CC -O2 -c hot.c")
+    assert is_rewritten(project)
+
+
+@pytest.mark.parametrize("blocks", [4, 8, 40])
+def test_a_limit_of_file_sizes_is_for_what_gcc_writes(blocks: int, project: Path) -> None:
+    same(project, "$CC -O2 -c hot.c")
+    same(project, f"ulimit -f {blocks}; $CC -O2 -c hot.c")
+    assert not is_rewritten(project)
+    assert "ulimit -f" in (project / ".aicc" / "log").read_text()
+
+
+def test_a_compiler_proper_that_gets_no_descriptors(project: Path) -> None:
+    cc1 = subprocess.run(["gcc", "-print-prog-name=cc1"], capture_output=True, text=True, check=True).stdout.strip()
+    text = f"#!{sys.executable}\nimport subprocess, sys\nsys.exit(subprocess.call([{cc1!r}, *sys.argv[1:]]))\n"
+    program(project / "b" / "cc1", text)
+    same(project, f"$CC -B{project}/b -O2 -c hot.c")
+    same(project, "$CC -O2 -c hot.c", COMPILER_PATH=f"{project}/b")
+    (project / "b" / "cc1").rename(project / "b" / "other")
+    same(project, f"$CC -B{project}/b -O2 -c hot.c")
+    assert is_rewritten(project)
+
+
+@pytest.mark.parametrize("source", ["hot.c", "cold.c"])
+def test_an_assembler_that_goes(source: str, project: Path) -> None:
+    (project / "cold.c").write_text("int cold(int n) { return n * 3; }\n")
+    program(project / "bin" / "as", f'#!/bin/sh\nexec {shutil.which("as")} "$@"\n')
+    variables = {"PATH": f"{project}/bin:{os.environ['PATH']}"}
+    same(project, f"$CC -O2 -c {source}", 3, **variables)
+    (known,) = (project / ".aicc" / "cache" / "known").glob(f"*{source}.known")
+    known.write_text(known.read_text().replace("\nas\n", f"\n{project}/bin/as\n"))
+    same(project, f"$CC -O2 -c {source}", **variables)
+    (project / "bin" / "as").unlink()
+    same(project, f"$CC -O2 -c {source}", **variables)
+
+
+def test_specs_with_dumps_of_their_own(project: Path) -> None:
+    (project / "d.specs").write_text("*cc1:\n+ -fdump-tree-optimized=mine.txt\n")
+    same(project, "rm -f mine.txt; $CC -O2 -specs=d.specs -c hot.c && ls mine.txt")
+    (project / "d.specs").write_text("*cc1:\n+ -fno-tree-vectorize\n")
+    same(project, "$CC -O2 -specs=d.specs -c hot.c")
+    assert is_rewritten(project)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "$CC -O2 -c hot.c -o -faicc-o.o && ls ./-faicc-o.o",
+        "$CC -c hot.c -MD -MF -fdump-aicc-x && cat ./-fdump-aicc-x",
+        "$CC -c hot.c -iquote -fdump-aicc-all",
+    ],
+)
+def test_an_options_argument_is_no_option_of_ours(line: str, project: Path) -> None:
+    same(project, line)
+
+
+def test_the_linker_speaks_under_its_own_name(project: Path) -> None:
+    (project / ".aicc" / "objects").mkdir()
+    (project / "u.c").write_text("int nope(int); int main(void) { return nope(1); }\n")
+    said = same(project, "$CC -O2 u.c 2>&1 | sed 's/cc[A-Za-z0-9]*\\.o/X.o/'").stdout
+    assert "ld: " in said
+
+
+def test_without_a_null_device_standard_streams_stay_as_they_are() -> None:
+    text = f"""
+import os, sys
+sys.path.insert(0, {str(PACKAGE.parent)!r})
+from compiler_ai.driver.starting import restore
+os.devnull = "/nonexistent/null"
+restore("")
+"""
+    subprocess.run([sys.executable, "-I", "-c", text], check=True)
+
+
+def test_no_object_appears_after_the_driver_has_gone(project: Path) -> None:
+    """With -pipe the listing's end comes when the driver is killed, and it has removed its outputs by then."""
+    listing = subprocess.run(
+        ["gcc", "-O2", "-S", "hot.c", "-o", "-"], cwd=project, capture_output=True, check=True
+    ).stdout
+    environment = {**os.environ, "AICC_SHIM_PYTHON": sys.executable, "AICC_SHIM_PROJECT": str(project / ".aicc")}
+    for dies in (False, True):
+        (project / "late.o").unlink(missing_ok=True)
+        reader, writer = os.pipe()
+        line = f'exec 3<&0; "{PACKAGE}/libexec/as" --64 -o late.o <&3 & ' + ("sleep 1" if dies else "wait")
+        with subprocess.Popen(["sh", "-c", line], cwd=project, env=environment, stdin=reader) as driver:
+            os.close(reader)
+            if dies:
+                driver.wait()
+            os.write(writer, listing)
+            os.close(writer)
+        time.sleep(1.5 if dies else 0)
+        assert (project / "late.o").exists() != dies
