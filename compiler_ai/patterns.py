@@ -12,6 +12,7 @@ import marshal
 import os
 import sys
 
+from compiler_ai.regular import opener
 from compiler_ai.sha256 import sha256
 
 TYPE_CHECKING = False
@@ -73,7 +74,7 @@ class Patterns:
 
     def _read(self) -> dict[tuple[str, int], tuple[object, ...]]:
         try:
-            with open(self._path, "rb") as file:
+            with open(self._path, "rb", opener=opener) as file:
                 content = file.read()
         except OSError:
             return {}

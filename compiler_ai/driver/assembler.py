@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 
+from compiler_ai.regular import opener
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -95,7 +97,7 @@ def _key(compiler: Sequence[str]) -> str:
 
 def _recall(path: str, key: str) -> str | None:
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+        with open(path, encoding="utf-8", errors="surrogateescape", opener=opener) as file:
             kept = file.read().split("\n")
     except OSError:
         return None

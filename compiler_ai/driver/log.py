@@ -23,7 +23,7 @@ def write(project: str | None, message: str) -> None:
     try:
         if os.path.exists(path) and os.path.getsize(path) > LIMIT_BYTES:
             os.replace(path, path + ".old")
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o644)
         try:
             os.write(descriptor, f"{stamp} [{os.getpid()}] {line}\n".encode(errors="replace"))
         finally:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 
+from compiler_ai.regular import opener
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -31,7 +33,7 @@ def record(
     text = ("\n".join(fields) + "\n").encode()
     path = f"{project}/units/{_name(object_path, source)}"
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=opener) as file:
             if file.read() == text:
                 return path
     except OSError:
@@ -51,7 +53,7 @@ def load_all(project: str) -> Iterator[CompileCommand]:
         if not name.endswith(".unit"):
             continue
         try:
-            with open(f"{units}/{name}", encoding="utf-8") as file:
+            with open(f"{units}/{name}", encoding="utf-8", opener=opener) as file:
                 lines = file.read().splitlines()
         except (OSError, UnicodeDecodeError):
             continue

@@ -6,6 +6,7 @@ parsing and every check of integrity to `lockfile` and `store`, which run only f
 
 from __future__ import annotations
 
+from compiler_ai.regular import opener
 from compiler_ai.store.errors import StoreError
 
 FORMAT_VERSION = 1
@@ -30,7 +31,7 @@ class Index:
         Raises StoreError when a newer aicc wrote it.
         """
         try:
-            with open(directory + "/" + LOCK_NAME, encoding="utf-8", errors="surrogateescape") as file:
+            with open(directory + "/" + LOCK_NAME, encoding="utf-8", errors="surrogateescape", opener=opener) as file:
                 text = "\n" + file.read()
         except OSError:
             return Index(frozenset())

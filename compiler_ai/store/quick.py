@@ -7,6 +7,7 @@ otherwise is left to `Store`. On the compile path: this is a third of what a com
 from __future__ import annotations
 
 from compiler_ai.candidates import GRADES, Body
+from compiler_ai.regular import opener
 from compiler_ai.sha256 import sha256
 from compiler_ai.store.index import ASSEMBLY, FORMAT_VERSION, LOCK_NAME, refuse_newer, version_of
 
@@ -49,7 +50,9 @@ class QuickStore:
         self._project = project_dir
         self._directory = project_dir + "/store"
         try:
-            with open(f"{self._directory}/{LOCK_NAME}", encoding="utf-8", errors="surrogateescape", newline="") as file:
+            with open(
+                f"{self._directory}/{LOCK_NAME}", encoding="utf-8", errors="surrogateescape", newline="", opener=opener
+            ) as file:
                 text = file.read().replace("\r\n", "\n")
         except OSError:
             text = ""
@@ -101,7 +104,7 @@ class QuickStore:
         return Applicable(candidate, GRADES.index(grade), entry["target"], size_bytes, gain)
 
     def _contents(self, name: str, digest: str) -> bytes:
-        with open(f"{self._directory}/{name}", "rb") as file:
+        with open(f"{self._directory}/{name}", "rb", opener=opener) as file:
             content = file.read()
         if "/" in name or sha256(content).hexdigest() != digest:
             raise _Unusual

@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from compiler_ai.artifacts import Rewrite
+from compiler_ai.regular import opener, read_bytes
 from compiler_ai.store import lockfile, rewritefile
 from compiler_ai.store.errors import StoreError
 from compiler_ai.store.files import locked, remove_leftovers, sync_directory, write_atomically
@@ -136,7 +137,7 @@ class Store:
     def _lock_file(self, key: str = "") -> LockFile:
         path = self._directory / LOCK_NAME
         try:
-            with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
+            with open(path, encoding="utf-8", errors="surrogateescape", newline="", opener=opener) as file:
                 status = os.fstat(file.fileno())
                 identity = (key, status.st_ino, status.st_mtime_ns, status.st_size)
                 if self._read is None or self._read[0] != identity:
@@ -154,7 +155,7 @@ class Store:
         entries = tuple(entries)
         path = self._directory / LOCK_NAME
         if before.problems:
-            damaged = path.read_bytes()
+            damaged = read_bytes(path)
             write_atomically(path.with_name(f"{LOCK_NAME}.damaged-{hashlib.sha256(damaged).hexdigest()[:8]}"), damaged)
         write_atomically(path, lockfile.format_text(entries).encode(errors="surrogateescape"))
         self._read = None
@@ -170,7 +171,7 @@ class Store:
     def _contents(self, entry: Entry, suffix: str, sha256: str) -> bytes:
         path = self._path(entry, suffix)
         try:
-            content = path.read_bytes()
+            content = read_bytes(path)
         except OSError as error:
             raise StoreError(f"{path.name}: {error.strerror or error}") from error
         if hashlib.sha256(content).hexdigest() != sha256:

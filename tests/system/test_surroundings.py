@@ -228,3 +228,18 @@ def test_no_object_appears_after_the_driver_has_gone(project: Path) -> None:
             os.close(writer)
         time.sleep(1.5 if dies else 0)
         assert (project / "late.o").exists() != dies
+
+
+@pytest.mark.parametrize(
+    "pattern", ["store/lock.toml", "store/*.asm", "store/*.json", "units/*", "cache/as-*", "cache/patterns-*", "log"]
+)
+def test_a_pipe_in_the_place_of_a_file_of_ours_keeps_nobody_waiting(pattern: str, project: Path) -> None:
+    same(project, "$CC -O2 -c hot.c")
+    (project / ".aicc" / "log").touch()
+    found = list((project / ".aicc").glob(pattern))
+    assert found
+    shutil.rmtree(project / ".aicc" / "cache" / "known")
+    for path in found:
+        path.unlink()
+        os.mkfifo(path)
+    same(project, "timeout 20 $CC -O2 -c hot.c")
