@@ -111,7 +111,7 @@ def test_gmon_out_ranks_by_self_time(gprof_run):
         ["gprof", "-b", "-p", "program", "gmon.out"], cwd=gprof_run, capture_output=True, text=True, check=True
     )
     share = next(float(line.split()[0]) for line in flat.stdout.splitlines() if line.split()[-1:] == ["work"])
-    assert best.cost * 100 == pytest.approx(share, abs=3)
+    assert best.cost * 100 == pytest.approx(share, abs=5)  # a hundredth of a second more or less in no function
 
 
 def test_gcov_ranks_by_lines_executed_and_not_by_calls(gcov_run):
