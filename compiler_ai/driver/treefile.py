@@ -21,15 +21,19 @@ _FIRST_DESCRIPTOR = 97  # make, ninja and shells hand on lower ones
 
 
 def offer(
-    command: Sequence[str], compiler: Sequence[str], arguments: Sequence[str], environment: MutableMapping[str, str]
+    command: Sequence[str],
+    compiler: Sequence[str],
+    arguments: Sequence[str],
+    environment: MutableMapping[str, str],
+    searched: str = "",
 ) -> list[str]:
     """The arguments that make this compile write its dumps; none when it cannot, and then no rewrite applies.
 
-    `command` is what will be executed, `compiler` what is behind launchers in it, `arguments` the options, response files expanded. A compile must not fail for our option, so it is
+    `command` is what will be executed, `compiler` what is behind launchers in it, `arguments` the options, response files expanded, `searched` the user's own COMPILER_PATH. A compile must not fail for our option, so it is
     given to GCC's own executable only, which nothing stands before that may run it elsewhere or without our descriptor.
     Raises OSError.
     """
-    if not _inherits(command, compiler, arguments, environment) or not is_gcc(compiler[0]):
+    if not _inherits(command, compiler, arguments, environment, searched) or not is_gcc(compiler[0]):
         return []
     opened = []
     for _ in DUMPS:
@@ -75,7 +79,11 @@ def read(environment: Mapping[str, str]) -> str:
 
 
 def _inherits(
-    command: Sequence[str], compiler: Sequence[str], arguments: Sequence[str], environment: Mapping[str, str]
+    command: Sequence[str],
+    compiler: Sequence[str],
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    searched: str,
 ) -> bool:
     """Whether the compiler proper gets our descriptor, and its dump is nobody else's."""
     if command[0] != compiler[0] and (
@@ -86,7 +94,7 @@ def _inherits(
     words = [*expanded(compiler[1:]), *arguments]
     if any(word.startswith(("-fdump-", "-wrapper", "-flto")) or ",-fdump-" in word for word in words):
         return False
-    prefixes = [word[2:] for word in words if word.startswith("-B")] + environment.get("COMPILER_PATH", "").split(":")
+    prefixes = [word[2:] for word in words if word.startswith("-B")] + searched.split(":")
     if "-B" in words or environment.get("GCC_EXEC_PREFIX") or any(map(_may_hold_cc1, prefixes)):
         return False  # a script there may close our descriptor
     specs = [word.partition("=") for word in words if word.startswith(("-specs", "--specs"))]

@@ -18,6 +18,7 @@ from compiler_ai.asm.listing import Listing, parse
 from compiler_ai.asm.normalise import body_key, uncovered
 from compiler_ai.asm.splice import SpliceError, replace
 from compiler_ai.asm.trees import Trees
+from compiler_ai.driver.flags import excluded_by
 from compiler_ai.proposers import search
 from compiler_ai.proposers.base import ProposalContext
 from compiler_ai.proposers.configurations import Configuration, portfolio
@@ -44,6 +45,8 @@ def fill(project: Path, command: CompileCommand, configuration: Configuration, m
 def _rewrites(
     made: Reproduced, command: CompileCommand, configuration: Configuration, most: int, shared: Path
 ) -> Iterator[Rewrite]:
+    if excluded_by(made.flags):
+        return
     unit, trees = parse(made.listing_text), Trees(made.dump)
     functions = sorted(unit.functions, key=lambda one: (-len(one.body), one.name))
     for name in [one.name for one in functions if one.name not in made.unsafe][:most]:
