@@ -128,9 +128,10 @@ class _Normaliser:
         yield _VERSION
         yield "flags " + " ".join(target_flags)
         yield f"function {function.name} global={function.is_global} flags={function.section.flags}"
-        if self._trees is not None and self._tree(function) is None:
+        tree = self._tree(function)
+        if self._trees is not None and tree is None:
             raise UnknownFunctionError(f"GCC's tree dump does not have '{function.name}', so its types are unknown")
-        yield f"tree {self._tree(function)}"
+        yield f"tree {tree}"
         self.seen.add(function.name)
         yield from self.body(function.body_lines)
         callers = ancestors(function.listing, function.name)

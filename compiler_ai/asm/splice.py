@@ -75,7 +75,8 @@ def replacement(listing: Listing, function_name: str, candidate: AnyBody, baseli
     if function is None:
         raise SpliceError(f"the listing defines no function '{function_name}'")
     check_replaceable(function)
-    escaping = function.label_escapes - _defined_by(candidate)
+    own = _defined_by(candidate)
+    escaping = function.label_escapes - own
     size_line = listing.lines[function.size_line]
     begin, end = f".Laicc_begin_{label_safe(function_name)}", f".Laicc_end_{label_safe(function_name)}"
     lines = [f"{begin}:\n", *_labels_at_start(function, escaping, candidate)]
@@ -90,7 +91,7 @@ def replacement(listing: Listing, function_name: str, candidate: AnyBody, baseli
         lines.append(f"\t.skip\t({baseline_size_bytes}-({end}-{begin}))&{FETCH_BLOCK_BYTES - 1}, {_INT3}\n")
     stop = function.size_line + 1 + (function.endproc_line >= 0)
     tail = candidate.extra if candidate.extra.endswith("\n") or not candidate.extra else candidate.extra + "\n"
-    without_cold = f"{function_name}.cold" not in _defined_by(candidate)
+    without_cold = f"{function_name}.cold" not in own
     return Replacement(function_name, function.entry + 1, stop, lines, tail, without_cold)
 
 
