@@ -107,7 +107,7 @@ def test_a_python_package(name: str, tmp_path: Path) -> None:
         tree.mkdir()
         run(tree, "tar", "xf", str(packed), "--strip-components=1")
         words = [*pip, "install", *from_source, "--target", str(target), str(tree)]
-        run(tmp_path, *words, CC=compiler, CFLAGS="-g0", SOURCE_DATE_EPOCH="1000000000")
+        run(tmp_path, *words, CC=compiler, CFLAGS="-g0 -O2", SOURCE_DATE_EPOCH="1000000000")
         run(tmp_path, sys.executable, "-c", f"import unittest; {PYTHON[name]}", PYTHONPATH=str(target))
         found = files(target)
         assert programs(found), "an extension in C was built"
