@@ -211,7 +211,7 @@ class _Normaliser:
             yield from self._assembly(listing)
         elif symbol not in self._names_of_code and (symbol.startswith(".L") or symbol in listing.defined):
             raise UnknownFunctionError(f"{symbol} cannot be resolved, so nothing can be keyed by it")
-        elif self._trees is not None and symbol in self._trees.hidden_definitions:
+        elif self._trees is not None and symbol in self._trees.definitions:
             # An inline function of C, or an instance of a template that another unit has: a rewrite may hold its body.
             raise UnknownFunctionError(
                 f"{symbol} is defined in the source and not in the listing, which hides what it does"

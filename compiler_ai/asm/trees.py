@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     import re
 
 _HEADER = compiled(r"^;; Function .* \((?P<symbol>[^\s,()]+), funcdef_no=\d+.*\n", MULTILINE)
-# A variable with a name of its own for the assembler, or the register that it is kept in (GCC manual, "Global Register Variables");
-# the names of GCC's own constants begin with a dot.
-_NAMED_VARIABLE = compiled(r"^\*(?P<name>[^\s.]\S*)/\d+ \(.*\n  Type: variable definition", MULTILINE)
-_DEFINITION = compiled(r"^\*?(?P<name>[^\s/]+)/\d+ \(.*\n  Type: (?:function|variable) definition", MULTILINE)
+# With a star: a name of its own for the assembler, or the register that a variable is kept in (GCC manual, "Global Register
+# Variables"); the names of GCC's own constants begin with a dot.
+_DEFINITION = compiled(
+    r"^(?P<star>\*?)(?P<name>\S+)/\d+ \(.*\n  Type: (?P<kind>function|variable) definition", MULTILINE
+)
 _ALWAYS_INLINE = compiled(
     r"^__attribute__\(\(.*\balways_inline\b.*\n(?:__attribute__\(\(.*\n)*[^\n(]*?(?P<name>[^\s*&(]+) \(", MULTILINE
 )
@@ -31,15 +32,18 @@ _CHATTER = compiled(r"^(?:Removing basic block|Merging blocks|fix_loop_structure
 class Trees:
     """The functions of one `optimized` dump by assembled name, and what the `visibility` dump that stands in front of it, if any,
     says of the unit: `named_variables` are the variables it defines that the source names for the assembler, or puts into registers;
-    `hidden_definitions` are the functions and variables whose definitions the compiler has seen; what is called of them and not in
-    the listing has one that other bodies may hold. Calls that have to be inlined are in GCC's body."""
+    `definitions` are the functions and variables whose definitions the compiler has seen, but for what has to be inlined, which is
+    in GCC's body: one that is mentioned and not in the listing may be in other bodies."""
 
     def __init__(self, dump: str) -> None:
         headers = list(_HEADER.finditer(dump))
         ends = [*(header.start() for header in headers[1:]), len(dump)][: len(headers)]
         front = headers[0].start() if headers else len(dump)
-        self.named_variables = frozenset(match["name"] for match in _NAMED_VARIABLE.finditer(dump, 0, front))
-        self.hidden_definitions = frozenset(match["name"] for match in _DEFINITION.finditer(dump, 0, front)).difference(
+        seen = [match.group("star", "name", "kind") for match in _DEFINITION.finditer(dump, 0, front)]
+        self.named_variables = frozenset(
+            name for star, name, kind in seen if star and kind == "variable" and not name.startswith(".")
+        )
+        self.definitions = frozenset(name for _, name, _ in seen).difference(
             match["name"] for match in _ALWAYS_INLINE.finditer(dump, 0, front)
         )
         self._dump = dump
