@@ -89,8 +89,8 @@ def is_compiler_output(text: bytes) -> bool:
 def real_assembler() -> str:
     """What the underlying compiler calls its assembler: a path, or a name on PATH, which messages begin with."""
     known = os.environ.get("AICC_SHIM_AS", "")
-    found = assembler.on_path(known, assembler.without_shim(os.environ)) if known else None
-    return known if found and os.access(found, os.X_OK) else real_program("as")  # it may be gone since it was noted
+    gone = "/" in known and not os.access(known, os.X_OK)  # since it was noted
+    return real_program("as") if gone or not known else known
 
 
 def real_program(name: str) -> str:

@@ -25,7 +25,7 @@ def offer(
     compiler: Sequence[str],
     arguments: Sequence[str],
     environment: MutableMapping[str, str],
-    searched: str = "",
+    searched: str,
 ) -> list[str]:
     """The arguments that make this compile write its dumps; none when it cannot, and then no rewrite applies.
 

@@ -435,13 +435,13 @@ class Recompiler:
         if front_end not in self._inputs:
             out = self._path(f"{front_end}.i")
             own = [*self._options.preprocessor, *self._options.language]
-            level = [word for word in self._options.code if re.fullmatch(r"-O(\d|s|z|g|fast)?", word)]
+            levels = [word for word in self._options.code if re.fullmatch(r"-O(\d|s|z|g|fast)?", word)]
             try:
                 if front_end == "gcc":
                     words = [*self._command.compiler, *own, *self._options.code]
                 else:
                     isa_words = self._clang_isa(Configuration("clang", "unit", (), 0.0))
-                    words = [self._clang().path, *own, *level, *self._clang_common(), *isa_words]
+                    words = [self._clang().path, *own, *levels, *self._clang_common(), *isa_words]
                 self.runs.to(out, [*words, "-w", "-E", "-o", str(out), self._command.input])
                 self._drop_promises(out)
                 self._inputs[front_end] = out
