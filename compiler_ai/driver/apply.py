@@ -63,7 +63,23 @@ def _from_store(text: bytes, arguments: Sequence[str], project: str, ours: Optio
             from compiler_ai.emit.placing import remove_stale
 
             remove_stale(arguments)
-    return result.text if result is not None and result.applied else None
+    applied = result is not None and bool(result.applied)
+    _remember(applied)
+    return result.text if result is not None and applied else None
+
+
+def _remember(applied: bool) -> None:
+    """For the next compile of this object: whether libexec/as need look for the store's functions in the listing."""
+    path = os.environ.get("AICC_SHIM_APPLIED")
+    if not path or os.path.exists(path) == applied:
+        return
+    try:
+        if applied:
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+        else:
+            os.unlink(path)
+    except OSError:  # it is looked for, then
+        pass
 
 
 def _place(pair: Pair, arguments: Sequence[str], project: str) -> bool:

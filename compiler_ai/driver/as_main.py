@@ -3,11 +3,11 @@
 import gc
 import sys
 
+gc.disable()  # nothing lives long here
 sys.path.insert(0, __file__.rpartition("/compiler_ai/libexec/../driver/")[0])
 
 from compiler_ai.driver.shim import main
-from compiler_ai.driver.starting import restore
+from compiler_ai.driver.starting import end, restore
 
 restore(sys.argv[1])
-gc.disable()  # nothing lives long here
-sys.exit(main(sys.argv[2:]))
+end(main(sys.argv[2:]))

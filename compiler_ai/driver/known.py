@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 
     from compiler_ai.driver.shimming import Request
 
+_APPLIED = "AICC_SHIM_APPLIED"
 # In the order in which bin/aicc reads them; the others are the same for every command (AICC_ACTIVE), or are the project and cwd.
 _VARIABLES = (
     "COMPILER_PATH", "AICC_SHIM_COMPILER", "AICC_SHIM_SOURCES", "AICC_SHIM_ARGUMENTS", "AICC_SHIM_OUTPUT", "AICC_SHIM_LINKS",
-    "AICC_SHIM_AS", "AICC_SHIM_NAMES", "AICC_SHIM_PYTHON",
+    "AICC_SHIM_AS", "AICC_SHIM_NAMES", _APPLIED, "AICC_SHIM_PYTHON",
 )  # fmt: skip
 _LONGEST_BYTES = 16_384  # the shell reads byte by byte
 _TICK_NS = 100_000_000  # files may change twice within the kernel's tick and look the same
@@ -42,6 +43,11 @@ class Note:
         self._record = records[0] if records else ""
         self._files = [program, request.compiler[0], *records, *([self._lock] if self._lock else [])]
         self._state = self._states()
+
+    def add_to(self, variables: dict[str, str]) -> None:
+        """Name the empty file by which the shim says that a rewrite went into this object: it need not be looked for next time."""
+        if "AICC_SHIM_NAMES" in variables:
+            variables[_APPLIED] = self._path.removesuffix(".known") + ".applied"
 
     def keep(self, variables: Mapping[str, str], trees: bool) -> None:
         """Write it down, with the variables for the shim (none: no shim is needed) and whether the compile leaves its tree dump.

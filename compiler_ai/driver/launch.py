@@ -128,6 +128,8 @@ def _shims(
     cached = underlying[0] != behind[0] or not treefile.is_gcc(behind[0])  # the store's digest takes reading all of it
     added = shimming.variables(request, functions, companions, environment, cached)
     added["AICC_SHIM_PYTHON"] = sys.executable
+    if note is not None:
+        note.add_to(added)
     searched = environment.get("COMPILER_PATH", "")
     environment.update(added)
     more = treefile.offer(underlying, behind, parsed.kept, environment, searched) if parsed.sources else []

@@ -3,9 +3,9 @@
 import gc
 import sys
 
+gc.disable()  # nothing lives long here
 sys.path.insert(0, __file__.rpartition("/compiler_ai/driver/")[0])
 
 from compiler_ai.driver.launch import main
 
-gc.disable()  # nothing lives long here
 sys.exit(main(sys.argv[1:]))

@@ -1,4 +1,4 @@
-"""Undo what the interpreter did to the process at its start: the compiler and its children get what aicc was given.
+"""The process that the interpreter runs in, from its start, which changes what the compiler and its children inherit, to its end.
 
 On the compile path.
 """
@@ -7,6 +7,11 @@ from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # `signal` takes 2 ms: it builds enumerations
 import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 
 def restore(lc_ctype: str) -> None:
@@ -47,3 +52,10 @@ def end_with(process: int) -> None:
     for number in (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP):
         if _signal.getsignal(number) is not _signal.SIG_IGN:
             _signal.signal(number, stop)
+
+
+def end(status: int) -> NoReturn:
+    """Exit without taking the interpreter down object by object, which costs a millisecond."""
+    if sys.stderr is not None:
+        sys.stderr.flush()
+    os._exit(status)
