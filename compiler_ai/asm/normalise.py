@@ -66,6 +66,8 @@ def keyed(
     function = listing.function(function_name)
     if function is None:
         raise UnknownFunctionError(f"the listing defines no function '{function_name}'")
+    if trees is not None and not trees.is_whole:
+        raise UnknownFunctionError("there is no dump of GCC's, or a piece of one, to tell the unit's types by")
     for name in sorted(trees.named_variables) if trees is not None else ():
         if f"\n{name}:" not in listing.text and f"\t.comm\t{name}," not in listing.text:
             raise UnknownFunctionError(f"the unit may keep a variable in a register: {name} is no label")

@@ -24,7 +24,7 @@ _ON_FILES = ("-specs", "--specs", "-B")  # what lies there decides what we may d
 
 
 def main(argv: list[str]) -> int:
-    """`argv`: LC_CTYPE as `restore` takes it, the name that aicc was called by, the user's arguments."""
+    """`argv`: what `restore` takes, the name that aicc was called by, the user's arguments."""
     restore(argv[0])
     program, arguments = argv[1], argv[2:]
     environment = dict(os.environ)

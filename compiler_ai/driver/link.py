@@ -14,7 +14,11 @@ import sys
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.dirname(_PACKAGE))
 
-from compiler_ai.driver import log, shim, starting  # noqa: E402
+try:
+    from compiler_ai.driver import log, shim, starting
+except Exception as damage:  # of the installation: the script does without us
+    environment = {**os.environ, "AICC_SHIM_PYTHON": f"the shim ({damage})"}
+    os.execve("/bin/sh", ["sh", f"{_PACKAGE}/linkexec/{sys.argv[2]}", *sys.argv[3:]], environment)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,9 +65,8 @@ def linked_with_companions(real: str, arguments: Sequence[str], project: str) ->
     if linked.status != 0:
         log.write(project, f"ld: with companions the link fails, GCC's bodies are used: {_first_line(linked.said)}")
         return False
-    for descriptor, text in ((1, linked.out), (2, linked.said)):
-        with open(descriptor, "wb", closefd=False) as stream:
-            stream.write(text)
+    shim.say(1, linked.out)
+    shim.say(2, linked.said)
     return True
 
 

@@ -14,7 +14,7 @@ from compiler_ai.driver import assembler, log, starting
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 # Options of GNU as whose argument is the next word (as(1)).
 _SEPARATE = frozenset({"-o", "-I", "--defsym", "--MD", "-J", "--debug-prefix-map", "--listing-lhs-width", "-G"})
@@ -38,6 +38,7 @@ def main(arguments: list[str]) -> int:
         if isinstance(error, KeyboardInterrupt):
             raise
         log.write(project, f"as: {type(error).__name__}: {error}")
+    forget_dumps(os.environ)
     if text is None:
         return become(real, arguments)
     if os.getppid() != driver:  # it was killed and has removed its outputs: none may appear after it
@@ -46,8 +47,7 @@ def main(arguments: list[str]) -> int:
         from_input = ["-" if word is source else word for word in arguments]
         status, said = run(real, from_input, spliced.encode(errors="surrogateescape"))
         if status == 0:
-            with open(2, "wb", closefd=False) as stream:
-                stream.write(said)
+            say(2, said)
             return 0
         log.write(project, f"as: the spliced listing does not assemble, GCC's own is used: {_first_line(said)}")
     if source == "-":
@@ -118,6 +118,24 @@ def run(program: str, arguments: Sequence[str], text: bytes) -> tuple[int, bytes
     with open(output, "rb") as file:
         said = file.read()
     return os.waitstatus_to_exitcode(status), said
+
+
+def say(descriptor: int, said: bytes) -> None:
+    """Hand on what a program wrote, as far as it can be written: messages that are lost are no failure."""
+    try:
+        while said:
+            said = said[os.write(descriptor, said) :]
+    except OSError:
+        pass
+
+
+def forget_dumps(environment: Mapping[str, str]) -> None:
+    """Empty the files of the unit's dumps: the next input of this command may be assembly, which comes without. Never raises."""
+    try:
+        for word in environment.get("AICC_SHIM_TREES", "").split():
+            os.ftruncate(int(word), 0)
+    except (OSError, ValueError):
+        pass
 
 
 def run_quietly(program: str, arguments: Sequence[str], text: bytes) -> tuple[int, str]:

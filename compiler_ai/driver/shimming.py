@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 
 from compiler_ai.driver import assembler
+from compiler_ai.errors import AiccError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,7 +38,9 @@ def variables(
     request: Request, functions: Collection[str], companions: bool, environment: Mapping[str, str], cached: bool
 ) -> dict[str, str]:
     """What to add to GCC's environment. `functions` are those that the store has; `companions`: see -faicc-emit=object; `cached`:
-    whether a compiler cache may stand between."""
+    whether a compiler cache may stand between. Raises AiccError when there is no shim."""
+    if not os.path.getsize(_PACKAGE + "/libexec/as"):
+        raise AiccError("libexec/as is empty: install aicc anew")
     ours, parsed = request.ours, request.parsed
     links = companions and not parsed.compiles_only
     directories = [_PACKAGE + "/libexec", *([_PACKAGE + "/linkexec"] if links else [])]

@@ -14,19 +14,21 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 
-def restore(lc_ctype: str) -> None:
-    """Give the environment its LC_CTYPE back, and the signals their default actions.
+def restore(before: str) -> None:
+    """Give the environment its LC_CTYPE back, and the signals the actions that they had.
 
-    `lc_ctype` is `=` and the value, or empty when the variable was not set. Python sets it in the C locale (PEP 538),
-    which would change the quotes in GCC's messages; it ignores SIGPIPE and SIGXFSZ, and programs that are executed
-    inherit that; and it turns SIGINT into an exception, where a compiler just ends.
+    `before` is the set of ignored signals as a number, or nothing where that is not known, then `=` and LC_CTYPE when that was set.
+    Python sets it in the C locale (PEP 538), which would change the quotes in GCC's messages; it ignores SIGPIPE and
+    SIGXFSZ, and programs that are executed inherit that; and it turns SIGINT into an exception, where a compiler just ends.
     """
-    if lc_ctype:
-        os.environ["LC_CTYPE"] = lc_ctype[1:]
+    ignored, was_set, lc_ctype = before.partition("=")
+    if was_set:
+        os.environ["LC_CTYPE"] = lc_ctype
     else:
         os.environ.pop("LC_CTYPE", None)
     for number in (_signal.SIGPIPE, _signal.SIGXFSZ):
-        _signal.signal(number, _signal.SIG_DFL)
+        if not int(ignored or 0) >> (number - 1) & 1:
+            _signal.signal(number, _signal.SIG_DFL)
     if _signal.getsignal(_signal.SIGINT) is not _signal.SIG_IGN:
         _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
     descriptor = 0

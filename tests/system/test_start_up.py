@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 import compiler_ai
 from compiler_ai import patterns
 from compiler_ai.cached import cached_property
-from compiler_ai.driver import flags, units
+from compiler_ai.driver import flags, treefile, units
 from compiler_ai.sha256 import sha256
 
 # Each takes longer to import than the listing model.
@@ -45,8 +45,9 @@ def project(tmp_path: Path) -> Path:
     (tmp_path / "hot.c").write_text(SOURCE)
     subprocess.run(["aicc", "-O2", "-c", "hot.c"], cwd=tmp_path, check=True)
     assert own_bodies.fill(tmp_path / ".aicc", list(units.load_all(str(tmp_path / ".aicc")))) == ["hot"]
-    words = ["gcc", "-O2", "-S", "hot.c", "-fdump-tree-optimized-alias=trees"]
-    subprocess.run(words, cwd=tmp_path, check=True)
+    dumps = [f"{option}stdout" for option in treefile.DUMPS]
+    with open(tmp_path / "trees", "wb") as trees:
+        subprocess.run(["gcc", "-O2", "-S", "hot.c", *dumps], cwd=tmp_path, stdout=trees, check=True)
     return tmp_path
 
 
@@ -168,4 +169,4 @@ def test_without_its_interpreter_a_stage_is_gccs_own_and_says_so(stage: str, pro
     done = subprocess.run([str(shim), "--version"], env=environment, capture_output=True, text=True, check=True)
     assert (done.stdout.startswith("GNU"), done.stderr) == (True, "")
     last = (project / ".aicc" / "log").read_text().splitlines()[-1]
-    assert f"{shim.name}: /nonexistent/python3 is gone" in last
+    assert f"{shim.name}: cannot run /nonexistent/python3" in last

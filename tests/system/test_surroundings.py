@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -170,6 +171,99 @@ def test_an_assembler_that_goes(source: str, project: Path) -> None:
     same(project, f"$CC -O2 -c {source}", **variables)
     (project / "bin" / "as").unlink()
     same(project, f"$CC -O2 -c {source}", **variables)
+
+
+def test_assembly_that_follows_a_source_gets_nothing_of_its_dumps(project: Path) -> None:
+    """The source's `hot` is the rewrite's; the assembly is of one with other types and the same code."""
+    (project / "hot.c").write_text("void hot(int *p, int n) { while (n--) { *p = n; p += 3; } }\n")
+    subprocess.run(["aicc", "-O1", "-c", "hot.c"], cwd=project, check=True)
+    assert own_bodies.fill(project / ".aicc", list(units.load_all(str(project / ".aicc")))) == ["hot"]
+    (project / "other.c").write_text("void hot(volatile int *p, int n) { while (n--) { *p = n; p += 3; } }\n")
+    subprocess.run(["gcc", "-O1", "-S", "other.c"], cwd=project, check=True)
+    for words in ("hot.c other.s", "-pipe hot.c other.s", "cold.c other.s"):
+        (project / "cold.c").write_text("int cold(void) { return 1; }\n")
+        same(project, f"$CC -O1 -c {words} && cat other.o | od -c")
+
+
+def test_a_full_dev_shm_is_not_told(project: Path) -> None:
+    line = "mount -t tmpfs -o size=64k none /dev/shm; cat /dev/zero >/dev/shm/full 2>/dev/null; $CC -O2 -c hot.c; ls /dev/shm"
+    same(project, "$CC -O2 -c hot.c")
+    same(project, f"unshare -m sh -c '{line}'", 3)
+
+
+@pytest.mark.parametrize(("flags", "blocks"), [("-O2 -pipe", 200), ("-O2 -flto -pipe", 1000)])
+def test_a_limit_between_the_objects_size_and_the_listings(flags: str, blocks: int, project: Path) -> None:
+    (project / "hot.c").write_text(SOURCE + "".join(f"int f{i}(int a) {{ return a + {i}; }}\n" for i in range(900)))
+    same(project, f"$CC {flags} -c hot.c")
+    assert same(project, f"ulimit -f {blocks}; $CC {flags} -c hot.c").returncode == 0
+
+
+def test_warnings_of_the_assembler_that_nobody_gets(project: Path) -> None:
+    (project / "hot.c").write_text(SOURCE + 'asm(".warning \\"x\\"");\n')
+    same(project, "$CC -O2 -c hot.c 2>/dev/full && ls hot.o", 3)
+    assert is_rewritten(project)
+
+
+@pytest.mark.parametrize("flags", ["-O2", "-O2 -x c"])
+def test_an_ignored_sigpipe_stays_ignored(flags: str, project: Path) -> None:
+    (project / "hot.c").write_text(SOURCE + 'asm(".warning \\"x\\""); int unused(int a) { int b; return a; }\n')
+    ignoring = f"""
+import os, signal, subprocess, sys
+reader, writer = os.pipe()
+os.close(reader)
+signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+words = [sys.argv[1], *"-Wall {flags} -c hot.c".split()]
+sys.exit(subprocess.run(words, stderr=writer, restore_signals=False).returncode)
+"""
+    (project / "ignoring.py").write_text(ignoring)
+    same(project, f"{sys.executable} ignoring.py $CC && ls hot.o", 3)
+
+
+def test_an_unreadable_compiler_is_not_looked_into(tmp_path: Path) -> None:
+    program(tmp_path / "bin" / "gcc", "")
+    shutil.copy(shutil.which("true") or "", tmp_path / "bin" / "gcc")
+    (tmp_path / "bin" / "gcc").chmod(0o711)
+    tmp_path.chmod(0o755)
+    launcher = shutil.copy(Path(__file__).parents[2] / "bin" / "aicc", tmp_path / "aicc")
+    words = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "/bin/sh", launcher, "-c", "x.c"]
+    with tempfile.TemporaryDirectory() as directory:
+        shutil.copytree(tmp_path, Path(directory) / "all")
+        Path(directory).chmod(0o755)
+        words[-3] = f"{directory}/all/aicc"
+        environment = {**os.environ, "PATH": f"{directory}/all/bin:{os.environ['PATH']}"}
+        done = subprocess.run(words, cwd="/", env=environment, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+
+
+_IMPORTED = (
+    "driver/launch.py", "driver/shim.py", "driver/starting.py", "driver/assembler.py", "driver/log.py", "driver/apply.py",
+    "regular.py", "errors.py", "asm/trees.py",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        *((file, "") for file in ("driver/main.py", "driver/as_main.py", "libexec/as", *_IMPORTED)),
+        *((file, "def damaged(:\n") for file in _IMPORTED),
+    ],
+)
+def test_a_damaged_installation_compiles(file: str, content: str, project: Path, tmp_path: Path) -> None:
+    """A file is empty, as after a crash, or Python cannot read it."""
+    site = tmp_path / "prefix" / "lib" / "python3.11" / "site-packages"
+    shutil.copytree(PACKAGE, site / "compiler_ai")
+    launcher = tmp_path / "prefix" / "bin" / "aicc"
+    launcher.parent.mkdir()
+    shutil.copy(shutil.which("aicc") or "", launcher)
+    (launcher.parent / "python3.11").symlink_to(sys.executable)
+    path = {"PATH": f"{launcher.parent}:{os.environ['PATH']}"}
+    for damaged in (False, True):
+        if damaged:
+            (site / "compiler_ai" / file).write_text(content)
+        same(project, "$CC -O2 -c hot.c && ls hot.o", 3, **path)
+        assert damaged or is_rewritten(project)
+        shutil.rmtree(project / ".aicc" / "cache" / "known")
+        same(project, "$CC -O2 -c hot.c && ls hot.o", 3, **path)
 
 
 def test_specs_with_dumps_of_their_own(project: Path) -> None:
