@@ -21,6 +21,7 @@ from compiler_ai.asm.statements import LOCAL_LABEL, SYMBOL, directive_of, label_
 from compiler_ai.proposers.variables import STATIC_PREFIX
 from compiler_ai.toolchains.description import Toolchain
 
+_NAME = re.compile(r"(?:(?<![\w.$])|(?<=(?<![\w.$])\$))(?!\.L)[\w.][\w.$]*")  # behind an immediate's dollar, too
 _DROPPED = frozenset(
     {
         ".loc",
@@ -341,9 +342,7 @@ class _Transplant:
     def _renamed(self, line: str) -> str:
         text = without_comment(line)
         text = LOCAL_LABEL.sub(lambda match: self._names.get(match[0], match[0]), text)
-        for old, new in self._names.items():
-            if not old.startswith(".L") and old in text:
-                text = re.sub(rf"(?<![\w.$]){re.escape(old)}(?![\w.$])", new, text)
+        text = _NAME.sub(lambda match: self._names.get(match[0], match[0]), text)
         return text + "\n"
 
 

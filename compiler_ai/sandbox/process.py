@@ -6,6 +6,8 @@ see runtime/child.c.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import mmap
 import os
 import resource
@@ -17,6 +19,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
+from typing import IO
 
 from compiler_ai.sandbox import footprint, wire
 from compiler_ai.sandbox.errors import SandboxError
@@ -33,6 +36,7 @@ _MAX_LOADED_SETS = (
     1000  # MAX_SETS in sets.h; a function's tests should fit, since each candidate runs on all of them in turn
 )
 _FILES_A_SET = 4  # its own and those that it maps
+_PIPE_BYTES = 1 << 20  # what pipe(7) lets every user have
 _REPLY_GRACE_S = 150.0  # a child's start (START_NS in child.c) comes on top of its limit
 DEFAULT_CPU_LIMIT_NS = 2_000_000_000
 _STEP = 18 * 8
@@ -312,6 +316,8 @@ class Sandbox:
             )
         except OSError as error:
             raise SandboxError(f"cannot start the runner: {error}") from error
+        for stream in (self._process.stdin, self._process.stdout):
+            _widen(stream)
         self._layout = wire.unpack_hello(self._request(Operation.HELLO, b"", _REPLY_GRACE_S))
 
     def _request(self, operation: Operation, payload: bytes, timeout_s: float) -> bytes:
@@ -334,6 +340,13 @@ class Sandbox:
         if status != 0:
             raise SandboxError(reply.decode(errors="replace"))
         return reply
+
+
+def _widen(stream: IO[bytes] | None) -> None:
+    """Room for a memory image in a pipe; where the user may have no more (pipe(7)), it takes more turns."""
+    assert stream is not None
+    with contextlib.suppress(OSError):
+        fcntl.fcntl(stream, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
 
 
 def _send(descriptor: int, data: bytes, deadline_s: float) -> None:

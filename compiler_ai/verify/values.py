@@ -170,7 +170,8 @@ def mutated_number(data: bytes, chance: random.Random, constants: Sequence[int])
 
 def _floats(width: int, size: int, special: bool, chance: random.Random) -> bytes:
     pool = [chance.choice(FLOATS) if special else chance.uniform(-100, 100) for _ in range(64)]
-    return b"".join(chance.choices([float_bytes(value, width) for value in pool], k=size // width + 1))[:size]
+    by_byte = [float_bytes(value, width) for value in pool] * 4
+    return b"".join(map(by_byte.__getitem__, chance.randbytes(size // width + 1)))[:size]
 
 
 def _to_single(value: float) -> float:
