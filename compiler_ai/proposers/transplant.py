@@ -21,7 +21,7 @@ from compiler_ai.asm.statements import LOCAL_LABEL, SYMBOL, directive_of, label_
 from compiler_ai.proposers.variables import STATIC_PREFIX
 from compiler_ai.toolchains.description import Toolchain
 
-_NAME = re.compile(r"(?:(?<![\w.$])|(?<=(?<![\w.$])\$))(?!\.L)[\w.][\w.$]*")  # behind an immediate's dollar, too
+_NAME = re.compile(r"(?<![\w.$])(?!\.L)[\w.][\w.$]*")
 _DROPPED = frozenset(
     {
         ".loc",
