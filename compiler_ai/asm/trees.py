@@ -20,12 +20,12 @@ _HEADER = compiled(r"^;; Function .* \((?P<symbol>[^\s,()]+), funcdef_no=\d+.*\n
 # Variables"); the names of GCC's own constants begin with a dot.
 _ENTRY = compiled(
     r"^(?P<star>\*?)(?P<name>\S+)/(?P<number>\d+) \((?:(?!@0x).)*\) @0x[0-9a-f]+\n"
-    r"  Type: (?:function|(?P<variable>variable))(?P<defined> definition)?(?: [a-z_]+)*\n(?:  (?!Calls|Varpool).*\n)*"
+    r"  Type: (?:function|(?P<variable>variable))(?P<defined> definition)?(?: [a-z_]+)*(?: target:.*)?\n(?:  (?!Calls|Varpool).*\n)*"
     r"  (?(variable)Varpool flags|Calls):.*\n",
     MULTILINE,
 )
 _LISTS = compiled(
-    r"(?:Introduced .*\n)*\n(?P<kept>Marking local functions:.*\n\n\nMarking externally visible functions:.*\n\n\n"
+    r"(?:(?:Introduced|Optimizing weakref) .*\n)*\n(?P<kept>Marking local functions:.*\n\n\nMarking externally visible functions:.*\n\n\n"
     r"Marking externally visible variables:.*\n)\n\n(?P<reclaimed>Reclaiming functions:(?:.*\n)+?Reclaiming variables:(?:.*\n)+?)"
     r"Clearing address taken flags:(?:.*\n)+?Symbol table:\n\n"
 )

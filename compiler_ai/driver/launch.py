@@ -9,7 +9,7 @@ import os
 import sys
 
 from compiler_ai.driver import command, compiler, log, options, project
-from compiler_ai.driver.starting import restore
+from compiler_ai.driver.starting import restore, say
 from compiler_ai.errors import AiccError
 
 TYPE_CHECKING = False
@@ -36,7 +36,7 @@ def main(argv: list[str]) -> int:
         ours, rest = options.parse(arguments, environment)
         underlying = compiler.underlying(program, environment)
     except AiccError as error:
-        sys.stderr.write(f"{os.path.basename(program)}: error: {error}\n")
+        say(f"{os.path.basename(program)}: error: {error}\n".encode(errors="surrogateescape"))
         return 1
     if compiler.is_launcher(underlying[0]):
         environment[compiler.PASSED] = underlying[0]
@@ -65,7 +65,8 @@ def main(argv: list[str]) -> int:
         )
         failed = _become([*underlying, *plain[0]], plain[1])
     name = os.path.basename(program)
-    sys.stderr.write(f"{name}: error: cannot run {underlying[0]}: {failed.strerror}: set AICC_CC to a compiler\n")
+    line = f"{name}: error: cannot run {underlying[0]}: {failed.strerror}: set AICC_CC to a compiler\n"
+    say(line.encode(errors="surrogateescape"))
     return 1
 
 

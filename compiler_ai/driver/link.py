@@ -16,9 +16,12 @@ sys.path.insert(0, os.path.dirname(_PACKAGE))
 
 try:
     from compiler_ai.driver import log, shim, starting
-except Exception as damage:  # of the installation: the script does without us
-    environment = {**os.environ, "AICC_SHIM_PYTHON": f"the shim ({damage})"}
-    os.execve("/bin/sh", ["sh", f"{_PACKAGE}/linkexec/{sys.argv[2]}", *sys.argv[3:]], environment)
+except Exception as error:
+    from compiler_ai.driver.damaged import run_script
+
+    run_script(
+        [f"{_PACKAGE}/linkexec/{sys.argv[2]}", *sys.argv[3:]], sys.argv[1], AICC_SHIM_PYTHON=f"the shim ({error})"
+    )
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,8 +68,8 @@ def linked_with_companions(real: str, arguments: Sequence[str], project: str) ->
     if linked.status != 0:
         log.write(project, f"ld: with companions the link fails, GCC's bodies are used: {_first_line(linked.said)}")
         return False
-    shim.say(1, linked.out)
-    shim.say(2, linked.said)
+    starting.say(linked.out, 1)
+    starting.say(linked.said)
     return True
 
 

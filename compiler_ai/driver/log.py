@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]
 import os
 import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 LIMIT_BYTES = 1 << 20
 
@@ -20,6 +25,7 @@ def write(project: str | None, message: str) -> None:
         return
     path = project + "/log"
     stamp = time.strftime("%Y-%m-%d %H:%M:%S")
+    with_limit = _on_file_limit(_signal.SIG_IGN)  # the write fails then, and nobody is killed
     try:
         if os.path.exists(path) and os.path.getsize(path) > LIMIT_BYTES:
             os.replace(path, path + ".old")
@@ -30,6 +36,16 @@ def write(project: str | None, message: str) -> None:
             os.close(descriptor)
     except OSError:
         pass
+    finally:
+        _on_file_limit(with_limit)
+
+
+def _on_file_limit(action: Any) -> Any:
+    """Set what happens when a file gets larger than it may; the action before. Only the main thread can."""
+    try:
+        return _signal.signal(_signal.SIGXFSZ, action)
+    except ValueError:
+        return action
 
 
 def tail(project: str, lines: int) -> list[str]:

@@ -8,9 +8,10 @@ listing, ends with the real assembler on GCC's own listing.
 from __future__ import annotations
 
 import os
-import sys
 
-from compiler_ai.driver import assembler, log, starting
+from compiler_ai.driver import starting
+from compiler_ai.driver.assembler import ask, on_path, without_shim
+from compiler_ai.driver.log import write as log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def main(arguments: list[str]) -> int:
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt):
             raise
-        log.write(project, f"as: {type(error).__name__}: {error}")
+        log(project, f"as: {type(error).__name__}: {error}")
     forget_dumps(os.environ)
     if text is None:
         return become(real, arguments)
@@ -47,9 +48,9 @@ def main(arguments: list[str]) -> int:
         from_input = ["-" if word is source else word for word in arguments]
         status, said = run(real, from_input, spliced.encode(errors="surrogateescape"))
         if status == 0:
-            say(2, said)
+            starting.say(said)
             return 0
-        log.write(project, f"as: the spliced listing does not assemble, GCC's own is used: {_first_line(said)}")
+        log(project, f"as: the spliced listing does not assemble, GCC's own is used: {_first_line(said)}")
     if source == "-":
         os.dup2(memory_file(text), 0)
     return become(real, arguments)
@@ -96,7 +97,7 @@ def real_assembler() -> str:
 def real_program(name: str) -> str:
     """What the underlying compiler would run under that name without us."""
     compiler = os.environ.get("AICC_SHIM_COMPILER", "gcc").split("\x1f")
-    return assembler.ask(compiler, name, assembler.without_shim(os.environ)) or name
+    return ask(compiler, name, without_shim(os.environ)) or name
 
 
 def run(program: str, arguments: Sequence[str], text: bytes) -> tuple[int, bytes]:
@@ -118,15 +119,6 @@ def run(program: str, arguments: Sequence[str], text: bytes) -> tuple[int, bytes
     with open(output, "rb") as file:
         said = file.read()
     return os.waitstatus_to_exitcode(status), said
-
-
-def say(descriptor: int, said: bytes) -> None:
-    """Hand on what a program wrote, as far as it can be written: messages that are lost are no failure."""
-    try:
-        while said:
-            said = said[os.write(descriptor, said) :]
-    except OSError:
-        pass
 
 
 def forget_dumps(environment: Mapping[str, str]) -> None:
@@ -151,7 +143,7 @@ def _first_line(said: bytes) -> str:
 
 def path_of(program: str) -> str:
     """Where `program` is, past our own shims."""
-    return assembler.on_path(program, assembler.without_shim(os.environ)) or program
+    return on_path(program, without_shim(os.environ)) or program
 
 
 def memory_file(content: bytes) -> int:
@@ -168,5 +160,5 @@ def become(program: str, arguments: Sequence[str]) -> int:
     try:
         os.execv(path_of(program), [program, *arguments])
     except OSError as error:
-        sys.stderr.write(f"{os.path.basename(program)}: cannot run {program}: {error.strerror}\n")
+        starting.say(f"{os.path.basename(program)}: cannot run {program}: {error.strerror}\n".encode(errors="replace"))
     return 1

@@ -18,6 +18,8 @@ SOURCES = {
     + "int f(int a) { return " + " + ".join(f"e{i}(a)" for i in range(90)) + "; }",
     "variables that nothing mentions": 'register long g asm("r11");' + "".join(f"int v{i} = 1;" for i in range(90)),
     "an alias": MANY + 'int other(int) __attribute__((alias("f1")));',
+    "weak references": MANY + 'static int w(int) __attribute__((weakref("ext"))); int g(int x) { return w ? w(x) : x; }',
+    "weak references within": MANY + 'static int w(int) __attribute__((weakref("f2"))); int g(int x) { return w(x); }',
     "nothing": "typedef int t;",
 }  # fmt: skip
 BLOCK_BYTES = 4096  # stdio's: what one failed write loses

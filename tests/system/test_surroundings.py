@@ -235,6 +235,17 @@ def test_an_unreadable_compiler_is_not_looked_into(tmp_path: Path) -> None:
     assert done.stderr == ""
 
 
+def installation(prefix: Path) -> tuple[Path, dict[str, str]]:
+    """A copy of aicc that a test may damage: its package, and the variables by which it is the one that runs."""
+    package = prefix / "lib" / "python3.11" / "site-packages" / "compiler_ai"
+    shutil.copytree(PACKAGE, package)
+    launcher = prefix / "bin" / "aicc"
+    launcher.parent.mkdir()
+    shutil.copy(shutil.which("aicc") or "", launcher)
+    (launcher.parent / "python3.11").symlink_to(sys.executable)
+    return package, {"PATH": f"{launcher.parent}:{os.environ['PATH']}"}
+
+
 _IMPORTED = (
     "driver/launch.py", "driver/shim.py", "driver/starting.py", "driver/assembler.py", "driver/log.py", "driver/apply.py",
     "regular.py", "errors.py", "asm/trees.py",
@@ -250,20 +261,59 @@ _IMPORTED = (
 )
 def test_a_damaged_installation_compiles(file: str, content: str, project: Path, tmp_path: Path) -> None:
     """A file is empty, as after a crash, or Python cannot read it."""
-    site = tmp_path / "prefix" / "lib" / "python3.11" / "site-packages"
-    shutil.copytree(PACKAGE, site / "compiler_ai")
-    launcher = tmp_path / "prefix" / "bin" / "aicc"
-    launcher.parent.mkdir()
-    shutil.copy(shutil.which("aicc") or "", launcher)
-    (launcher.parent / "python3.11").symlink_to(sys.executable)
-    path = {"PATH": f"{launcher.parent}:{os.environ['PATH']}"}
+    package, variables = installation(tmp_path / "prefix")
     for damaged in (False, True):
         if damaged:
-            (site / "compiler_ai" / file).write_text(content)
-        same(project, "$CC -O2 -c hot.c && ls hot.o", 3, **path)
-        assert damaged or is_rewritten(project)
+            (package / file).write_text(content)
+        for flags in ("-O2", "-O2 -pipe"):
+            same(project, f"$CC {flags} -c hot.c && nm hot.o", 3, **variables)
+            assert damaged or is_rewritten(project)
         shutil.rmtree(project / ".aicc" / "cache" / "known")
-        same(project, "$CC -O2 -c hot.c && ls hot.o", 3, **path)
+        same(project, "$CC -O2 -c hot.c && nm hot.o", 3, **variables)
+
+
+def test_a_damaged_installation_does_not_lead_back_to_itself(project: Path, tmp_path: Path) -> None:
+    """AICC_CC may be a script that runs `gcc`, and PATH may say that this is us."""
+    package, variables = installation(tmp_path / "prefix")
+    (tmp_path / "prefix" / "bin" / "gcc").symlink_to("aicc")
+    program(
+        tmp_path / "other",
+        f'#!/bin/sh\necho . >>{tmp_path}/rounds\n[ $(wc -l <{tmp_path}/rounds) -lt 9 ] && exec gcc "$@"\n',
+    )
+    for damaged in (False, True):
+        if damaged:
+            (package / "driver" / "launch.py").write_text("import nonesuch\n")
+        assert (
+            run(project, "gcc -O2 -c hot.c && rm hot.o", AICC_CC=str(tmp_path / "other"), **variables).returncode == 0
+        )
+        assert len((tmp_path / "rounds").read_text().splitlines()) < 9
+        (tmp_path / "rounds").unlink()
+
+
+@pytest.mark.parametrize("prelude", ["", "trap '' PIPE XFSZ; "])
+def test_the_compiler_gets_its_signals_and_its_locale(prelude: str, project: Path, tmp_path: Path) -> None:
+    package, variables = installation(tmp_path / "prefix")
+    spy = program(tmp_path / "spy", "#!/bin/sh\ngrep SigIgn /proc/self/status\nenv | grep ^LC_\n")
+    variables |= {"LC_ALL": "", "LANG": "", "AICC_CC": str(spy)}
+    expected = run(project, f"{prelude}{spy}", **variables).stdout
+    for damaged in (False, True):
+        if damaged:
+            (package / "driver" / "launch.py").write_text("import nonesuch\n")
+        assert run(project, f"{prelude}aicc -c hot.c", **variables).stdout == expected
+
+
+@pytest.mark.parametrize("stderr", ["2>&-", "2>/dev/full"])
+def test_an_error_that_nobody_gets_is_one(stderr: str, project: Path) -> None:
+    (project / "hot.o").unlink(missing_ok=True)
+    assert run(project, f"aicc -faicc-bogus -c hot.c {stderr}").returncode == 1
+    assert run(project, f"AICC_CC=/nonexistent/cc aicc -c hot.c {stderr}").returncode == 1
+    assert not (project / "hot.o").exists()
+
+
+def test_a_log_that_may_not_grow(project: Path) -> None:
+    (project / ".aicc" / "log").write_text("old\n" * 200_000)
+    same(project, "ulimit -f 500; $CC -O2 -c hot.c && ls hot.o", 3)
+    same(project, "ulimit -f 0; $CC -fsyntax-only hot.c", 3)
 
 
 def test_specs_with_dumps_of_their_own(project: Path) -> None:
