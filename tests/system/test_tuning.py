@@ -155,10 +155,10 @@ def test_tune_mode_works_inside_one_compile(tuned, tmp_path):
 
 
 def test_the_demo_compares_before_and_after_when_something_was_stored(tuned):
-    script = 'show() { echo "$@"; }; tune_and_check "--budget 1m" ./kernels 20'
+    script = 'show() { echo "$@"; }; tune_and_check "--budget 1m" "--budget 20s" ./kernels 20'
     words = ["sh", "-c", f'. "$0"; {script}', str(EXAMPLE.parents[1] / "scripts" / "main-job")]
     said = subprocess.run(words, cwd=tuned, capture_output=True, text=True, check=True).stdout
-    assert said.splitlines()[-1] == "aicc-tool check -- ./kernels 20"
+    assert said.splitlines()[-1] == "aicc-tool check --budget 20s -- ./kernels 20"
 
 
 def test_check_compares_before_and_after(tuned):
