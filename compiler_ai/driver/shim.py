@@ -15,7 +15,7 @@ from compiler_ai.driver.log import write as log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
 # Options of GNU as whose argument is the next word (as(1)).
 _SEPARATE = frozenset({"-o", "-I", "--defsym", "--MD", "-J", "--debug-prefix-map", "--listing-lhs-width", "-G"})
@@ -30,16 +30,20 @@ def main(arguments: list[str]) -> int:
     text: bytes | None = None
     spliced: str | None = None
     try:
-        text = read_input(source)
-        if is_compiler_output(text):
-            from compiler_ai.driver.apply import rewrite_listing
+        from compiler_ai.driver import treefile
 
-            spliced = rewrite_listing(text, arguments, project)
+        text = read_input(source)
+        try:
+            if is_compiler_output(text):
+                from compiler_ai.driver.apply import rewrite_listing
+
+                spliced = rewrite_listing(text, arguments, project)
+        finally:
+            treefile.forget(os.environ)
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt):
             raise
         log(project, f"as: {type(error).__name__}: {error}")
-    forget_dumps(os.environ)
     if text is None:
         return become(real, arguments)
     if os.getppid() != driver:  # it was killed and has removed its outputs: none may appear after it
@@ -119,15 +123,6 @@ def run(program: str, arguments: Sequence[str], text: bytes) -> tuple[int, bytes
     with open(output, "rb") as file:
         said = file.read()
     return os.waitstatus_to_exitcode(status), said
-
-
-def forget_dumps(environment: Mapping[str, str]) -> None:
-    """Empty the files of the unit's dumps: the next input of this command may be assembly, which comes without. Never raises."""
-    try:
-        for word in environment.get("AICC_SHIM_TREES", "").split():
-            os.ftruncate(int(word), 0)
-    except (OSError, ValueError):
-        pass
 
 
 def run_quietly(program: str, arguments: Sequence[str], text: bytes) -> tuple[int, str]:

@@ -78,6 +78,12 @@ def read(environment: Mapping[str, str]) -> str:
     return b"".join(chunks).decode(errors="surrogateescape")
 
 
+def forget(environment: Mapping[str, str]) -> None:
+    """Empty the dumps: the next input of this command may be assembly, which comes without. Raises OSError."""
+    for descriptor in descriptors(environment):
+        os.ftruncate(descriptor, 0)
+
+
 def _inherits(
     command: Sequence[str],
     compiler: Sequence[str],

@@ -114,6 +114,19 @@ def test_a_function_that_has_gone(rewritten: Project) -> None:
         assert not rewritten.applied()
 
 
+def test_a_unit_that_took_a_rewrite_last_time_is_not_searched_for_names(rewritten: Project, tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    searching = tmp_path / "bin" / "grep"
+    searching.write_text(f'#!/bin/sh\necho . >>{tmp_path}/searches\nexec {shutil.which("grep")} "$@"\n')
+    searching.chmod(0o755)
+    rewritten.environment["PATH"] = f"{tmp_path}/bin:{rewritten.environment['PATH']}"
+    rewritten.known().with_suffix(".applied").unlink()
+    for _ in range(3):
+        rewritten.compile()
+        assert rewritten.object != rewritten.gccs
+        assert (tmp_path / "searches").read_text() == ".\n"
+
+
 def test_the_assembler_sees_the_same_environment(rewritten: Project, tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
     seen = tmp_path / "bin" / "as"

@@ -191,6 +191,13 @@ def test_a_full_dev_shm_is_not_told(project: Path) -> None:
     same(project, f"unshare -m sh -c '{line}'", 3)
 
 
+def test_a_pipe_of_somebodys_in_dev_shm_keeps_nobody_waiting(project: Path) -> None:
+    line = "mount -t tmpfs none /dev/shm; mkfifo /dev/shm/aicc-trees-$$; exec $CC -O2 -c hot.c"
+    same(project, "$CC -O2 -c hot.c")
+    same(project, f"unshare -m timeout 20 sh -c '{line}'")
+    assert is_rewritten(project)
+
+
 @pytest.mark.parametrize(("flags", "blocks"), [("-O2 -pipe", 200), ("-O2 -flto -pipe", 1000)])
 def test_a_limit_between_the_objects_size_and_the_listings(flags: str, blocks: int, project: Path) -> None:
     (project / "hot.c").write_text(SOURCE + "".join(f"int f{i}(int a) {{ return a + {i}; }}\n" for i in range(900)))
@@ -224,12 +231,12 @@ def test_an_unreadable_compiler_is_not_looked_into(tmp_path: Path) -> None:
     shutil.copy(shutil.which("true") or "", tmp_path / "bin" / "gcc")
     (tmp_path / "bin" / "gcc").chmod(0o711)
     tmp_path.chmod(0o755)
-    launcher = shutil.copy(Path(__file__).parents[2] / "bin" / "aicc", tmp_path / "aicc")
-    words = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "/bin/sh", launcher, "-c", "x.c"]
+    shutil.copy(Path(__file__).parents[2] / "bin" / "aicc", tmp_path / "aicc")
     with tempfile.TemporaryDirectory() as directory:
         shutil.copytree(tmp_path, Path(directory) / "all")
         Path(directory).chmod(0o755)
-        words[-3] = f"{directory}/all/aicc"
+        nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+        words = [*nobody, "/bin/sh", f"{directory}/all/aicc", "-c", "x.c"]
         environment = {**os.environ, "PATH": f"{directory}/all/bin:{os.environ['PATH']}"}
         done = subprocess.run(words, cwd="/", env=environment, capture_output=True, text=True, check=True)
     assert done.stderr == ""
