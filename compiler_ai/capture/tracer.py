@@ -71,6 +71,7 @@ class _Tracer:
         self._threads: dict[int, int] = {}  # thread -> process
         self._root = 0
         self._leaving = False
+        self._deadline_s = float("inf")
 
     def _present(self, targets: Sequence[Target]) -> tuple[Target, ...]:
         """The targets that can be captured; why the others cannot is noted. Raises CaptureError when none can."""
@@ -108,7 +109,8 @@ class _Tracer:
             self._root = started.process
             self._threads[self._root] = self._root
             try:
-                self._loop(time.monotonic() + self._limits.time_s)
+                self._deadline_s = time.monotonic() + self._limits.time_s
+                self._loop()
             except BaseException:
                 self._let_go()
                 raise
@@ -119,7 +121,7 @@ class _Tracer:
             signal.pthread_sigmask(signal.SIG_SETMASK, previous)
         return self._summary
 
-    def _loop(self, deadline_s: float) -> None:
+    def _loop(self) -> None:
         leftovers_s = float("inf")
         while self._threads:
             self._await()
@@ -137,7 +139,7 @@ class _Tracer:
             now_s = time.monotonic()
             if now_s > leftovers_s:
                 self._let_go()
-            elif now_s < deadline_s:
+            elif now_s < self._deadline_s:
                 self._arm_due(now_s)
 
     def _await(self) -> None:
@@ -245,6 +247,7 @@ class _Tracer:
                 traced.search()
             except OSError:
                 return True
+            self._arm(traced, time.monotonic())  # a short program is over before the next tick
         if armed and not self._leaving:
             if address in traced.places:
                 self._consider(thread, traced, address)
@@ -317,15 +320,20 @@ class _Tracer:
                 traced.search_when_due(now_s)
             except OSError:
                 continue
-            for address, (target, _, _) in traced.places.items():
-                if address not in traced.armed and self._schedules[target].is_due(now_s):
-                    traced.arm(address)
-            for site, entry in traced.sites.items():
-                target, _, bias = traced.places[entry]
-                if site in traced.armed or self._schedules[target].is_over:
-                    continue
-                if now_s >= self._site_schedules[target, site - bias].due_s:
-                    traced.arm(site)
+            self._arm(traced, now_s)
+
+    def _arm(self, traced: TracedProcess, now_s: float) -> None:
+        if self._leaving or now_s >= self._deadline_s:
+            return
+        for address, (target, _, _) in traced.places.items():
+            if address not in traced.armed and self._schedules[target].is_due(now_s):
+                traced.arm(address)
+        for site, entry in traced.sites.items():
+            target, _, bias = traced.places[entry]
+            if site in traced.armed or self._schedules[target].is_over:
+                continue
+            if now_s >= self._site_schedules[target, site - bias].due_s:
+                traced.arm(site)
 
     def _let_go(self) -> None:
         """The command has ended but something it started has not, or tracing has failed: leave it alone, signals and all."""

@@ -62,6 +62,19 @@ def test_memory_that_is_shared_but_only_read_can_be_replayed(leaving):
     assert captures(leaving, "reads")
 
 
+def test_a_function_that_a_short_program_calls_once_at_its_start_is_captured(tmp_path):
+    (tmp_path / "once.c").write_text("long once(long n) { return n * 3; }")
+    (tmp_path / "short.c").write_text("long once(long); int main(void) { return once(3); }")
+    library = build(tmp_path / "once.c", tmp_path, "-shared", "-fPIC", name="libonce.so")
+    program = build(tmp_path / "short.c", tmp_path, str(library), "-Wl,-rpath,$ORIGIN")
+    taken = []
+    for number in range(10):
+        traced = trace([str(program)], [target(library, "once")], tmp_path / f"out{number}")
+        assert traced.status == 9
+        taken.append(traced.functions["once"]["taken"])
+    assert taken == [1] * 10
+
+
 def test_limited_memory_is_not_taken_in_large_steps(tmp_path):
     """The allocator's settings, which make calls pure, would fail here where the program alone does not."""
     (tmp_path / "limited.c").write_text(
