@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 from compiler_ai.sandbox.pages import PAGE_BYTES
 
 READS, WRITES, SETS_STACK, COUNTED = 1, 2, 4, 8  # flags of a place; COUNTED: as often as the last COUNT said
-_PLAN = struct.Struct("<14Q")
+_PLAN = struct.Struct("<16Q")
 _PLACE = struct.Struct("<IIQQq")
 _PAIR = struct.Struct("<QQ")
 _REPLY = struct.Struct("<8Q")
 _MAP_BYTES = PAGE_BYTES // 8
+FLAGS_IN_BLOCK, FLAGS_BLOCK_BYTES = 128, 65536  # so many conditions' marks share a block; see verify/logcode.py
 
 
 class PlaceKind(enum.IntEnum):
@@ -29,7 +30,6 @@ class PlaceKind(enum.IntEnum):
     ARGUMENT = 3  # an argument register of the CALL that follows: rdi, rsi, rdx in turn
     CALL = 4  # where control goes; the place's base when that is known beforehand
     UNKNOWN = 5  # an access whose address or size cannot be told
-    FLAGS = 6  # the status flags, as lahf and seto leave them in rax
 
 
 class Callee(enum.IntEnum):
@@ -56,7 +56,8 @@ class LogPlan:
     """Half-open address ranges and addresses in the child: the log and the pointer to its end, a byte a basic block that becomes
     1 when the block is entered, ``hidden`` what is no memory of the body's, ``text`` the original code.
 
-    ``copies`` pairs the original addresses that control may jump to with those of their copies.
+    ``copies`` pairs the original addresses that control may jump to with those of their copies. A body that notes conditions
+    instead of accesses has marks for ``flags_count`` of them at ``flags_address`` (`FLAGS_IN_BLOCK`), and where it counts down.
     """
 
     log_low: int
@@ -69,12 +70,16 @@ class LogPlan:
     places: tuple[Place, ...]
     copies: tuple[tuple[int, int], ...]
     callees: tuple[tuple[int, Callee], ...]
+    flags_address: int = 0
+    flags_count: int = 0
+    counter_address: int = 0
 
     def pack(self, max_entries: int) -> bytes:
         """The request's last part; a run that makes more than ``max_entries`` ends as MAX_STEPS."""
         head = _PLAN.pack(
             self.log_low, self.log_high, self.pointer_address, self.marks_address, self.mark_count, *self.hidden,
-            *self.text, max_entries, len(self.places), len(self.copies), len(self.callees), 0,
+            *self.text, max_entries, len(self.places), len(self.copies), len(self.callees),
+            self.flags_address, self.flags_count, self.counter_address,
         )  # fmt: skip
         parts = [head]
         parts += [_PLACE.pack(p.kind, p.flags, p.size_bytes, p.base, p.stack_delta) for p in self.places]
@@ -101,7 +106,7 @@ class Footprint:
     marked: frozenset[int] = frozenset()  # numbers of the blocks that were entered
     flags: Mapping[int, frozenset[int]] = field(
         default_factory=dict
-    )  # number of a FLAGS place -> status flags seen there
+    )  # number of a condition -> status flags seen there
 
 
 _STATUS_FLAGS = (0x1, 0x4, 0x40, 0x80, 0x800)  # carry, parity, zero, sign, overflow (Intel SDM volume 1, 3.4.3.1)
@@ -114,7 +119,7 @@ def unpack(data: bytes, plan: LogPlan) -> Footprint:
     at = _REPLY.size
     marks = data[at : at + plan.mark_count]
     at += plan.mark_count + -plan.mark_count % 8
-    masks = struct.unpack_from(f"<{len(plan.places)}I", data, at)
+    masks = struct.unpack_from(f"<{plan.flags_count}I", data, at)
     at += 4 * len(masks) + 4 * len(masks) % 8
     reads: dict[int, int] = {}
     writes: dict[int, int] = {}
@@ -135,7 +140,7 @@ def unpack(data: bytes, plan: LogPlan) -> Footprint:
         left_for=left_for,
         entries=entries,
         marked=frozenset(number for number, mark in enumerate(marks) if mark),
-        flags={place: _flags(mask) for place, mask in enumerate(masks) if mask},
+        flags={number: _flags(mask) for number, mask in enumerate(masks) if mask},
     )
 
 

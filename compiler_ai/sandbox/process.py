@@ -194,6 +194,8 @@ class Sandbox:
     ) -> tuple[Outcome, Footprint | None]:
         """Like `run`, of a body that logs its accesses as ``plan`` says; a run of more than ``max_entries`` log entries ends
         as MAX_STEPS. No footprint when the child died."""
+        if plan.counter_address:
+            patches = [*patches, (plan.counter_address, max_entries.to_bytes(8, "little"))]
         outcome, rest = self._run_for_all(
             image, registers, return_address, patches, (), cpu_limit_ns, log_plan=plan.pack(max_entries)
         )

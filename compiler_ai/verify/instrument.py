@@ -18,13 +18,24 @@ from typing import Any
 import capstone
 from capstone import x86_const as x86
 
-from compiler_ai.sandbox.footprint import COUNTED, READS, SETS_STACK, WRITES, Callee, LogPlan, Place, PlaceKind
+from compiler_ai.sandbox.footprint import (
+    COUNTED,
+    FLAGS_BLOCK_BYTES,
+    FLAGS_IN_BLOCK,
+    READS,
+    SETS_STACK,
+    WRITES,
+    Callee,
+    LogPlan,
+    Place,
+    PlaceKind,
+)  # fmt: skip
 from compiler_ai.sandbox.loader import SPAN_BYTES, LoadedObject
 from compiler_ai.sandbox.pages import PAGE_BYTES, PageSet, Prot, Region, page_ceil
 from compiler_ai.sandbox.state import GENERAL
 from compiler_ai.verify.accesses import Decoded, Decoder, Operand
 from compiler_ai.verify.conditions import code_of
-from compiler_ai.verify.logcode import GARBAGE, LIMIT, LOG_POINTER, MARKS, InstrumentError, LogCode
+from compiler_ai.verify.logcode import COUNTER, GARBAGE, LIMIT, LOG_POINTER, MARKS, InstrumentError, LogCode
 
 LOG_BYTES = 1 << 20
 _AREA_AT = 0x0600_0000  # from the load's base: behind the loader's text and tables
@@ -45,7 +56,9 @@ class Instrumented:
     entry: int
     plan: LogPlan
     blocks: tuple[int, ...]
-    conditions: Mapping[int, int]  # number of a place -> original address of the conditional jump, move or set there
+    conditions: tuple[
+        int, ...
+    ]  # in the order of their marks: original address of the conditional jump, move or set there
 
 
 def instrument(
@@ -59,7 +72,7 @@ def instrument(
     """Copies what control can reach from `loaded.entry` and from `starts` (jump tables' targets).
 
     `code` gives up to 16 bytes at an address, `decoder` what an instruction accesses; `models` say what external callees do.
-    With `conditions` the copy logs the status flags in front of conditional instructions, and no accesses. Raises InstrumentError.
+    With `conditions` the copy marks the status flags in front of conditional instructions, and logs no accesses. Raises InstrumentError.
     """
     text = _text_ranges(loaded)
     found = _discover([loaded.entry, *starts], text, code)
@@ -147,7 +160,7 @@ class _Writer:
     copies: dict[int, int] = field(default_factory=dict)  # original address -> address of the copy
     branches: list[tuple[int, int]] = field(default_factory=list)  # offset of a rel32 in `out`, original target
     blocks: list[int] = field(default_factory=list)
-    conditions: dict[int, int] = field(default_factory=dict)
+    conditions: list[int] = field(default_factory=list)
 
     def write(self) -> Instrumented:
         following: int | None = None
@@ -166,13 +179,13 @@ class _Writer:
         table = page_ceil(self.log.here) + PAGE_BYTES
         scratch = table + page_ceil(8 * self.log.span) + PAGE_BYTES
         log = page_ceil(scratch + MARKS + len(self.blocks)) + PAGE_BYTES
-        if log + LOG_BYTES + PAGE_BYTES > self.loaded.base + SPAN_BYTES:
+        if log + self._log_bytes() + PAGE_BYTES > self.loaded.base + SPAN_BYTES:
             raise InstrumentError("its code is too large to be instrumented")
         for place, target in self.branches:
             if self._is_inside(target) and target not in self.copies:
                 raise InstrumentError("a branch into code that was not found")
             self.log.references.append((place, self.copies.get(target, target)))
-        self.log.resolve(scratch, table)
+        self.log.resolve(scratch, table, log)
         return self._result(scratch, log, table)
 
     def _result(self, scratch: int, log: int, table: int) -> Instrumented:
@@ -188,23 +201,30 @@ class _Writer:
             Region(self.log.area, Prot.READ | Prot.EXEC, copied),
             Region(table, Prot.READ, self._table()),
             Region(scratch, Prot.READ | Prot.WRITE, bytes(head)),
-            Region(log, Prot.READ | Prot.WRITE, bytes(LOG_BYTES)),
+            Region(log, Prot.READ | Prot.WRITE, bytes(self._log_bytes())),
         ]
         plan = LogPlan(
             log_low=log,
-            log_high=log + LOG_BYTES,
+            log_high=log + self._log_bytes(),
             pointer_address=scratch + LOG_POINTER,
             marks_address=scratch + MARKS,
             mark_count=len(self.blocks),
-            hidden=(scratch, log + LOG_BYTES),
+            hidden=(scratch, log + self._log_bytes()),
             text=(min(low for low, _ in self.text), max(high for _, high in self.text)),
             places=tuple(self.log.places),
             copies=tuple((at, self.copies[at]) for at in self.blocks),
             callees=tuple(self.models.items()),
+            flags_address=log,
+            flags_count=len(self.conditions),
+            counter_address=scratch + COUNTER if self.conditions else 0,
         )
         return Instrumented(
-            PageSet((*original, *own)), self.copies[self.loaded.entry], plan, tuple(self.blocks), self.conditions
+            PageSet((*original, *own)), self.copies[self.loaded.entry], plan, tuple(self.blocks), tuple(self.conditions)
         )
+
+    def _log_bytes(self) -> int:
+        blocks = -(-len(self.conditions) // FLAGS_IN_BLOCK)
+        return max(blocks * FLAGS_BLOCK_BYTES, PAGE_BYTES) if self.only_conditions else LOG_BYTES
 
     def _table(self) -> bytes:
         """By distance from the first instruction: where the copy of the block there is, 0 for none."""
@@ -241,8 +261,8 @@ class _Writer:
 
     def _copy_condition(self, at: int, instruction: Any, plain: str) -> None:
         if code_of(plain):
-            self.conditions[len(self.log.places)] = at
-            self.log.log_flags(Place(PlaceKind.FLAGS))
+            self.conditions.append(at)
+            self.log.mark_flags()
         if _is_transfer(instruction):
             self._transfer(at, instruction, plain)
         else:

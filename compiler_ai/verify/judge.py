@@ -16,7 +16,7 @@ from compiler_ai.verify.footprint import footprint_of, overreach
 from compiler_ai.verify.frames import Paths
 from compiler_ai.verify.machine import Body, Context
 from compiler_ai.verify.prepare import Preparation
-from compiler_ai.verify.relations import Relations, one_sided_differ
+from compiler_ai.verify.relations import Relations, one_sided_differ, to_be_turned
 from compiler_ai.verify.search import boundary_states, directed_states, leading_to
 from compiler_ai.verify.state import EntryState
 from compiler_ai.verify.testcase import Test, Traced, inside, log_body, trace_body
@@ -194,17 +194,16 @@ class Judgement:
         theirs = self._prepared.relations
         if theirs is None:
             return
-        first, one_sided = self._machine.contexts[0], theirs.one_sided()
+        first, new = self._machine.contexts[0], self._tests[len(self._prepared.tests) :]
         entry = self._body.at(first).entry
         selects = frozenset(at - entry for at in found.selects)
         mine = Relations(self._machine, self._body, found, first)
         for test in sorted(self._tests, key=lambda test: (test.state.origin == "captured", test.state.size)):
-            is_enough = mine.is_complete() if one_sided else not selects & mine.one_sided().keys()
-            if is_enough or mine.steps > self._settings.relation_steps:
+            is_hopeless = not new and set(theirs.one_sided().values()) - set(mine.one_sided().values())
+            if is_hopeless or not to_be_turned(theirs, mine, selects) or mine.steps > self._settings.relation_steps:
                 break
             mine.keep(mine.look(test.fills[0][0]))
         left = one_sided_differ(theirs, mine, selects)
-        new = self._tests[len(self._prepared.tests) :]
         if left and new:
             # On the candidate's own tests the baseline was not looked at yet.
             theirs = theirs.copy()

@@ -12,12 +12,22 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from compiler_ai.sandbox.errors import SandboxError
-from compiler_ai.sandbox.footprint import Place
+from compiler_ai.sandbox.footprint import FLAGS_BLOCK_BYTES, FLAGS_IN_BLOCK, Place
 from compiler_ai.verify.accesses import Operand
 
-SAVED_RAX, SAVED_RCX, LOG_POINTER, GARBAGE, FLAGS, TARGET, MARKS = 0, 8, 16, 32, 48, 56, 64  # slots of the scratch page
+SAVED_RAX, SAVED_RCX, LOG_POINTER, COUNTER, GARBAGE, FLAGS, TARGET, MARKS = (
+    0,
+    8,
+    16,
+    24,
+    32,
+    48,
+    56,
+    64,
+)  # slots of the scratch page
 LIMIT = 1 << 31  # of a displacement
 _TABLE = -1  # stands for the table of copies, which has an address of its own
+_CONDITIONS = -2  # and what is below for the marks of conditions
 _RAX, _RCX = 0, 1
 _SCRATCH_GARBAGE = 0x3CA5C35A3CA5C35A
 _CLOBBERED = (1, 6, 7, 8, 9, 10, 11)  # rcx, rsi, rdi, r8 to r11: call-clobbered, and cannot hold a result
@@ -38,6 +48,7 @@ class LogCode:
     out: bytearray = field(default_factory=bytearray)
     places: list[Place] = field(default_factory=list)
     mark_count: int = 0
+    condition_count: int = 0
     references: list[tuple[int, int]] = field(default_factory=list)  # offset of a rel32 in `out`, the address it is for
     slots: list[tuple[int, int, int]] = field(default_factory=list)  # offset of a rel32, bytes behind it, slot
 
@@ -74,11 +85,24 @@ class LogCode:
         self._move(register, _RAX)
         self._append(place)
 
-    def log_flags(self, place: Place) -> None:
-        """Appends the status flags."""
+    def mark_flags(self) -> None:
+        """Marks what the next condition finds in the status flags; traps when the count of conditions has come down to 0.
+
+        lahf and seto leave sparse numbers, so 128 conditions' marks lie between each other."""
         self._save()
-        self.out += b"\x9f\x0f\x90\xc0"  # lahf; seto %al
-        self._append(place)
+        self._load(_RCX, COUNTER)
+        self.out += b"\x48\x8d\x49\xff\x48\x89\x0d"  # lea -1(%rcx), %rcx; mov %rcx, counter(%rip)
+        self._slot(COUNTER)
+        self.out += b"\xe3\x02\xeb\x01\xcc"  # jrcxz 1f; jmp 2f; 1: int3; 2:
+        self.out += (
+            b"\x9f\x0f\x90\xc0\x0f\xb7\xc0\x48\x8d\x0d"  # lahf; seto %al; movzwl %ax, %eax; lea marks(%rip), %rcx
+        )
+        block, number = divmod(self.condition_count, FLAGS_IN_BLOCK)
+        self._slot(_CONDITIONS - (block * FLAGS_BLOCK_BYTES + 2 * number))
+        self.out += b"\xc6\x04\x01\x01"  # movb $1, (%rcx,%rax)
+        self.condition_count += 1
+        self._load(_RAX, SAVED_RAX)
+        self._load(_RCX, SAVED_RCX)
 
     def jump_through_table(self, target: int | Operand, is_call: bool, original: Callable[[], None]) -> None:
         """An indirect jump or call whose target is in a register or in memory: one that has a copy goes there, any other one
@@ -129,12 +153,16 @@ class LogCode:
             self.out += b"\xf3" + (b"\x44" if vector > 7 else b"") + bytes((0x0F, 0x6F, 0x05 | (vector & 7) << 3))
             self._slot(GARBAGE)
 
-    def resolve(self, scratch: int, table: int) -> None:
-        """Fills in all references, when the scratch page and the table of copies have their addresses. Raises InstrumentError."""
+    def resolve(self, scratch: int, table: int, log: int) -> None:
+        """Fills in all references, when the scratch page, the table of copies and the log, or else the marks of conditions, have
+        their addresses. Raises InstrumentError."""
         for offset, address in self.references:
             self._relate(offset, address)
         for offset, behind, slot in self.slots:
-            self._relate(offset, (table if slot == _TABLE else scratch + slot) - behind)
+            if slot <= _CONDITIONS:
+                self._relate(offset, log + _CONDITIONS - slot)
+            else:
+                self._relate(offset, (table if slot == _TABLE else scratch + slot) - behind)
 
     def _load_operand(self, register: int, operand: Operand) -> None:
         """What a memory operand holds, into rax or rcx."""

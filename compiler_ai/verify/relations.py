@@ -81,10 +81,10 @@ class Relations:
         self.steps += _RUN_STEPS + (footprint.entries // _ENTRIES_A_STEP if footprint else 0)
         sites = self._sites(state)
         seen = {
-            (copy.conditions[place], value)
-            for place, flags in (footprint.flags.items() if footprint else ())
+            (copy.conditions[number], value)
+            for number, flags in (footprint.flags.items() if footprint else ())
             for value in flags
-            if copy.conditions[place] in sites
+            if copy.conditions[number] in sites
         }
         return outcome.kind, seen
 
@@ -128,6 +128,12 @@ class Relations:
             for at, condition in self._conditions.items()
             if at not in unclear and len({condition.holds(flags) for flags in self._seen[at]}) < 2
         }
+
+
+def to_be_turned(baseline: Relations, candidate: Relations, selects: Container[int]) -> set[int]:
+    """The offsets of the candidate's one-sided conditions on which `one_sided_differ` depends."""
+    theirs = set(baseline.one_sided().values())
+    return {at for at, condition in candidate.one_sided().items() if at in selects or condition in theirs}
 
 
 def one_sided_differ(baseline: Relations, candidate: Relations, selects: Container[int]) -> str:

@@ -52,14 +52,14 @@ class Bench:
             self.verifiers[function] = self.new_verifier(function)
         return self.verifiers[function]
 
-    def new_verifier(self, function: str) -> Verifier:
+    def new_verifier(self, function: str, settings: Settings | None = None) -> Verifier:
         """A verifier of its own; `verifier` keeps one."""
         debug = self.directory / "debug.o"
         subprocess.run(["gcc", "-O2", "-g", "-c", "-o", debug, self.source], check=True)
         captures = sorted(self.directory.glob(f"captures/{function}.*.cap"))
         prototype = from_object(debug.read_bytes(), function)
         baseline = self.assembled(self.listing("gcc -O2"))
-        return Verifier(self.sandbox, baseline, function, captures, prototype, Settings(captures=6))
+        return Verifier(self.sandbox, baseline, function, captures, prototype, settings or Settings(captures=6))
 
 
 @contextmanager

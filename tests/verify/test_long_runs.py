@@ -19,6 +19,7 @@ from compiler_ai.artifacts import Grade
 from compiler_ai.sandbox.process import OutcomeKind, Sandbox
 from compiler_ai.verify.conditions import observed
 from compiler_ai.verify.coverage import blocks
+from compiler_ai.verify.engine import Settings
 from compiler_ai.verify.footprint import footprint_of
 from compiler_ai.verify.machine import Body
 from compiler_ai.verify.testcase import log_body, trace_body
@@ -36,6 +37,7 @@ SHORT = {
     "kernels": ("checksum", "add_arrays", "clamp", "scale", "lookup"),
     "shapes": ("decide", "magic", "keyword", "report"),
 }
+MANY = ("many",)
 LONG = ("smooth", "count")
 
 
@@ -57,6 +59,16 @@ def shapes(tmp_path_factory: pytest.TempPathFactory, sandbox: Sandbox) -> Bench:
     directory = tmp_path_factory.mktemp("shapes")
     record_calls(directory, [HERE / "shapes.c", HERE / "shapes_main.c"], SHORT["shapes"])
     return Bench(directory, HERE / "shapes.c", sandbox)
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory, sandbox: Sandbox) -> Bench:
+    directory = tmp_path_factory.mktemp("many")
+    record_calls(directory, [HERE / "many.c"], MANY, ["-DMAIN"])
+    bench = Bench(directory, HERE / "many.c", sandbox)
+    few = Settings(captures=6, mutated=10, generated=20, boundary=0, relations=0)
+    bench.verifiers["many"] = bench.new_verifier("many", few)
+    return bench
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +108,9 @@ def test_a_log_gives_the_footprint_that_single_steps_give(
 
 
 @pytest.mark.parametrize("command", ["gcc -O2", "clang-19 -O3 -fno-addrsig"])
-@pytest.mark.parametrize(("unit", "function"), [(unit, name) for unit, names in SHORT.items() for name in names])
+@pytest.mark.parametrize(
+    ("unit", "function"), [*((unit, name) for unit, names in SHORT.items() for name in names), ("many", "many")]
+)
 def test_a_log_gives_the_flags_that_single_steps_give(
     unit: str, function: str, command: str, request: pytest.FixtureRequest
 ) -> None:
@@ -106,7 +120,7 @@ def test_a_log_gives_the_flags_that_single_steps_give(
     context = prepared.machine.contexts[0]
     sites = blocks(prepared.own(body, context)).conditions
     copy = body.instrumented(context, {}, conditions=True)
-    assert {at for at in copy.conditions.values() if prepared.own(body, context).holds(at)} == set(sites)
+    assert {at for at in copy.conditions if prepared.own(body, context).holds(at)} == set(sites)
     compared = 0
     for test in prepared.tests[::15]:
         state = test.fills[0][0]
@@ -118,7 +132,7 @@ def test_a_log_gives_the_flags_that_single_steps_give(
             continue
         assert outcome.kind is OutcomeKind.RETURNED
         assert footprint is not None
-        logged = {(copy.conditions[place], value) for place, flags in footprint.flags.items() for value in flags}
+        logged = {(copy.conditions[number], value) for number, flags in footprint.flags.items() for value in flags}
         assert {one for one in logged if one[0] in sites} == observed(trace, sites)
         compared += 1
     assert compared > 0
@@ -136,6 +150,20 @@ def test_a_log_that_becomes_too_long_ends_the_run(long: Bench) -> None:
     logged = log_body(prepared.machine, prepared.tests[0].fills[0][0], prepared.body, prepared.callees, 10_000)
     assert logged.outcome.kind is OutcomeKind.MAX_STEPS
     assert logged.lacking == "it takes too many steps"
+
+
+def test_so_do_too_many_conditions(long: Bench) -> None:
+    prepared = long.verifier("smooth")._prepared
+    context, state = prepared.machine.contexts[0], prepared.tests[0].fills[0][0]
+    copy = prepared.body.instrumented(context, {}, conditions=True)
+    outcome, footprint = prepared.machine.log(state, copy, 10_000_000)
+    assert outcome.kind is OutcomeKind.RETURNED
+    assert footprint is not None
+    for most, kind in ((footprint.entries, OutcomeKind.MAX_STEPS), (footprint.entries + 1, OutcomeKind.RETURNED)):
+        outcome, again = prepared.machine.log(state, copy, most)
+        assert outcome.kind is kind
+        assert again is not None
+        assert again.entries == footprint.entries > 1_000
 
 
 @pytest.mark.parametrize("function", LONG)

@@ -5,14 +5,16 @@
 #define SLOTS (4 * MAX_PAGES)
 #define STACK_BYTES (8UL << 20)
 #define RED_ZONE_BYTES 128
+#define FLAGS_IN_BLOCK 128UL /* conditions whose marks share a block */
+#define FLAGS_BLOCK_BYTES 65536UL
 
 /* sandbox/footprint.py holds the same layouts and numbers. */
 struct plan {
     uint64_t log_low, log_high, pointer_address, marks_address, mark_count, hidden_low, hidden_high, text_low, text_high;
-    uint64_t max_entries, place_count, copy_count, callee_count, reserved;
+    uint64_t max_entries, place_count, copy_count, callee_count, flags_address, flags_count, counter_address;
 };
 
-enum place_kind { PLACE_ACCESS, PLACE_STACK, PLACE_COUNT, PLACE_ARGUMENT, PLACE_CALL, PLACE_UNKNOWN, PLACE_FLAGS };
+enum place_kind { PLACE_ACCESS, PLACE_STACK, PLACE_COUNT, PLACE_ARGUMENT, PLACE_CALL, PLACE_UNKNOWN };
 enum place_flags { READS = 1, WRITES = 2, SETS_STACK = 4, COUNTED = 8 };
 enum callee_kind { CALLEE_COPIES = 1, CALLEE_FILLS = 2, CALLEE_COMPARES = 3 };
 
@@ -44,7 +46,7 @@ struct footprint {
     uint32_t *slots; /* number of a page map + 1, by a hash of its address */
     struct page_map *latest;
     char *log; /* a copy of the child's */
-    uint32_t *flags; /* by place: one bit for each combination of the status flags that was seen there */
+    uint32_t *flags; /* by condition: one bit for each combination of the status flags that was seen there */
     uint64_t page_count, entries, stack, lowest_stack, below_red_zone, count, arguments[3], unknown, left_for;
     int exhausted;
 };
@@ -55,13 +57,13 @@ struct report {
 
 static size_t flags_bytes(const struct plan *plan)
 {
-    return plan->place_count * sizeof(uint32_t) + 8;
+    return plan->flags_count * sizeof(uint32_t) + 8;
 }
 
 struct footprint *footprint_new(struct cursor *from, uint64_t stack_pointer)
 {
     const struct plan *plan = take(from, sizeof *plan);
-    if (!plan || plan->place_count > 1 << 24 || plan->copy_count > 1 << 24 || plan->callee_count > 1 << 16
+    if (!plan || plan->place_count > 1 << 24 || plan->flags_count > 1 << 20 || plan->copy_count > 1 << 24 || plan->callee_count > 1 << 16
         || plan->mark_count > 1 << 24 || plan->log_high <= plan->log_low || plan->log_high - plan->log_low > 1 << 26)
         return NULL;
     struct footprint *made = pages_allocate(sizeof *made);
@@ -195,12 +197,6 @@ static void left(struct footprint *footprint, uint64_t target, int64_t stack_del
     }
 }
 
-/* What lahf leaves in ah, and seto in al: carry, parity, zero, sign and overflow as a number. */
-static unsigned flags_combination(uint64_t rax)
-{
-    return (unsigned)(rax >> 8 & 1 | rax >> 9 & 2 | rax >> 12 & 4 | rax >> 12 & 8 | (rax & 1) << 4);
-}
-
 static void entry_take(struct footprint *footprint, const struct log_entry *entry)
 {
     if (entry->place >= footprint->plan->place_count) {
@@ -230,9 +226,6 @@ static void entry_take(struct footprint *footprint, const struct log_entry *entr
         break;
     case PLACE_CALL:
         left(footprint, place->base ? place->base : entry->value, place->stack_delta);
-        break;
-    case PLACE_FLAGS:
-        footprint->flags[entry->place] |= 1u << flags_combination(entry->value);
         break;
     default:
         footprint->unknown = 1;
@@ -295,9 +288,52 @@ int footprint_hides(const struct footprint *footprint, uint64_t address)
     return address >= footprint->plan->hidden_low && address < footprint->plan->hidden_high;
 }
 
+/* What lahf leaves in a byte: carry, parity, auxiliary carry (of no interest), zero and sign, and bit 1. */
+#define LAHF_BITS 0xd7u
+
+/* Carry, parity, zero and sign, with overflow, as a number. */
+static unsigned flags_combination(unsigned lahf, unsigned overflow)
+{
+    return (lahf & 1) | (lahf >> 1 & 2) | (lahf >> 4 & 4) | (lahf >> 4 & 8) | overflow << 4;
+}
+
+/* The marks that verify/logcode.py's mark_flags makes: a byte for each condition and each content of ah and al. */
+static int flags_take(struct footprint *footprint, const struct child *child)
+{
+    static unsigned char row[2 * FLAGS_IN_BLOCK];
+    for (uint64_t first = 0; first < footprint->plan->flags_count; first += FLAGS_IN_BLOCK) {
+        uint64_t block = footprint->plan->flags_address + first / FLAGS_IN_BLOCK * FLAGS_BLOCK_BYTES;
+        for (unsigned lahf = 2; lahf <= LAHF_BITS; lahf++) {
+            if ((lahf & ~LAHF_BITS) || !(lahf & 2))
+                continue;
+            if (child_read(child, block + lahf * sizeof row, row, sizeof row) < 0)
+                return -1;
+            for (uint64_t i = 0; i < FLAGS_IN_BLOCK && first + i < footprint->plan->flags_count; i++)
+                for (unsigned overflow = 0; overflow < 2; overflow++)
+                    if (row[2 * i + overflow])
+                        footprint->flags[first + i] |= 1u << flags_combination(lahf, overflow);
+        }
+    }
+    return 0;
+}
+
+static void conditions_finish(struct footprint *footprint, const struct child *child)
+{
+    uint64_t left = 0;
+    if (child_read(child, footprint->plan->counter_address, &left, 8) < 0 || left > footprint->plan->max_entries
+        || flags_take(footprint, child) < 0)
+        footprint->exhausted = 1;
+    footprint->entries += footprint->plan->max_entries - left;
+    footprint->exhausted |= !left;
+}
+
 void footprint_finish(struct footprint *footprint, const struct child *child)
 {
     uint64_t end = 0;
+    if (footprint->plan->flags_count) {
+        conditions_finish(footprint, child);
+        return;
+    }
     if (!footprint->exhausted
         && (child_read(child, footprint->plan->pointer_address, &end, 8) < 0 || log_take(footprint, child, end) < 0))
         footprint->exhausted = 1;
@@ -311,15 +347,15 @@ const char *footprint_report(const struct footprint *footprint, const struct chi
     *report = (struct report){footprint->entries, footprint->lowest_stack, footprint->below_red_zone, footprint->unknown,
                               footprint->left_for, footprint->page_count, {0, 0}};
     buffer_extend(reply, footprint->plan->mark_count);
-    char *flags = buffer_extend(reply, footprint->plan->place_count * sizeof *footprint->flags);
+    char *flags = buffer_extend(reply, footprint->plan->flags_count * sizeof *footprint->flags);
     if (!flags)
         return "out of memory";
-    memcpy(flags, footprint->flags, footprint->plan->place_count * sizeof *footprint->flags);
+    memcpy(flags, footprint->flags, footprint->plan->flags_count * sizeof *footprint->flags);
     char *pages = buffer_extend(reply, footprint->page_count * sizeof *footprint->pages);
     if (reply->failed)
         return "out of memory";
     memcpy(pages, footprint->pages, footprint->page_count * sizeof *footprint->pages);
-    char *marks = pages - ((footprint->plan->place_count * sizeof *footprint->flags + 7) & ~7UL)
+    char *marks = pages - ((footprint->plan->flags_count * sizeof *footprint->flags + 7) & ~7UL)
                   - ((footprint->plan->mark_count + 7) & ~7UL);
     return child_read(child, footprint->plan->marks_address, marks, footprint->plan->mark_count) < 0
                ? "cannot read the marks"
