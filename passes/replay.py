@@ -6,6 +6,7 @@ import time
 
 from compiler_ai.artifacts import Rejection
 from compiler_ai.passmanager import PassError
+from compiler_ai.sandbox.errors import OutOfTimeError
 from compiler_ai.store.trials import TrialCache
 from compiler_ai.tune.judges import Judges
 from compiler_ai.work import Context, FunctionWork, in_time
@@ -29,7 +30,11 @@ class Replay:
         if not waiting:
             return
         context.progress(self.name, 0, len(waiting), 0.0)  # making the tests comes first, and may take long
-        verifier = self._judges.verifier(work, context)
+        try:
+            with self._judges.in_time(context):
+                verifier = self._judges.verifier(work, context)
+        except OutOfTimeError:
+            raise PassError("out of time before its tests were made: give it more with --budget") from None
         if verifier.unusable:
             raise PassError(verifier.unusable)
         for done, state in in_time(waiting, context):

@@ -3,20 +3,36 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 
-from compiler_ai.artifacts import Grade, Rejection
+from compiler_ai.artifacts import Evidence, Grade, Rejection
 from compiler_ai.passmanager import PassError
+from compiler_ai.sandbox.errors import OutOfTimeError
 from compiler_ai.store.trials import TrialCache
 from compiler_ai.tune.judges import Judges
 from compiler_ai.verify.engine import Verifier
-from compiler_ai.work import FINALISTS, CandidateState, Context, FunctionWork, give_up, in_time
+from compiler_ai.verify.judge import Judgement
+from compiler_ai.work import FINALISTS, CandidateState, Context, FunctionWork, give_up
 
 _MEASURING_S = 10.0  # what measuring one candidate takes at most
+_CHANCE = 0.3  # that a candidate comes to be tested of which the function's tests do not reach every block
+
+
+@dataclass
+class _Waiting:
+    """A candidate without evidence. `gain` is what its first look promises, and less once that is unlikely to be shown."""
+
+    state: CandidateState
+    gain: float
+    judgement: Judgement | None = None
 
 
 class Verify:
-    """Gives candidates their evidence, in the order of their ranks; rejects those below the grade that -faicc-verify asks for.
+    """Gives candidates their evidence; rejects those below the grade that -faicc-verify asks for.
 
+    The most promising comes first. Where the function's tests do not reach every block of it, those of the rest come first that are
+    worth more with this taken into account: looking for what reaches the others takes long, and is mostly in vain.
     It ends with as many as are measured, or when time is left only for measuring those that there are."""
 
     name = "verify"
@@ -27,48 +43,92 @@ class Verify:
         self._judges = judges
 
     def run(self, work: FunctionWork, context: Context) -> None:
-        waiting = [state for state in work.alive if state.object_bytes]
-        undecided = [state for state in waiting if state.evidence is None]
-        if not undecided:
+        candidates = [state for state in work.alive if state.object_bytes]
+        waiting = [_Waiting(state, (state.look or 1.0) - 1.0) for state in candidates if state.evidence is None]
+        if not waiting:
             return
-        wanted = Grade[context.options.values["verify"].upper()]
         verifier = self._judges.verifier(work, context)
         reason = verifier.unusable
         if reason:
             raise PassError(reason)
-        longest_s = 0.0
-        verified = sum(state.evidence is not None for state in waiting)
-        for done, state in in_time(undecided, context):
+        with self._judges.in_time(context):
+            self._verify(waiting, len(candidates) - len(waiting), verifier, work, context)
+
+    def _verify(
+        self, waiting: list[_Waiting], verified: int, verifier: Verifier, work: FunctionWork, context: Context
+    ) -> None:
+        wanted = Grade[context.options.values["verify"].upper()]
+        total, longest_s = len(waiting), 0.0
+        while waiting:
             if verified >= FINALISTS:
-                state.rejection = Rejection("rank.behind", f"behind {FINALISTS} that are to be measured")
-                continue
-            if verified and context.remaining_s < longest_s + _MEASURING_S:
-                give_up(undecided[done:])
-                break
-            context.progress(self.name, done, len(undecided), 0.0)
-            longest_s = max(longest_s, give_evidence(state, verifier, wanted))
-            verified += state.alive
-            self._trials.append(work.baseline.key, state.trial())
+                for one in waiting:
+                    one.state.rejection = Rejection("rank.behind", f"behind {FINALISTS} that are to be measured")
+                return
+            if context.out_of_time or (verified and context.remaining_s < longest_s + _MEASURING_S):
+                give_up(one.state for one in waiting)
+                return
+            context.progress(self.name, total - len(waiting), total, 0.0)
+            one = max(waiting, key=lambda one: one.gain)  # the first of several
+            if one.judgement is None:
+                _begin(one, verifier)
+                if one.state.alive and one.gain < max(other.gain for other in waiting):
+                    continue
+            waiting.remove(one)
+            longest_s = max(longest_s, _finish(one, wanted))
+            verified += one.state.alive
+            if one.state.rejection is None or one.state.rejection.stage != "budget":
+                self._trials.append(work.baseline.key, one.state.trial())
+
+
+def _begin(one: _Waiting, verifier: Verifier) -> None:
+    """Runs the function's own tests on a candidate."""
+
+    def begin() -> None:
+        one.judgement = verifier.judgement(one.state.object_bytes)
+        if one.judgement.unreached():
+            one.gain *= _CHANCE
+
+    _judged(one.state, begin)
+
+
+def _finish(one: _Waiting, wanted: Grade) -> float:
+    """The candidate's evidence; returns the seconds that it took."""
+    judgement = one.judgement
+    if one.state.alive and judgement is not None:
+        return _with_evidence(one.state, judgement.evidence, wanted)
+    return 0.0
 
 
 def give_evidence(state: CandidateState, verifier: Verifier, wanted: Grade) -> float:
     """Checks a candidate and rejects it below the grade `wanted`, or when it cannot be judged; returns the seconds that it took."""
+    return _with_evidence(state, lambda: verifier.check(state.object_bytes), wanted)
+
+
+def _with_evidence(state: CandidateState, evidence: Callable[[], Evidence], wanted: Grade) -> float:
+    def judge() -> None:
+        state.evidence = evidence()
+        if state.evidence.grade < wanted:
+            state.rejection = Rejection(f"verify.{state.evidence.grade.name.lower()}", _why(state.evidence))
+
+    return _judged(state, judge)
+
+
+def _judged(state: CandidateState, judge: Callable[[], None]) -> float:
+    """Runs `judge`; a candidate that we cannot judge is not used. Returns the seconds that it took."""
     started_s = time.monotonic()
     try:
-        state.evidence = verifier.check(state.object_bytes)
-    except Exception as error:  # a candidate that we cannot judge is not used
+        judge()
+    except OutOfTimeError:
+        give_up([state])
+    except Exception as error:
         state.rejection = Rejection("verify.failed", f"{type(error).__name__}: {error}")
     took_s = time.monotonic() - started_s
     state.seconds += took_s
-    if state.evidence is not None and state.evidence.grade < wanted:
-        state.rejection = Rejection(f"verify.{state.evidence.grade.name.lower()}", _why(state.evidence))
     return took_s
 
 
-def _why(evidence: object) -> str:
+def _why(evidence: Evidence) -> str:
     """The counterexample, or why the grade is no better, in a line."""
-    counterexample = getattr(evidence, "counterexample", None)
-    if counterexample is not None:
-        return f"{counterexample.test}: {counterexample.difference}"
-    notes = getattr(evidence, "notes", ())
-    return notes[0] if notes else "the evidence does not reach the grade asked for"
+    if evidence.counterexample is not None:
+        return f"{evidence.counterexample.test}: {evidence.counterexample.difference}"
+    return evidence.notes[0] if evidence.notes else "the evidence does not reach the grade asked for"

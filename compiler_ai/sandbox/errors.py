@@ -9,6 +9,11 @@ class SandboxError(AiccError):
     """The sandbox itself failed (no compiler, a refused request, a dead runner); says nothing about the body under test."""
 
 
+class OutOfTimeError(AiccError):
+    """No more runs are begun: the time that there was for them is over. It says nothing about the body under test, nor about
+    the sandbox."""
+
+
 class LoadError(SandboxError):
     """An object cannot be placed: names the symbol and the relocation type, or what is malformed."""
 

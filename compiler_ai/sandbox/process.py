@@ -22,7 +22,7 @@ from types import TracebackType
 from typing import IO
 
 from compiler_ai.sandbox import footprint, wire
-from compiler_ai.sandbox.errors import SandboxError
+from compiler_ai.sandbox.errors import OutOfTimeError, SandboxError
 from compiler_ai.sandbox.events import Answers, pack_answers
 from compiler_ai.sandbox.footprint import Footprint, LogPlan
 from compiler_ai.sandbox.pages import PageSet
@@ -98,6 +98,7 @@ class Sandbox:
         self._free: list[int] = []
         self._lock = threading.Lock()
         self._digest_key = os.urandom(16)  # no body can know it
+        self._deadline_s = float("inf")
 
     def __enter__(self) -> Sandbox:
         return self
@@ -120,6 +121,15 @@ class Sandbox:
         process.stdin.close()
         process.stdout.close()
         process.wait()
+
+    @contextlib.contextmanager
+    def until(self, deadline_s: float) -> Iterator[None]:
+        """Within it, what is asked for after `deadline_s` (of time.monotonic) raises OutOfTimeError."""
+        before, self._deadline_s = self._deadline_s, deadline_s
+        try:
+            yield
+        finally:
+            self._deadline_s = before
 
     @property
     def layout(self) -> XStateLayout:
@@ -323,6 +333,8 @@ class Sandbox:
         self._layout = wire.unpack_hello(self._request(Operation.HELLO, b"", _REPLY_GRACE_S))
 
     def _request(self, operation: Operation, payload: bytes, timeout_s: float) -> bytes:
+        if time.monotonic() > self._deadline_s:
+            raise OutOfTimeError("there is no time left for more runs")
         process = self._process
         assert process is not None
         assert process.stdin is not None

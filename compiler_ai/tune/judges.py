@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +24,7 @@ from compiler_ai.verify.prototype import Prototype, from_object
 from compiler_ai.work import Context, FunctionWork
 
 ASSEMBLER = ("as", "--64")
+_OVERTIME_S = 10.0  # what has been begun may well end, in less than the pool's grace
 _MOST_STEPS = 50_000  # of a call whose instructions are counted
 
 
@@ -45,6 +48,12 @@ class Judges:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._sandbox.close()
+
+    @contextmanager
+    def in_time(self, context: Context) -> Iterator[None]:
+        """Within it, runs that begin long after the function's time is over raise OutOfTimeError."""
+        with self._sandbox.until(context.deadline + _OVERTIME_S):
+            yield
 
     def verifier(self, work: FunctionWork, context: Context) -> Verifier:
         """Raises JudgeError, SandboxError."""

@@ -35,6 +35,21 @@ class Condition:
             code, not (less or zero) if code in ("g", "a") else not less
         )
 
+    @property
+    def is_floating(self) -> bool:
+        """Whether it asks which of two floating-point numbers is less."""
+        return self.code in _UNSIGNED and self.asked.startswith(("ucomis", "comis", "vucomis", "vcomis"))
+
+    def found(self, seen: Iterable[int]) -> tuple[str, frozenset[int]] | None:
+        """Of two floating-point numbers one compiler asks whether the first is less, and another whether the second is greater. So:
+        the comparison, and how the number that may be less was related to the other (-1, 1) when these were the status flags.
+        None for other conditions, and where only equal numbers were seen, for which nobody can say which of them was asked about."""
+        related = {_relations(flags)[1] for flags in seen} - {0}
+        if not self.is_floating or not related:
+            return None
+        first_may_be_less = self.code in ("b", "ae")
+        return self.asked.split()[0].lstrip("v"), frozenset(one if first_may_be_less else -one for one in related)
+
     def kinds(self, seen: Iterable[int]) -> frozenset[object]:
         """What of the status flags in `seen` is worth telling apart."""
         if self.code.removeprefix("n") in ("s", "o", "p"):

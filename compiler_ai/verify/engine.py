@@ -59,4 +59,8 @@ class Verifier:
 
     def check(self, candidate_object: bytes) -> Evidence:
         """Judge one candidate. Raises SandboxError when the sandbox fails (not when the candidate does)."""
-        return Judgement(self._prepared, candidate_object).evidence()
+        return self.judgement(candidate_object).evidence()
+
+    def judgement(self, candidate_object: bytes) -> Judgement:
+        """The same in two steps: `Judgement.unreached`, which costs less, and `Judgement.evidence`."""
+        return Judgement(self._prepared, candidate_object)

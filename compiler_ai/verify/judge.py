@@ -16,7 +16,7 @@ from compiler_ai.verify.footprint import footprint_of, overreach
 from compiler_ai.verify.frames import Paths
 from compiler_ai.verify.machine import Body, Context
 from compiler_ai.verify.prepare import Preparation
-from compiler_ai.verify.relations import Relations, one_sided_differ, to_be_turned
+from compiler_ai.verify.relations import Relations, never_the_same, one_sided_differ, to_be_turned
 from compiler_ai.verify.search import boundary_states, directed_states, leading_to
 from compiler_ai.verify.state import EntryState
 from compiler_ai.verify.testcase import Test, Traced, inside, log_body, trace_body
@@ -56,13 +56,21 @@ class Judgement:
         self._logged_runs = 0
         self._unlogged: set[str] = set()
         self._lacking: list[str] = []
+        self._found: Blocks | None = None
+        self._decided: Refuted | Undecided | None = None
+
+    def unreached(self) -> int:
+        """How many of its blocks the function's tests do not reach; 0 when they decide about it. Raises SandboxError."""
+        try:
+            self._begin()
+        except (Refuted, Undecided):
+            return 0
+        return len(self._uncovered)
 
     def evidence(self) -> Evidence:
         """The verdict. Raises SandboxError when the sandbox fails (not when the candidate does)."""
         try:
-            found = self._load()
-            for test in self._tests:
-                self._held_against(test, self._compare)
+            found = self._begin()
             self._reach(found)
             if not self._lacking:  # else it stays unknown, whatever else is found
                 self._reach_boundaries(found)
@@ -92,6 +100,21 @@ class Judgement:
         return None
 
     # Steps of the judgement --------------------------------------------------------------------------------------
+
+    def _begin(self) -> Blocks:
+        """Holds the candidate against all tests, once. Raises Refuted, Undecided."""
+        if self._decided is not None:
+            raise self._decided
+        if self._found is None:
+            try:
+                found = self._load()
+                for test in self._tests:
+                    self._held_against(test, self._compare)
+            except (Refuted, Undecided) as decided:
+                self._decided = decided
+                raise
+            self._found = found
+        return self._found
 
     def _held_against(self, test: Test, compare: Callable[[Test], None]) -> bool:
         """`compare(test)`; False when it finds a difference where the source itself breaks, which is none, nor does that test show
@@ -199,7 +222,7 @@ class Judgement:
         selects = frozenset(at - entry for at in found.selects)
         mine = Relations(self._machine, self._body, found, first)
         for test in sorted(self._tests, key=lambda test: (test.state.origin == "captured", test.state.size)):
-            is_hopeless = not new and set(theirs.one_sided().values()) - set(mine.one_sided().values())
+            is_hopeless = not new and never_the_same(theirs, mine)
             if is_hopeless or not to_be_turned(theirs, mine, selects) or mine.steps > self._settings.relation_steps:
                 break
             mine.keep(mine.look(test.fills[0][0]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 
@@ -115,6 +115,10 @@ class Relations:
             return False
         return (0, 0) not in kinds if change == 0 else kinds <= {(0, 0), (1, 1), (-1, -1)}
 
+    def found(self, at: int) -> object:
+        """`Condition.found` of the condition at an offset."""
+        return self._conditions[at].found(self._seen[at])
+
     def is_complete(self) -> bool:
         """Whether every condition was executed and decided on all that it may."""
         return all(self._seen.values()) and not self.open_sites()
@@ -133,7 +137,18 @@ class Relations:
 def to_be_turned(baseline: Relations, candidate: Relations, selects: Container[int]) -> set[int]:
     """The offsets of the candidate's one-sided conditions on which `one_sided_differ` depends."""
     theirs = set(baseline.one_sided().values())
-    return {at for at, condition in candidate.one_sided().items() if at in selects or condition in theirs}
+    floating = any(condition.is_floating for condition in theirs)
+    return {
+        at
+        for at, condition in candidate.one_sided().items()
+        if at in selects or condition in theirs or (floating and condition.is_floating)
+    }
+
+
+def never_the_same(baseline: Relations, candidate: Relations) -> bool:
+    """Whether a one-sided condition of the baseline has no counterpart in the candidate, however many runs are looked at."""
+    mine = set(candidate.one_sided().values())
+    return any(not one.is_floating and one not in mine for one in baseline.one_sided().values())
 
 
 def one_sided_differ(baseline: Relations, candidate: Relations, selects: Container[int]) -> str:
@@ -141,17 +156,38 @@ def one_sided_differ(baseline: Relations, candidate: Relations, selects: Contain
     were. The same condition one-sided in both is no difference. A jump that only the candidate has shows in its blocks, as
     far as it leads to any of its own."""
     theirs, mine = baseline.one_sided(), candidate.one_sided()
+    theirs_left, mine_left = _without_same(theirs, mine), _without_same(mine, theirs)
+    left = _without_found(theirs_left, baseline, [candidate.found(at) for at in mine_left])
     own = {at: condition for at, condition in mine.items() if at in selects}
-    return _described("GCC's conditions", theirs, Counter(theirs.values()) - Counter(mine.values())) or _described(
-        "its own conditional moves", own, Counter(own.values()) - Counter(theirs.values())
-    )
+    return _described("GCC's conditions", left) or _described("its own conditional moves", _without_same(own, theirs))
 
 
-def _described(what: str, conditions: Mapping[int, Condition], extra: Counter[Condition]) -> str:
-    if not extra:
+def _without_same(conditions: Mapping[int, Condition], others: Mapping[int, Condition]) -> dict[int, Condition]:
+    """Those that are left when each of `others` stands for one that is the same."""
+    available, left = Counter(others.values()), {}
+    for at, condition in sorted(conditions.items()):
+        if available[condition]:
+            available[condition] -= 1
+        else:
+            left[at] = condition
+    return left
+
+
+def _without_found(
+    conditions: Mapping[int, Condition], relations: Relations, found: Sequence[object]
+) -> dict[int, Condition]:
+    """Those that are left when each of `found`, what other conditions found, stands for one that found the same."""
+    available, left = Counter(one for one in found if one is not None), {}
+    for at, condition in conditions.items():
+        if available[relations.found(at)]:
+            available[relations.found(at)] -= 1
+        else:
+            left[at] = condition
+    return left
+
+
+def _described(what: str, conditions: Mapping[int, Condition]) -> str:
+    if not conditions:
         return ""
-    at, condition = next((at, condition) for at, condition in sorted(conditions.items()) if condition in extra)
-    return (
-        f"{extra.total()} of {what} came out the same way in every test: {condition.code} at +{at:#x}"
-        f" after {condition.asked}"
-    )
+    at, condition = min(conditions.items())
+    return f"{len(conditions)} of {what} came out the same way in every test: {condition.code} at +{at:#x} after {condition.asked}"

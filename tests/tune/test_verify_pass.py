@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from compiler_ai.toolchains.x86_64 import X86_64
 from compiler_ai import artifacts as a
 from compiler_ai.asm import listing
 from compiler_ai.driver import options
+from compiler_ai.sandbox.errors import OutOfTimeError
 from compiler_ai.store.trials import TrialCache
 from compiler_ai.work import FINALISTS, CandidateState, Context, FunctionWork
 
@@ -19,20 +21,38 @@ TEXT = "\t.text\n\t.globl\tf\n\t.type\tf, @function\nf:\n\tret\n\t.size\tf, .-f\
 
 
 class Judging:
-    """A judge whose verdicts are given beforehand, by the candidates' objects; counts what it was asked."""
+    """A judge whose verdicts are given beforehand, by the candidates' objects; counts what it was asked. None: time is over first."""
 
     unusable = ""
 
-    def __init__(self, grades: dict[bytes, a.Grade]) -> None:
+    def __init__(self, grades: dict[bytes, a.Grade | None], unreached: dict[bytes, int] | None = None) -> None:
         self.grades = grades
+        self.unreached = unreached or {}
         self.asked: list[bytes] = []
 
     def verifier(self, _work: FunctionWork, _context: Context) -> Judging:
         return self
 
-    def check(self, object_bytes: bytes) -> a.Evidence:
-        self.asked.append(object_bytes)
-        return a.Evidence(self.grades[object_bytes])
+    def in_time(self, _context: Context) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def judgement(self, object_bytes: bytes) -> Begun:
+        return Begun(self, object_bytes)
+
+
+class Begun:
+    def __init__(self, judging: Judging, object_bytes: bytes) -> None:
+        self.judging, self.object_bytes = judging, object_bytes
+
+    def unreached(self) -> int:
+        return self.judging.unreached.get(self.object_bytes, 0)
+
+    def evidence(self) -> a.Evidence:
+        self.judging.asked.append(self.object_bytes)
+        grade = self.judging.grades[self.object_bytes]
+        if grade is None:
+            raise OutOfTimeError("over")
+        return a.Evidence(grade)
 
 
 @pytest.fixture
@@ -72,3 +92,22 @@ def test_what_is_verified_is_measured_rather_than_more_verified(work: FunctionWo
 def test_without_any_verified_the_whole_time_is_used(work: FunctionWork, tmp_path: Path) -> None:
     judging = Judging(dict.fromkeys((b"%d" % n for n in range(6)), a.Grade.UNKNOWN))
     assert run(work, judging, tmp_path, 5.0) == ["verify.unknown"] * 6
+
+
+def test_where_tests_reach_every_block_comes_first_unless_it_promises_far_less(
+    work: FunctionWork, tmp_path: Path
+) -> None:
+    for state, look in zip(work.candidates, (3.0, 2.9, 1.9, 1.5, 1.2, 1.1), strict=True):
+        state.look = look
+    grades = dict.fromkeys((b"%d" % n for n in range(6)), a.Grade.UNKNOWN)
+    judging = Judging(grades, {b"0": 4, b"1": 36})
+    run(work, judging, tmp_path, 600.0)
+    assert judging.asked == [b"2", b"0", b"1", b"3", b"4", b"5"]
+
+
+def test_a_verification_that_the_time_does_not_suffice_for_is_no_verdict(work: FunctionWork, tmp_path: Path) -> None:
+    grades = dict.fromkeys((b"%d" % n for n in range(6)), a.Grade.TESTED) | {b"0": None}
+    stages = run(work, Judging(grades), tmp_path, 600.0)
+    assert stages[:2] == ["budget", ""]
+    remembered = TrialCache(tmp_path, X86_64.name, "machine", "judges").load(work.baseline.key)
+    assert sorted(trial.digest for trial in remembered) == ["d1", "d2", "d3"]

@@ -76,3 +76,23 @@ def test_the_order_of_signed_and_of_unsigned_numbers_is_worth_telling_apart() ->
     condition = Condition("l", "cmp 4 4")
     assert condition.kinds([compared(1, 2)]) == condition.kinds([compared(3, 9)])
     assert condition.kinds([compared(1, 2)]) != condition.kinds([compared(-1, 2)])
+
+
+def unordered_compare(first: float, second: float) -> int:
+    """The status flags that ucomisd leaves (Intel SDM volume 2)."""
+    if first != first or second != second:
+        return _ZERO | _PARITY | _CARRY
+    return _CARRY if first < second else _ZERO if first == second else 0
+
+
+def test_of_floating_point_numbers_either_may_stand_first() -> None:
+    pairs = [(4.0, 0.0), (2.5, 0.0), (0.0, 0.0)]
+    forward = [unordered_compare(first, second) for first, second in pairs]
+    backward = [unordered_compare(second, first) for first, second in pairs]
+    less, greater = Condition("b", "ucomisd 16 16"), Condition("a", "ucomisd 16 16")
+    assert less.found(forward) == greater.found(backward) == Condition("ae", "vucomisd 16 8").found(forward) is not None
+    assert Condition("be", "comisd 16 16").found(backward) == ("comisd", frozenset({1}))
+    assert less.found(forward) != greater.found(forward), "the same question would be another one"
+    assert less.found(forward) != less.found(backward)
+    assert less.found([_ZERO]) is greater.found([_ZERO]) is None, "equal numbers do not tell which was asked about"
+    assert Condition("b", "cmp 8 8").found(forward) is Condition("e", "ucomisd 16 16").found(forward) is None

@@ -38,6 +38,9 @@ struct page_map {
     unsigned char reads[MAP_BYTES], writes[MAP_BYTES];
 };
 
+/* One more than can be used: bits are set eight bytes at a time. */
+#define PAGE_MAPS_BYTES ((MAX_PAGES + 1) * sizeof(struct page_map))
+
 struct footprint {
     const struct plan *plan;
     const struct place *places;
@@ -45,6 +48,7 @@ struct footprint {
     struct page_map *pages;
     uint32_t *slots; /* number of a page map + 1, by a hash of its address */
     struct page_map *latest;
+    struct page_map **nearest; /* by place: the page that it accessed last, mostly the one that it accesses next */
     char *log; /* a copy of the child's */
     uint32_t *flags; /* by condition: one bit for each combination of the status flags that was seen there */
     uint64_t page_count, entries, stack, lowest_stack, below_red_zone, count, arguments[3], unknown, left_for;
@@ -60,6 +64,11 @@ static size_t flags_bytes(const struct plan *plan)
     return plan->flags_count * sizeof(uint32_t) + 8;
 }
 
+static size_t nearest_bytes(const struct plan *plan)
+{
+    return (plan->place_count + 1) * sizeof(struct page_map *);
+}
+
 struct footprint *footprint_new(struct cursor *from, uint64_t stack_pointer)
 {
     const struct plan *plan = take(from, sizeof *plan);
@@ -73,12 +82,13 @@ struct footprint *footprint_new(struct cursor *from, uint64_t stack_pointer)
     made->places = take(from, plan->place_count * sizeof *made->places);
     made->copies = take(from, plan->copy_count * sizeof *made->copies);
     made->callees = take(from, plan->callee_count * sizeof *made->callees);
-    made->pages = pages_allocate(MAX_PAGES * sizeof *made->pages);
+    made->pages = pages_allocate(PAGE_MAPS_BYTES);
+    made->nearest = pages_allocate(nearest_bytes(plan));
     made->slots = pages_allocate(SLOTS * sizeof *made->slots);
     made->log = pages_allocate(plan->log_high - plan->log_low);
     made->flags = pages_allocate(flags_bytes(plan));
     made->stack = made->lowest_stack = stack_pointer;
-    if (from->failed || !made->pages || !made->slots || !made->log || !made->flags) {
+    if (from->failed || !made->pages || !made->nearest || !made->slots || !made->log || !made->flags) {
         footprint_free(made);
         return NULL;
     }
@@ -89,7 +99,8 @@ void footprint_free(struct footprint *footprint)
 {
     if (!footprint)
         return;
-    pages_free(footprint->pages, MAX_PAGES * sizeof *footprint->pages);
+    pages_free(footprint->pages, PAGE_MAPS_BYTES);
+    pages_free(footprint->nearest, nearest_bytes(footprint->plan));
     pages_free(footprint->slots, SLOTS * sizeof *footprint->slots);
     pages_free(footprint->log, footprint->plan->log_high - footprint->plan->log_low);
     pages_free(footprint->flags, flags_bytes(footprint->plan));
@@ -197,6 +208,47 @@ static void left(struct footprint *footprint, uint64_t target, int64_t stack_del
     }
 }
 
+/* For at most 64 bits, counted from a byte of the map; what lies behind the map stays as it is. Whole bytes are stored without a
+ * load, which would have to wait for the stores before it that it overlaps. */
+static void bits_set_at_once(unsigned char *map, unsigned from, uint64_t count)
+{
+    uint64_t bits = ~0UL;
+    if (!((from | count) % 8))
+        switch (count) {
+        case 8:
+            __builtin_memcpy(map + from / 8, &bits, 1);
+            return;
+        case 16:
+            __builtin_memcpy(map + from / 8, &bits, 2);
+            return;
+        case 32:
+            __builtin_memcpy(map + from / 8, &bits, 4);
+            return;
+        case 64:
+            __builtin_memcpy(map + from / 8, &bits, 8);
+            return;
+        }
+    __builtin_memcpy(&bits, map + from / 8, sizeof bits);
+    bits |= (count == 64 ? ~0UL : (1UL << count) - 1) << from % 8;
+    __builtin_memcpy(map + from / 8, &bits, sizeof bits);
+}
+
+/* `accessed` for the common access: small, inside of one page, and that the page where this place was last. */
+static void place_accessed(struct footprint *footprint, uint32_t number, uint64_t address, uint64_t size, uint32_t flags)
+{
+    struct page_map *page = footprint->nearest[number];
+    unsigned from = address % PAGE_BYTES;
+    if (!page || page->address != address - from || !size || size + from % 8 > 64 || from + size > PAGE_BYTES) {
+        accessed(footprint, address, size, flags);
+        footprint->nearest[number] = size ? footprint->latest : NULL;
+        return;
+    }
+    if (flags & READS)
+        bits_set_at_once(page->reads, from, size);
+    if (flags & WRITES)
+        bits_set_at_once(page->writes, from, size);
+}
+
 static void entry_take(struct footprint *footprint, const struct log_entry *entry)
 {
     if (entry->place >= footprint->plan->place_count) {
@@ -205,14 +257,16 @@ static void entry_take(struct footprint *footprint, const struct log_entry *entr
     }
     const struct place *place = &footprint->places[entry->place];
     uint64_t value = entry->value + place->base;
-    switch (place->kind) {
-    case PLACE_ACCESS:
-        accessed(footprint, value, place->size_bytes * (place->flags & COUNTED ? footprint->count : 1), place->flags);
+    if (place->kind == PLACE_ACCESS) { /* nearly all are */
+        place_accessed(footprint, entry->place, value,
+                       place->flags & COUNTED ? place->size_bytes * footprint->count : place->size_bytes, place->flags);
         if (place->flags & SETS_STACK)
             stack_moves(footprint, value + (uint64_t)place->stack_delta);
         else if (place->flags & WRITES && value > footprint->stack - STACK_BYTES && value < footprint->stack - RED_ZONE_BYTES)
             footprint->below_red_zone = value;
-        break;
+        return;
+    }
+    switch (place->kind) {
     case PLACE_STACK:
         stack_moves(footprint, entry->value);
         break;
