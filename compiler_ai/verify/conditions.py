@@ -43,8 +43,9 @@ class Condition:
     def found(self, seen: Iterable[int]) -> tuple[str, frozenset[int]] | None:
         """Of two floating-point numbers one compiler asks whether the first is less, and another whether the second is greater. So:
         the comparison, and how the number that may be less was related to the other (-1, 1) when these were the status flags.
-        None for other conditions, and where only equal numbers were seen, for which nobody can say which of them was asked about."""
-        related = {_relations(flags)[1] for flags in seen} - {0}
+        None for other conditions, and where only equal numbers were seen, for which nobody can say which of them was asked about.
+        What came out with a NaN says nothing here: one compiler treats it like a number that is less, another like one that is not."""
+        related = {_relations(flags)[1] for flags in seen if not flags & _PARITY} - {0}
         if not self.is_floating or not related:
             return None
         first_may_be_less = self.code in ("b", "ae")

@@ -115,9 +115,13 @@ class Relations:
             return False
         return (0, 0) not in kinds if change == 0 else kinds <= {(0, 0), (1, 1), (-1, -1)}
 
-    def found(self, at: int) -> object:
+    def found(self, at: int) -> tuple[str, frozenset[int]] | None:
         """`Condition.found` of the condition at an offset."""
         return self._conditions[at].found(self._seen[at])
+
+    def one_sided_of_numbers(self) -> set[int]:
+        """The offsets of the conditions that ask of two floating-point numbers which is less, and found one answer only but for NaNs."""
+        return {at for at in self._conditions if (found := self.found(at)) is not None and len(found[1]) == 1}
 
     def is_complete(self) -> bool:
         """Whether every condition was executed and decided on all that it may."""
@@ -157,7 +161,8 @@ def one_sided_differ(baseline: Relations, candidate: Relations, selects: Contain
     far as it leads to any of its own."""
     theirs, mine = baseline.one_sided(), candidate.one_sided()
     theirs_left, mine_left = _without_same(theirs, mine), _without_same(mine, theirs)
-    left = _without_found(theirs_left, baseline, [candidate.found(at) for at in mine_left])
+    others = mine_left.keys() | (candidate.one_sided_of_numbers() - mine.keys())
+    left = _without_found(theirs_left, baseline, [candidate.found(at) for at in others])
     own = {at: condition for at, condition in mine.items() if at in selects}
     return _described("GCC's conditions", left) or _described("its own conditional moves", _without_same(own, theirs))
 

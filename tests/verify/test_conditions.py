@@ -94,5 +94,8 @@ def test_of_floating_point_numbers_either_may_stand_first() -> None:
     assert Condition("be", "comisd 16 16").found(backward) == ("comisd", frozenset({1}))
     assert less.found(forward) != greater.found(forward), "the same question would be another one"
     assert less.found(forward) != less.found(backward)
+    nan = unordered_compare(float("nan"), 0.0)
+    assert less.holds(nan) and not greater.holds(nan)  # noqa: PT018
+    assert less.found([*forward, nan]) == greater.found([*backward, nan]) == less.found(forward)
     assert less.found([_ZERO]) is greater.found([_ZERO]) is None, "equal numbers do not tell which was asked about"
     assert Condition("b", "cmp 8 8").found(forward) is Condition("e", "ucomisd 16 16").found(forward) is None
