@@ -33,11 +33,12 @@ class PlaceKind(enum.IntEnum):
 
 
 class Callee(enum.IntEnum):
-    """What an external callee accesses by its specification (ISO C11, 7.24)."""
+    """What an external callee accesses by its specification (ISO C11, 7.24 and 7.12)."""
 
     COPIES = 1  # rdx bytes from rsi to rdi
     FILLS = 2  # rdx bytes at rdi
     COMPARES = 3  # rdx bytes at rdi and rsi
+    COMPUTES = 4  # nothing
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,14 @@ from compiler_ai.verify.equivalence import is_dead
 from compiler_ai.verify.prototype import Prototype
 from compiler_ai.verify.state import integer_places
 
-TRANSPARENT = frozenset(
+# ISO C11, 7.12: what depends on its arguments alone, and changes nothing but errno.
+_OF_NUMBERS = (
+    *("sqrt", "cbrt", "hypot", "pow", "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "fabs", "fmod", "fma", "fdim"),
+    *("sin", "cos", "tan", "asin", "acos", "atan", "atan2", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "erf", "erfc"),
+    *("floor", "ceil", "trunc", "round", "rint", "nearbyint", "fmin", "fmax", "copysign", "lround", "lrint", "llround", "llrint"),
+)  # fmt: skip
+MATHEMATICAL = frozenset(name + kind for name in _OF_NUMBERS for kind in ("", "f"))
+TRANSPARENT = MATHEMATICAL | frozenset(
     {
         *("memcpy", "memmove", "memset", "memcmp", "bcmp", "memchr", "mempcpy"),
         *("__errno_location", "__ctype_b_loc", "__ctype_tolower_loc", "__ctype_toupper_loc"),
@@ -32,6 +39,7 @@ SPECIFIED = {
     **dict.fromkeys(("memcpy", "memmove", "mempcpy"), Callee.COPIES),
     "memset": Callee.FILLS,
     **dict.fromkeys(("memcmp", "bcmp"), Callee.COMPARES),
+    **dict.fromkeys(MATHEMATICAL, Callee.COMPUTES),
 }
 _ARGUMENTS = ("rdi", "rsi", "rdx", "rcx", "r8", "r9")
 _PARTS = {

@@ -16,7 +16,7 @@ struct plan {
 
 enum place_kind { PLACE_ACCESS, PLACE_STACK, PLACE_COUNT, PLACE_ARGUMENT, PLACE_CALL, PLACE_UNKNOWN };
 enum place_flags { READS = 1, WRITES = 2, SETS_STACK = 4, COUNTED = 8 };
-enum callee_kind { CALLEE_COPIES = 1, CALLEE_FILLS = 2, CALLEE_COMPARES = 3 };
+enum callee_kind { CALLEE_COPIES = 1, CALLEE_FILLS = 2, CALLEE_COMPARES = 3, CALLEE_COMPUTES = 4 };
 
 struct place {
     uint32_t kind, flags;
@@ -202,6 +202,8 @@ static void left(struct footprint *footprint, uint64_t target, int64_t stack_del
     case CALLEE_COMPARES:
         accessed(footprint, argument[0], argument[2], READS);
         accessed(footprint, argument[1], argument[2], READS);
+        break;
+    case CALLEE_COMPUTES:
         break;
     default:
         footprint->left_for = target;

@@ -1,0 +1,44 @@
+"""Mathematical functions of the C library only compute: bodies may differ in when they call them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from bench import Bench, record_calls
+
+from compiler_ai.artifacts import Grade
+from compiler_ai.sandbox.process import Sandbox
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(scope="module")
+def roots(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    directory = tmp_path_factory.mktemp("roots")
+    record_calls(directory, [HERE / "roots.c"], ["roots"], ["-DMAIN", "-Wl,--no-as-needed", "-lm"])
+    with Sandbox() as sandbox:
+        yield Bench(directory, HERE / "roots.c", sandbox)
+
+
+@pytest.mark.parametrize("command", ["clang-19 -O3 -fno-addrsig", "clang-19 -O1 -fno-addrsig"])
+def test_who_calls_sqrt_for_a_nan_is_nobodys_business(roots: Bench, command: str) -> None:
+    evidence = roots.verifier("roots").check(roots.assembled(roots.listing(command)))
+    assert evidence.grade is Grade.TESTED, evidence
+
+
+@pytest.mark.parametrize(
+    ("fault", "pattern", "replacement"),
+    [
+        ("errno is not set", r"call\tsqrt(@PLT)?", "sqrtsd\t%xmm0, %xmm0"),
+        ("the wrong function", r"call\tsqrt(@PLT)?", "call\tcbrt@PLT"),
+    ],
+)
+def test_what_it_leaves_behind_counts(roots: Bench, fault: str, pattern: str, replacement: str) -> None:
+    evidence = roots.verifier("roots").check(roots.changed("roots", pattern, replacement))
+    assert evidence.grade < Grade.TESTED, (fault, evidence)
