@@ -37,7 +37,10 @@ def changes(listing: str) -> Iterator[tuple[str, str]]:
     for found in CONDITIONAL.finditer(listing, start, end):
         for code in CODES:
             if code != found[2]:
-                yield f"{found[0].strip()} -> {code}", f"{listing[: found.start()]}\t{found[1]}{code}{listing[found.end() :]}"
+                yield (
+                    f"{found[0].strip()} -> {code}",
+                    f"{listing[: found.start()]}\t{found[1]}{code}{listing[found.end() :]}",
+                )
     for found in COMPARES.finditer(listing, start, end):
         if found[2].startswith("%xmm"):
             exchanged = f"\t{found[1]}\t{found[3]}, {found[2]}"
