@@ -42,20 +42,6 @@ def bits_of(spans: Iterable[tuple[int, int]]) -> dict[int, int]:
     return bits
 
 
-def extent_bytes(footprint: Footprint, address: int, others: Iterable[int]) -> int:
-    """How many bytes there are from `address` to behind the last one accessed before the next of `others`, without a page between
-    them of which nothing is."""
-    behind, page = address, page_floor(address)
-    limit = min((other for other in others if other > address), default=1 << 64)
-    while page < limit:
-        bits = footprint.reads.get(page, 0) | footprint.writes.get(page, 0)
-        bits &= _range_bits(page, ((address, limit),))
-        if not bits:
-            break
-        behind, page = page + bits.bit_length(), page + PAGE_BYTES
-    return behind - address
-
-
 def overreach(
     baseline: Footprint,
     candidate: Footprint,

@@ -147,13 +147,9 @@ def _likeness(span: tuple[int, int], wish: Wish) -> int:
     return 0 if size == wish.size_bytes else 1 if wish.seen <= _mask(size) else 2
 
 
-def arranged(
-    state: EntryState, prototype: Prototype, extent: Callable[[int, Sequence[int]], int]
-) -> Iterator[EntryState]:
-    """The same call with each two of its arrays exchanged, with each of them one element behind where another begins, and then
-    with the last element of another as its first: what a body asks of how its arrays lie to each other comes out either way.
-
-    `extent(address, others)` is how many bytes the call accesses from an address on, if nothing begins there but at `others`."""
+def arranged(state: EntryState, prototype: Prototype) -> Iterator[EntryState]:
+    """The same call with each two of its arrays exchanged, and with each of them one element behind where another begins: what a
+    body asks of how its arrays lie to each other comes out either way."""
     registers = state.registers
     arrays = [(name, kind) for name, kind in integer_parameters(prototype) if kind.target_kind in ("integer", "float")]
 
@@ -167,13 +163,6 @@ def arranged(
         yield moved(f"{first} and {second} exchanged", places)
         yield moved(f"{first} in {second}", {first: registers[second] + first_kind.target_bytes})
         yield moved(f"{second} in {first}", {second: registers[first] + second_kind.target_bytes})
-    begins = [registers[name] for name, _ in arrays]
-    ends = {name: registers[name] + extent(registers[name], begins) for name, _ in arrays if len(arrays) > 1}
-    for (first, first_kind), (second, second_kind) in combinations(arrays, 2):
-        if ends[second] - first_kind.target_bytes > registers[second]:
-            yield moved(f"{first} at the end of {second}", {first: ends[second] - first_kind.target_bytes})
-        if ends[first] - second_kind.target_bytes > registers[first]:
-            yield moved(f"{second} at the end of {first}", {second: ends[first] - second_kind.target_bytes})
 
 
 def extremes(seed: Seed, prototype: Prototype | None) -> Iterator[EntryState]:

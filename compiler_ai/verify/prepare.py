@@ -30,7 +30,6 @@ from compiler_ai.verify.calls import Callees
 from compiler_ai.verify.code import reader
 from compiler_ai.verify.coverage import Blocks, UnknownTargetError, blocks
 from compiler_ai.verify.equivalence import describe_end, is_dead
-from compiler_ai.verify.footprint import extent_bytes
 from compiler_ai.verify.generate import Base, generated
 from compiler_ai.verify.machine import Context
 from compiler_ai.verify.mutate import Seed, arranged, mutations
@@ -40,7 +39,7 @@ from compiler_ai.verify.search import boundary_states, directed_states, leading_
 from compiler_ai.verify.settings import Settings
 from compiler_ai.verify.state import EntryState
 from compiler_ai.verify.sums import sum_states
-from compiler_ai.verify.testcase import Test, log_body, trace_body
+from compiler_ai.verify.testcase import Test, trace_body
 from compiler_ai.verify.walks import walks
 
 _ROUNDS = 2  # of bringing comparisons to equality: the second begins where those of the first came out
@@ -48,7 +47,7 @@ _VARIED_AGAIN = 12
 _MOST_SEEDS = 24
 _MORE_SEEDS = 32  # besides, those whose comparisons came out as never before
 _MOST_REPLICAS = 4
-_MOST_ARRANGED, _MOST_ACCESSES = 96, 10_000_000  # of the run that shows how far arrays extend
+_MOST_ARRANGED = 48
 _CALLING = 3  # times as many traces where a function calls out of its unit: arguments show only there
 _SMALL = 33  # the length of a test worth tracing
 _ANSWERED_STATES = 24
@@ -183,19 +182,7 @@ class Preparation(Baseline):
 
     def _arrange(self) -> None:
         """The first captured call with its arrays in other orders, and overlapping."""
-        if self.prototype is None:
-            return
-
-        first = self.tests[0].fills[0][0]
-        try:
-            footprint = log_body(self.machine, first, self.body, self.callees, _MOST_ACCESSES).footprint
-        except SandboxError:
-            footprint = None
-
-        def extent(address: int, others: Sequence[int]) -> int:
-            return 0 if footprint is None else extent_bytes(footprint, address, others)
-
-        states = arranged(first, self.prototype, extent)
+        states = arranged(self.tests[0].fills[0][0], self.prototype) if self.prototype is not None else iter(())
         for _, state in zip(range(_MOST_ARRANGED), states, strict=False):
             test, _ = self.test(state, self._uncovered)
             if test is not None:
