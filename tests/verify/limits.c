@@ -8,9 +8,9 @@ __attribute__((noinline)) double NAME(double *numbers, long count, double top)
     double sum = 0.0;
     for (long i = 0; i < count; i++) {
         double x = numbers[i], square = x * x + 0.5;
-        if (square <= 0.25)
-            return -1.0;
-        if (x > top)
+        if (square <= 0.25 || x < -150.0) /* no number has such a square */
+            sum -= 2.0;
+        else if (x > top)
             sum += 3.0 * top;
         else if (x >= 0.0)
             sum += x;

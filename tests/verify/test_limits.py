@@ -33,7 +33,7 @@ def limits(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
 
 def changes(listing: str) -> Iterator[tuple[str, str]]:
     """(what was changed, the listing with it): each condition for each other one, each comparison with its sides exchanged."""
-    start, end = listing.index("\nlimits:\n"), listing.index("\t.size\tlimits,")
+    start, end = listing.index("\nlimits:"), listing.index("\t.size\tlimits,")
     for found in CONDITIONAL.finditer(listing, start, end):
         for code in CODES:
             if code != found[2]:
@@ -57,9 +57,10 @@ def does_the_same(bench: Bench, text: str) -> bool:
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("command", ["gcc -O2", "clang-19 -O2 -fno-addrsig"])
+@pytest.mark.parametrize("command", ["gcc -O2", "gcc -O1"])
 def test_no_changed_comparison_is_accepted_that_makes_a_difference(limits: Bench, command: str) -> None:
     listing, accepted, refused = limits.listing(command), [], 0
+    assert limits.verifier("limits").check(limits.assembled(listing)).grade is Grade.TESTED
     assert does_the_same(limits, listing)
     for name, text in changes(listing):
         evidence = limits.verifier("limits").check(limits.assembled(text))
