@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import struct
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sandbox_bodies import DATA, GOLDEN, RETURN_ADDRESS, STACK, STACK_POINTER, assembly_body, body, compile_object, data
 
+from compiler_ai.sandbox.errors import OutOfTimeError
 from compiler_ai.sandbox.process import OutcomeKind, Sandbox
 from compiler_ai.sandbox.state import Registers, mxcsr, x87
 
@@ -203,3 +205,14 @@ def test_runs_do_not_see_each_other(sandbox: Sandbox, tmp_path: Path) -> None:
     code = assembly_body(f"incl {DATA}\nmovl {DATA}, %eax\nincq {STACK}\nret", tmp_path)
     image = (*code.image, data(bytes(8)))
     assert {sandbox.run(image, code.registers(), RETURN_ADDRESS).registers["rax"] for _ in range(5)} == {1}
+
+
+def test_behind_its_deadline_nothing_is_run_and_afterwards_it_goes_on(
+    sandbox: Sandbox, objects: dict[str, bytes]
+) -> None:
+    code = body(objects["-O3"], "integers")
+    with sandbox.until(time.monotonic() + 600.0):
+        assert code.run(sandbox, code.registers(rdi=1, rsi=1)).kind is OutcomeKind.RETURNED
+        with sandbox.until(time.monotonic() - 1.0), pytest.raises(OutOfTimeError):
+            code.run(sandbox, code.registers(rdi=1, rsi=1))
+        assert code.run(sandbox, code.registers(rdi=1, rsi=1)).kind is OutcomeKind.RETURNED
