@@ -27,7 +27,7 @@ _OF_NUMBERS = (
     *("floor", "ceil", "trunc", "round", "rint", "nearbyint", "fmin", "fmax", "copysign", "lround", "lrint", "llround", "llrint"),
 )  # fmt: skip
 MATHEMATICAL = frozenset(name + kind for name in _OF_NUMBERS for kind in ("", "f"))
-TRANSPARENT = MATHEMATICAL | frozenset(
+TRANSPARENT = frozenset(
     {
         *("memcpy", "memmove", "memset", "memcmp", "bcmp", "memchr", "mempcpy"),
         *("__errno_location", "__ctype_b_loc", "__ctype_tolower_loc", "__ctype_toupper_loc"),
@@ -39,7 +39,6 @@ SPECIFIED = {
     **dict.fromkeys(("memcpy", "memmove", "mempcpy"), Callee.COPIES),
     "memset": Callee.FILLS,
     **dict.fromkeys(("memcmp", "bcmp"), Callee.COMPARES),
-    **dict.fromkeys(MATHEMATICAL, Callee.COMPUTES),
 }
 _ARGUMENTS = ("rdi", "rsi", "rdx", "rcx", "r8", "r9")
 _PARTS = {
@@ -71,10 +70,20 @@ class Callees:
     def specified(self) -> dict[int, Callee]:
         """Addresses of the callees whose accesses follow from their arguments."""
         plain = {address: name.partition("@")[0] for address, name in self.names.items()}
-        return {address: SPECIFIED[name] for address, name in plain.items() if name in SPECIFIED}
+        computing = {address: Callee.COMPUTES for address, name in plain.items() if self._is_mathematical(name)}
+        return computing | {address: SPECIFIED[name] for address, name in plain.items() if name in SPECIFIED}
 
     def is_transparent(self, target: int) -> bool:
-        return self.names.get(target, "").partition("@")[0] in TRANSPARENT
+        name = self.names.get(target, "").partition("@")[0]
+        return name in TRANSPARENT or self._is_mathematical(name)
+
+    def _is_mathematical(self, name: str) -> bool:
+        """Programs have functions of their own named log or round: those of the C library take numbers and nothing else."""
+        prototype = self.prototypes.get(name)
+        return name in MATHEMATICAL and (
+            prototype is None
+            or (bool(prototype.parameters) and all(kind.kind == "float" for _, kind in prototype.parameters))
+        )
 
     def sizes(self, call: Call) -> Mapping[str, int]:
         """How many bytes of which argument registers count."""

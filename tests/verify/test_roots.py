@@ -14,6 +14,8 @@ from bench import Bench, record_calls
 
 from compiler_ai.artifacts import Grade
 from compiler_ai.sandbox.process import Sandbox
+from compiler_ai.verify.calls import Callees
+from compiler_ai.verify.prototype import Prototype, Type
 
 HERE = Path(__file__).parent
 
@@ -42,3 +44,13 @@ def test_who_calls_sqrt_for_a_nan_is_nobodys_business(roots: Bench, command: str
 def test_what_it_leaves_behind_counts(roots: Bench, fault: str, pattern: str, replacement: str) -> None:
     evidence = roots.verifier("roots").check(roots.changed("roots", pattern, replacement))
     assert evidence.grade < Grade.TESTED, (fault, evidence)
+
+
+def test_a_programs_own_log_is_not_the_librarys() -> None:
+    double, text = Type("float", 8), Type("pointer", 8)
+    names = {1: "log@GLIBC_2.29", 2: "log", 3: "logs"}
+    assert [Callees(names, {}).is_transparent(at) for at in names] == [True, True, False]
+    library = Callees(names, {"log": Prototype(double, (("x", double),))})
+    own = Callees(names, {"log": Prototype(Type("void"), (("format", text),), variadic=True)})
+    assert [library.is_transparent(2), own.is_transparent(2)] == [True, False]
+    assert [sorted(library.specified()), sorted(own.specified())] == [[1, 2], []]
