@@ -74,7 +74,8 @@ class Verify:
                 if one.state.alive and one.gain < max(other.gain for other in waiting):
                     continue
             waiting.remove(one)
-            longest_s = max(longest_s, _finish(one, wanted))
+            if one.state.alive and one.judgement is not None:
+                longest_s = max(longest_s, give_evidence(one.state, one.judgement.evidence, wanted))
             verified += one.state.alive
             if one.state.rejection is None or one.state.rejection.stage != "budget":
                 self._trials.append(work.baseline.key, one.state.trial())
@@ -91,26 +92,16 @@ def _begin(one: _Waiting, verifier: Verifier) -> None:
     _judged(one.state, begin)
 
 
-def _finish(one: _Waiting, wanted: Grade) -> float:
-    """The candidate's evidence; returns the seconds that it took."""
-    judgement = one.judgement
-    if one.state.alive and judgement is not None:
-        return _with_evidence(one.state, judgement.evidence, wanted)
-    return 0.0
+def give_evidence(state: CandidateState, evidence: Callable[[], Evidence], wanted: Grade) -> float:
+    """Keeps what `evidence` gives and rejects the candidate below the grade `wanted`, or when it cannot be judged; returns the
+    seconds that it took."""
 
-
-def give_evidence(state: CandidateState, verifier: Verifier, wanted: Grade) -> float:
-    """Checks a candidate and rejects it below the grade `wanted`, or when it cannot be judged; returns the seconds that it took."""
-    return _with_evidence(state, lambda: verifier.check(state.object_bytes), wanted)
-
-
-def _with_evidence(state: CandidateState, evidence: Callable[[], Evidence], wanted: Grade) -> float:
-    def judge() -> None:
+    def give() -> None:
         state.evidence = evidence()
         if state.evidence.grade < wanted:
             state.rejection = Rejection(f"verify.{state.evidence.grade.name.lower()}", _why(state.evidence))
 
-    return _judged(state, judge)
+    return _judged(state, give)
 
 
 def _judged(state: CandidateState, judge: Callable[[], None]) -> float:

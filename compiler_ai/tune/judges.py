@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -49,11 +48,9 @@ class Judges:
     ) -> None:
         self._sandbox.close()
 
-    @contextmanager
-    def in_time(self, context: Context) -> Iterator[None]:
+    def in_time(self, context: Context) -> AbstractContextManager[None]:
         """Within it, runs that begin long after the function's time is over raise OutOfTimeError."""
-        with self._sandbox.until(context.deadline + _OVERTIME_S):
-            yield
+        return self._sandbox.until(context.deadline + _OVERTIME_S)
 
     def verifier(self, work: FunctionWork, context: Context) -> Verifier:
         """Raises JudgeError, SandboxError."""

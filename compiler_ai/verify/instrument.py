@@ -29,7 +29,7 @@ from compiler_ai.sandbox.footprint import (
     LogPlan,
     Place,
     PlaceKind,
-)  # fmt: skip
+)
 from compiler_ai.sandbox.loader import SPAN_BYTES, LoadedObject
 from compiler_ai.sandbox.pages import PAGE_BYTES, PageSet, Prot, Region, page_ceil
 from compiler_ai.sandbox.state import GENERAL
@@ -58,7 +58,7 @@ class Instrumented:
     blocks: tuple[int, ...]
     conditions: tuple[
         int, ...
-    ]  # in the order of their marks: original address of the conditional jump, move or set there
+    ]  # the original addresses of conditional jumps, moves and sets, in the order of their marks
 
 
 def instrument(

@@ -220,10 +220,10 @@ class Judgement:
         first, new = self._machine.contexts[0], self._tests[len(self._prepared.tests) :]
         entry = self._body.at(first).entry
         selects = frozenset(at - entry for at in found.selects)
-        mine = Relations(self._machine, self._body, found, first)
+        mine, one_sided = Relations(self._machine, self._body, found, first), set(theirs.one_sided().values())
         for test in sorted(self._tests, key=lambda test: (test.state.origin == "captured", test.state.size)):
-            is_hopeless = not new and never_the_same(theirs, mine)
-            if is_hopeless or not to_be_turned(theirs, mine, selects) or mine.steps > self._settings.relation_steps:
+            is_hopeless = not new and never_the_same(one_sided, mine)
+            if is_hopeless or not to_be_turned(one_sided, mine, selects) or mine.steps > self._settings.relation_steps:
                 break
             mine.keep(mine.look(test.fills[0][0]))
         left = one_sided_differ(theirs, mine, selects)

@@ -15,19 +15,10 @@ from compiler_ai.sandbox.errors import SandboxError
 from compiler_ai.sandbox.footprint import FLAGS_BLOCK_BYTES, FLAGS_IN_BLOCK, Place
 from compiler_ai.verify.accesses import Operand
 
-SAVED_RAX, SAVED_RCX, LOG_POINTER, COUNTER, GARBAGE, FLAGS, TARGET, MARKS = (
-    0,
-    8,
-    16,
-    24,
-    32,
-    48,
-    56,
-    64,
-)  # slots of the scratch page
+SAVED_RAX, SAVED_RCX, LOG_POINTER, COUNTER = 0, 8, 16, 24  # slots of the scratch page
+GARBAGE, FLAGS, TARGET, MARKS = 32, 48, 56, 64
 LIMIT = 1 << 31  # of a displacement
 _TABLE = -1  # stands for the table of copies, which has an address of its own
-_CONDITIONS = -2  # and what is below for the marks of conditions
 _RAX, _RCX = 0, 1
 _SCRATCH_GARBAGE = 0x3CA5C35A3CA5C35A
 _CLOBBERED = (1, 6, 7, 8, 9, 10, 11)  # rcx, rsi, rdi, r8 to r11: call-clobbered, and cannot hold a result
@@ -48,7 +39,7 @@ class LogCode:
     out: bytearray = field(default_factory=bytearray)
     places: list[Place] = field(default_factory=list)
     mark_count: int = 0
-    condition_count: int = 0
+    conditions: list[int] = field(default_factory=list)  # offset of a rel32 in `out` for each one's marks
     references: list[tuple[int, int]] = field(default_factory=list)  # offset of a rel32 in `out`, the address it is for
     slots: list[tuple[int, int, int]] = field(default_factory=list)  # offset of a rel32, bytes behind it, slot
 
@@ -94,13 +85,10 @@ class LogCode:
         self.out += b"\x48\x8d\x49\xff\x48\x89\x0d"  # lea -1(%rcx), %rcx; mov %rcx, counter(%rip)
         self._slot(COUNTER)
         self.out += b"\xe3\x02\xeb\x01\xcc"  # jrcxz 1f; jmp 2f; 1: int3; 2:
-        self.out += (
-            b"\x9f\x0f\x90\xc0\x0f\xb7\xc0\x48\x8d\x0d"  # lahf; seto %al; movzwl %ax, %eax; lea marks(%rip), %rcx
-        )
-        block, number = divmod(self.condition_count, FLAGS_IN_BLOCK)
-        self._slot(_CONDITIONS - (block * FLAGS_BLOCK_BYTES + 2 * number))
-        self.out += b"\xc6\x04\x01\x01"  # movb $1, (%rcx,%rax)
-        self.condition_count += 1
+        self.out += b"\x9f\x0f\x90\xc0\x0f\xb7\xc0"  # lahf; seto %al; movzwl %ax, %eax
+        self.out += b"\x48\x8d\x0d"  # lea marks(%rip), %rcx
+        self.conditions.append(len(self.out))
+        self.out += bytes(4) + b"\xc6\x04\x01\x01"  # movb $1, (%rcx,%rax)
         self._load(_RAX, SAVED_RAX)
         self._load(_RCX, SAVED_RCX)
 
@@ -159,10 +147,10 @@ class LogCode:
         for offset, address in self.references:
             self._relate(offset, address)
         for offset, behind, slot in self.slots:
-            if slot <= _CONDITIONS:
-                self._relate(offset, log + _CONDITIONS - slot)
-            else:
-                self._relate(offset, (table if slot == _TABLE else scratch + slot) - behind)
+            self._relate(offset, (table if slot == _TABLE else scratch + slot) - behind)
+        for number, offset in enumerate(self.conditions):
+            block, place = divmod(number, FLAGS_IN_BLOCK)
+            self._relate(offset, log + block * FLAGS_BLOCK_BYTES + 2 * place)
 
     def _load_operand(self, register: int, operand: Operand) -> None:
         """What a memory operand holds, into rax or rcx."""

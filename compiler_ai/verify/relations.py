@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping
 from copy import copy
 from dataclasses import dataclass
+from typing import TypeVar
 
 from compiler_ai.sandbox.errors import SandboxError
 from compiler_ai.sandbox.process import OutcomeKind
@@ -27,6 +28,7 @@ class Look:
     whole: bool = False
 
 
+_T = TypeVar("_T")
 _RUN_STEPS = 100  # what starting a run costs, in traced instructions
 _MOST_STEPS = 1_500
 _MOST_ENTRIES = 30_000_000  # of one run: what is cut off before a loop says nothing of that loop
@@ -138,9 +140,8 @@ class Relations:
         }
 
 
-def to_be_turned(baseline: Relations, candidate: Relations, selects: Container[int]) -> set[int]:
-    """The offsets of the candidate's one-sided conditions on which `one_sided_differ` depends."""
-    theirs = set(baseline.one_sided().values())
+def to_be_turned(theirs: Collection[Condition], candidate: Relations, selects: Container[int]) -> set[int]:
+    """The offsets of the candidate's one-sided conditions on which `one_sided_differ` depends; `theirs` are the baseline's."""
     floating = any(condition.is_floating for condition in theirs)
     return {
         at
@@ -149,10 +150,11 @@ def to_be_turned(baseline: Relations, candidate: Relations, selects: Container[i
     }
 
 
-def never_the_same(baseline: Relations, candidate: Relations) -> bool:
-    """Whether a one-sided condition of the baseline has no counterpart in the candidate, however many runs are looked at."""
+def never_the_same(theirs: Collection[Condition], candidate: Relations) -> bool:
+    """Whether one of `theirs`, the baseline's one-sided conditions, has no counterpart in the candidate, however many runs are
+    looked at."""
     mine = set(candidate.one_sided().values())
-    return any(not one.is_floating and one not in mine for one in baseline.one_sided().values())
+    return any(not one.is_floating and one not in mine for one in theirs)
 
 
 def one_sided_differ(baseline: Relations, candidate: Relations, selects: Container[int]) -> str:
@@ -160,34 +162,23 @@ def one_sided_differ(baseline: Relations, candidate: Relations, selects: Contain
     were. The same condition one-sided in both is no difference. A jump that only the candidate has shows in its blocks, as
     far as it leads to any of its own."""
     theirs, mine = baseline.one_sided(), candidate.one_sided()
-    theirs_left, mine_left = _without_same(theirs, mine), _without_same(mine, theirs)
+    theirs_left, mine_left = _without(theirs, mine.values()), _without(mine, theirs.values())
     others = mine_left.keys() | (candidate.one_sided_of_numbers() - mine.keys())
-    left = _without_found(theirs_left, baseline, [candidate.found(at) for at in others])
+    left = _without({at: baseline.found(at) for at in theirs_left}, (candidate.found(at) for at in others))
     own = {at: condition for at, condition in mine.items() if at in selects}
-    return _described("GCC's conditions", left) or _described("its own conditional moves", _without_same(own, theirs))
+    return _described("GCC's conditions", {at: theirs[at] for at in left}) or _described(
+        "its own conditional moves", _without(own, theirs.values())
+    )
 
 
-def _without_same(conditions: Mapping[int, Condition], others: Mapping[int, Condition]) -> dict[int, Condition]:
-    """Those that are left when each of `others` stands for one that is the same."""
-    available, left = Counter(others.values()), {}
-    for at, condition in sorted(conditions.items()):
-        if available[condition]:
-            available[condition] -= 1
+def _without(what: Mapping[int, _T], others: Iterable[_T]) -> dict[int, _T]:
+    """What is left, lowest offsets first, when each of `others` stands for one that is the same. None is never the same."""
+    available, left = Counter(one for one in others if one is not None), {}
+    for at, one in sorted(what.items(), key=lambda item: item[0]):
+        if available[one]:
+            available[one] -= 1
         else:
-            left[at] = condition
-    return left
-
-
-def _without_found(
-    conditions: Mapping[int, Condition], relations: Relations, found: Sequence[object]
-) -> dict[int, Condition]:
-    """Those that are left when each of `found`, what other conditions found, stands for one that found the same."""
-    available, left = Counter(one for one in found if one is not None), {}
-    for at, condition in conditions.items():
-        if available[relations.found(at)]:
-            available[relations.found(at)] -= 1
-        else:
-            left[at] = condition
+            left[at] = one
     return left
 
 

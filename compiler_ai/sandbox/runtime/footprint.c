@@ -72,8 +72,8 @@ static size_t nearest_bytes(const struct plan *plan)
 struct footprint *footprint_new(struct cursor *from, uint64_t stack_pointer)
 {
     const struct plan *plan = take(from, sizeof *plan);
-    if (!plan || plan->place_count > 1 << 24 || plan->flags_count > 1 << 20 || plan->copy_count > 1 << 24 || plan->callee_count > 1 << 16
-        || plan->mark_count > 1 << 24 || plan->log_high <= plan->log_low || plan->log_high - plan->log_low > 1 << 26)
+    if (!plan || plan->place_count > 1 << 24 || plan->flags_count > 1 << 20 || plan->copy_count > 1 << 24
+        || plan->callee_count > 1 << 16 || plan->mark_count > 1 << 24 || plan->log_high <= plan->log_low || plan->log_high - plan->log_low > 1 << 26)
         return NULL;
     struct footprint *made = pages_allocate(sizeof *made);
     if (!made)
