@@ -114,12 +114,17 @@ def test_a_function_that_has_gone(rewritten: Project) -> None:
         assert not rewritten.applied()
 
 
+def put_in_front(project: Project, path: Path, script: str) -> None:
+    """A shell script that PATH leads to before the program of that name."""
+    path.parent.mkdir()
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    project.environment["PATH"] = f"{path.parent}:{project.environment['PATH']}"
+
+
 def test_a_unit_that_took_a_rewrite_last_time_is_not_searched_for_names(rewritten: Project, tmp_path: Path) -> None:
-    (tmp_path / "bin").mkdir()
-    searching = tmp_path / "bin" / "grep"
-    searching.write_text(f'#!/bin/sh\necho . >>{tmp_path}/searches\nexec {shutil.which("grep")} "$@"\n')
-    searching.chmod(0o755)
-    rewritten.environment["PATH"] = f"{tmp_path}/bin:{rewritten.environment['PATH']}"
+    script = f'echo . >>{tmp_path}/searches\nexec {shutil.which("grep")} "$@"'
+    put_in_front(rewritten, tmp_path / "bin" / "grep", script)
     rewritten.known().with_suffix(".applied").unlink()
     for _ in range(3):
         rewritten.compile()
@@ -128,11 +133,7 @@ def test_a_unit_that_took_a_rewrite_last_time_is_not_searched_for_names(rewritte
 
 
 def test_the_assembler_sees_the_same_environment(rewritten: Project, tmp_path: Path) -> None:
-    (tmp_path / "bin").mkdir()
-    seen = tmp_path / "bin" / "as"
-    seen.write_text(f'#!/bin/sh\nenv -0 >{tmp_path}/seen\nexec /usr/bin/as "$@"\n')
-    seen.chmod(0o755)
-    rewritten.environment["PATH"] = f"{tmp_path}/bin:{rewritten.environment['PATH']}"
+    put_in_front(rewritten, tmp_path / "bin" / "as", f'env -0 >{tmp_path}/seen\nexec /usr/bin/as "$@"')
     environments = []
     for starts in (True, False):
         assert rewritten.compile() == starts

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import pytest
 from compiler_ai.passes.verify import Verify
 from compiler_ai.toolchains.x86_64 import X86_64
+from made_work import made_context, made_work, stages
 
 from compiler_ai import artifacts as a
-from compiler_ai.asm import listing
-from compiler_ai.driver import options
 from compiler_ai.sandbox.errors import OutOfTimeError
 from compiler_ai.store.trials import TrialCache
-from compiler_ai.work import FINALISTS, CandidateState, Context, FunctionWork
-
-TEXT = "\t.text\n\t.globl\tf\n\t.type\tf, @function\nf:\n\tret\n\t.size\tf, .-f\n"
+from compiler_ai.work import FINALISTS, Context, FunctionWork
 
 
 class Judging:
@@ -57,36 +53,29 @@ class Begun:
 
 @pytest.fixture
 def work() -> FunctionWork:
-    command = a.CompileCommand(("gcc",), (), "/p/x.c", "/p/x.o", "/p", X86_64.name)
-    hot = a.HotFunction(a.ProfiledFunction("f", "/p/prog", "x.c", 16, 1, 1.0), 1.0)
-    made = FunctionWork(hot, a.Baseline("f", command, TEXT, "a" * 64, 1), listing.parse(TEXT), ())
-    made.candidates = [
-        CandidateState(a.Candidate("f", "\tnop\n" * n + "\tret\n"), f"d{n}", TEXT, b"%d" % n) for n in range(6)
-    ]
-    return made
+    return made_work(6)
 
 
 def run(work: FunctionWork, judging: Judging, directory: Path, time_s: float) -> list[str]:
     """The stages at which candidates were rejected, "" for those that were not."""
-    context = Context(options.parse([], {})[0], X86_64, directory / ".aicc", time.monotonic() + time_s)
-    Verify(TrialCache(directory, X86_64.name, "machine", "judges"), judging).run(work, context)  # type: ignore[arg-type]
-    return [state.rejection.stage if state.rejection else "" for state in work.candidates]
+    Verify(TrialCache(directory, X86_64.name, "machine", "judges"), judging).run(work, made_context(directory, time_s))  # type: ignore[arg-type]
+    return stages(work)
 
 
 def test_it_ends_with_as_many_as_are_measured(work: FunctionWork, tmp_path: Path) -> None:
     grades = dict.fromkeys((b"%d" % n for n in range(6)), a.Grade.TESTED) | {b"1": a.Grade.REFUTED}
     judging = Judging(grades)
-    stages = run(work, judging, tmp_path, 600.0)
+    found = run(work, judging, tmp_path, 600.0)
     assert judging.asked == [b"0", b"1", b"2", b"3"]
     assert len(judging.asked) == FINALISTS + 1, "one of them is no finalist"
-    assert stages == ["", "verify.refuted", "", "", "rank.behind", "rank.behind"]
+    assert found == ["", "verify.refuted", "", "", "rank.behind", "rank.behind"]
 
 
 def test_what_is_verified_is_measured_rather_than_more_verified(work: FunctionWork, tmp_path: Path) -> None:
     judging = Judging(dict.fromkeys((b"%d" % n for n in range(6)), a.Grade.TESTED))
-    stages = run(work, judging, tmp_path, 5.0)
+    found = run(work, judging, tmp_path, 5.0)
     assert judging.asked == [b"0"], "five seconds are what measuring takes"
-    assert stages == ["", *["budget"] * 5]
+    assert found == ["", *["budget"] * 5]
 
 
 def test_without_any_verified_the_whole_time_is_used(work: FunctionWork, tmp_path: Path) -> None:
@@ -107,7 +96,7 @@ def test_where_tests_reach_every_block_comes_first_unless_it_promises_far_less(
 
 def test_a_verification_that_the_time_does_not_suffice_for_is_no_verdict(work: FunctionWork, tmp_path: Path) -> None:
     grades = dict.fromkeys((b"%d" % n for n in range(6)), a.Grade.TESTED) | {b"0": None}
-    stages = run(work, Judging(grades), tmp_path, 600.0)
-    assert stages[:2] == ["budget", ""]
+    found = run(work, Judging(grades), tmp_path, 600.0)
+    assert found[:2] == ["budget", ""]
     remembered = TrialCache(tmp_path, X86_64.name, "machine", "judges").load(work.baseline.key)
     assert sorted(trial.digest for trial in remembered) == ["d1", "d2", "d3"]

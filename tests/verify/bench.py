@@ -64,11 +64,15 @@ class Bench:
 
 @contextmanager
 def recorded(
-    temporary: pytest.TempPathFactory, source: Path, main: Path, functions: Sequence[str], options: Sequence[str] = ()
+    temporary: pytest.TempPathFactory,
+    source: Path,
+    main: Path | None,
+    functions: Sequence[str],
+    options: Sequence[str] = (),
 ) -> Iterator[Bench]:
-    """The unit `source` of a program whose calls of `functions` were captured."""
+    """The unit `source` of a program whose calls of `functions` were captured; without `main`, it has its own under -DMAIN."""
     directory = temporary.mktemp(source.stem)
-    record_calls(directory, [source, main], functions, options)
+    record_calls(directory, [source, main] if main else [source], functions, options if main else [*options, "-DMAIN"])
     with Sandbox() as sandbox:
         yield Bench(directory, source, sandbox)
 

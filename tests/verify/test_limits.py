@@ -12,10 +12,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from bench import Bench, record_calls
+from bench import Bench, recorded
 
 from compiler_ai.artifacts import Grade
-from compiler_ai.sandbox.process import Sandbox
 
 HERE = Path(__file__).parent
 CODES = ("a", "ae", "b", "be", "nb", "nbe", "p", "np", "e", "ne")
@@ -25,10 +24,8 @@ COMPARES = re.compile(r"^\t(u?comisd)\t(%xmm\d+|[^,\n]*\(.*\)|[^,\n]+), (%xmm\d+
 
 @pytest.fixture(scope="module")
 def limits(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    directory = tmp_path_factory.mktemp("limits")
-    record_calls(directory, [HERE / "limits.c"], ["limits"], ["-DMAIN"])
-    with Sandbox() as sandbox:
-        yield Bench(directory, HERE / "limits.c", sandbox)
+    with recorded(tmp_path_factory, HERE / "limits.c", None, ["limits"]) as bench:
+        yield bench
 
 
 def changes(listing: str) -> Iterator[tuple[str, str]]:

@@ -37,7 +37,6 @@ SHORT = {
     "kernels": ("checksum", "add_arrays", "clamp", "scale", "lookup"),
     "shapes": ("decide", "magic", "keyword", "report"),
 }
-MANY = ("many",)
 LONG = ("smooth", "count")
 
 
@@ -64,7 +63,7 @@ def shapes(tmp_path_factory: pytest.TempPathFactory, sandbox: Sandbox) -> Bench:
 @pytest.fixture(scope="module")
 def many(tmp_path_factory: pytest.TempPathFactory, sandbox: Sandbox) -> Bench:
     directory = tmp_path_factory.mktemp("many")
-    record_calls(directory, [HERE / "many.c"], MANY, ["-DMAIN"])
+    record_calls(directory, [HERE / "many.c"], ["many"], ["-DMAIN"])
     bench = Bench(directory, HERE / "many.c", sandbox)
     few = Settings(captures=6, mutated=10, generated=20, boundary=0, relations=0)
     bench.verifiers["many"] = bench.new_verifier("many", few)

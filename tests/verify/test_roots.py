@@ -10,10 +10,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from bench import Bench, record_calls
+from bench import Bench, recorded
 
 from compiler_ai.artifacts import Grade
-from compiler_ai.sandbox.process import Sandbox
 from compiler_ai.verify.calls import Callees
 from compiler_ai.verify.prototype import Prototype, Type
 
@@ -22,10 +21,8 @@ HERE = Path(__file__).parent
 
 @pytest.fixture(scope="module")
 def roots(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    directory = tmp_path_factory.mktemp("roots")
-    record_calls(directory, [HERE / "roots.c"], ["roots"], ["-DMAIN", "-Wl,--no-as-needed", "-lm"])
-    with Sandbox() as sandbox:
-        yield Bench(directory, HERE / "roots.c", sandbox)
+    with recorded(tmp_path_factory, HERE / "roots.c", None, ["roots"], ["-Wl,--no-as-needed", "-lm"]) as bench:
+        yield bench
 
 
 @pytest.mark.parametrize("command", ["clang-19 -O3 -fno-addrsig", "clang-19 -O1 -fno-addrsig"])
