@@ -210,26 +210,10 @@ static void left(struct footprint *footprint, uint64_t target, int64_t stack_del
     }
 }
 
-/* For at most 64 bits, counted from a byte of the map; what lies behind the map stays as it is. Whole bytes are stored without a
- * load, which would have to wait for the stores before it that it overlaps. */
+/* For at most 64 bits, counted from a byte of the map; what lies behind the map stays as it is. */
 static void bits_set_at_once(unsigned char *map, unsigned from, uint64_t count)
 {
-    uint64_t bits = ~0UL;
-    if (!((from | count) % 8))
-        switch (count) {
-        case 8:
-            __builtin_memcpy(map + from / 8, &bits, 1);
-            return;
-        case 16:
-            __builtin_memcpy(map + from / 8, &bits, 2);
-            return;
-        case 32:
-            __builtin_memcpy(map + from / 8, &bits, 4);
-            return;
-        case 64:
-            __builtin_memcpy(map + from / 8, &bits, 8);
-            return;
-        }
+    uint64_t bits;
     __builtin_memcpy(&bits, map + from / 8, sizeof bits);
     bits |= (count == 64 ? ~0UL : (1UL << count) - 1) << from % 8;
     __builtin_memcpy(map + from / 8, &bits, sizeof bits);
@@ -259,16 +243,15 @@ static void entry_take(struct footprint *footprint, const struct log_entry *entr
     }
     const struct place *place = &footprint->places[entry->place];
     uint64_t value = entry->value + place->base;
-    if (place->kind == PLACE_ACCESS) { /* nearly all are */
+    switch (place->kind) {
+    case PLACE_ACCESS:
         place_accessed(footprint, entry->place, value,
-                       place->flags & COUNTED ? place->size_bytes * footprint->count : place->size_bytes, place->flags);
+                       place->size_bytes * (place->flags & COUNTED ? footprint->count : 1), place->flags);
         if (place->flags & SETS_STACK)
             stack_moves(footprint, value + (uint64_t)place->stack_delta);
         else if (place->flags & WRITES && value > footprint->stack - STACK_BYTES && value < footprint->stack - RED_ZONE_BYTES)
             footprint->below_red_zone = value;
-        return;
-    }
-    switch (place->kind) {
+        break;
     case PLACE_STACK:
         stack_moves(footprint, entry->value);
         break;
