@@ -86,11 +86,14 @@ def tune(settings: Settings, console: Console) -> int:
         console.print(f"  {reason}", highlight=False, markup=False)
         log.write(str(settings.project), f"tune: {reason}")
     accepted = sum(result.rewrite is not None for result in results)
-    console.print(
-        f"{accepted} of {len(plan.tasks)} functions have a faster body. Build again with CC=aicc to use them.",
-        soft_wrap=True,
-    )
+    console.print(closing_line(accepted, len(plan.tasks), settings.options.values["isa"]), soft_wrap=True)
     return 0
+
+
+def closing_line(accepted: int, total: int, isa: str) -> str:
+    """What came of it, and what to do to have it: a plain build uses nothing that needs more than the unit's -m flags."""
+    how = "CC=aicc" if isa == "same" else f"CC=aicc AICC_ISA={isa}"
+    return f"{accepted} of {total} functions have a faster body. Build again with {how} to use them."
 
 
 def model_failures(results: Sequence[FunctionResult]) -> list[str]:

@@ -43,6 +43,7 @@ class Operand:
     reads: bool
     writes: bool
     segment: int  # 0 none, 1 fs, 2 gs
+    is_float: bool = False  # one floating-point number
 
 
 @dataclass(frozen=True)
@@ -59,9 +60,11 @@ class Decoded:
 
 @dataclass
 class Accesses:
-    """Half-open byte ranges by kind. `uncertain` when some access could not be computed (gathers, masked stores)."""
+    """Half-open byte ranges by kind; `floats` are those read as nothing but one floating-point number. `uncertain` when some
+    access could not be computed (gathers, masked stores)."""
 
     reads: set[tuple[int, int]] = field(default_factory=set)
+    floats: set[tuple[int, int]] = field(default_factory=set)
     writes: set[tuple[int, int]] = field(default_factory=set)
     lowest_stack: int = 0
     uncertain: str = ""
@@ -82,7 +85,7 @@ class Decoder:
         """Everything the traced run accessed."""
         found = Accesses()
         view = memoryview(trace.data).cast("Q")
-        reads, writes = found.reads, found.writes
+        reads, floats, writes = found.reads, found.floats, found.writes
         known = self._known
         lowest = _MASK
         for at in range(0, len(view), 18):
@@ -104,7 +107,7 @@ class Decoder:
                 address &= _MASK
                 span = (address, address + operand.size_bytes)
                 if operand.reads:
-                    reads.add(span)
+                    (floats if operand.is_float else reads).add(span)
                 if operand.writes:
                     writes.add(span)
                     if stack - _STACK_BYTES < address < stack - RED_ZONE_BYTES:
@@ -117,6 +120,8 @@ class Decoder:
             if decoded.string:
                 self._string(decoded, view, at, found)
         found.lowest_stack = lowest
+        floats -= reads
+        reads |= floats
         return found
 
     def _string(self, decoded: Decoded, view: Any, at: int, found: Accesses) -> None:
@@ -203,8 +208,23 @@ class Decoder:
             return None  # a gather's vector index, or 32-bit addressing
         segment = {x86.X86_REG_FS: 1, x86.X86_REG_GS: 2}.get(memory.segment, 0)
         return Operand(
-            base, -1 if index is None else index, memory.scale, displacement, operand.size, reads, writes, segment
+            base,
+            -1 if index is None else index,
+            memory.scale,
+            displacement,
+            operand.size,
+            reads,
+            writes,
+            segment,
+            _is_float(instruction),
         )
+
+
+def _is_float(instruction: Any) -> bool:
+    """Whether what it has in memory is one floating-point number; integers come into vector registers by other instructions."""
+    name = instruction.mnemonic.removeprefix("v")
+    is_integer = name.startswith("p") or "si2" in name  # vpdpwssd, cvtsi2sd
+    return name.endswith(("ss", "sd", "hpd", "lpd")) and not is_integer and any(map(_is_vector, instruction.operands))
 
 
 def _source(instruction: Any, plain: str) -> int:

@@ -23,6 +23,7 @@ from compiler_ai.verify.prototype import Prototype
 from compiler_ai.verify.settings import Settings
 from compiler_ai.verify.state import EntryState, varied
 from compiler_ai.verify.testcase import Logged, Test, log_body, trace_body
+from compiler_ai.verify.toolong import TooLong
 from compiler_ai.verify.unoptimised import Unoptimised
 from compiler_ai.verify.unwinding import UnwindTable, read_table
 
@@ -53,6 +54,8 @@ class Baseline:
         self._uses = ArgumentUse(lambda _: b"")
         self.calls_outside = False
         self.tests: list[Test] = []
+        self._too_long = TooLong(prototype)
+        self._timeout: Outcome | None = None  # one that ran into its limit
 
     def own(self, body: Body, context: Context) -> OwnCode:
         """The code that `body` answers for, as loaded in `context`."""
@@ -61,8 +64,11 @@ class Baseline:
     def test(self, state: EntryState, uncovered: set[int], only_new: bool = False) -> tuple[Test | None, Outcome]:
         """The state with the baseline's outcomes, or None when it is no valid test; and the first outcome.
 
-        The blocks of the baseline that it reaches are taken out of `uncovered`; `only_new` asks for at least one.
+        The blocks of the baseline that it reaches are taken out of `uncovered`; `only_new` asks for at least one. What is expected to
+        run into its limit is not run.
         """
+        if self._timeout is not None and self._too_long.is_expected(state):
+            return None, self._timeout
         baseline = self.machine.context(state).baseline
         limit_ns = self.settings.captured_limit_ns if state.origin == "captured" else self.settings.baseline_limit_ns
         fills: list[tuple[EntryState, Outcome]] = []
@@ -73,6 +79,10 @@ class Baseline:
             outcome = self.machine.run(filled, baseline, limit_ns, marks)
             fills.append((filled, outcome))
             reached |= {address - baseline.entry for address in outcome.covered}
+            if outcome.kind is OutcomeKind.TIMEOUT:
+                self._timeout = outcome
+            if outcome.kind is not OutcomeKind.FAULT:  # which says nothing of how long it would have taken
+                self._too_long.note(state, outcome.kind is OutcomeKind.TIMEOUT)
             if (only_new and not reached) or not self._is_valid(outcome, filled):
                 return None, fills[0][1]
         (first_state, first), (second_state, second) = fills[0], fills[1]
@@ -198,4 +208,4 @@ class Baseline:
             and not is_dead(start, stack)
             and (page_floor(start) in writable or page_floor(start) in extra)
         )
-        return Seed(state, reads, lambda at, size: self.machine.memory(state, at, size))
+        return Seed(state, reads, lambda at, size: self.machine.memory(state, at, size), traced.accesses.floats)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import capstone
@@ -31,6 +32,7 @@ _TABLE_LOOK_BACK = 8
 _LARGEST_TABLE = 64
 SIGNS = 3  # a difference in sign bits, where signed and unsigned numbers compare differently
 _LOOK_BACK = 4  # instructions between a comparison and its branch
+Span = tuple[int, int]
 Pair = tuple[int, int, int]  # the two sides of a comparison, and their size in bytes
 _NAMES = {
     **{name: (index, 8) for index, name in enumerate(GENERAL)},
@@ -128,6 +130,19 @@ def wishes(
                 else:
                     yield (site, change), Wish(first, second + change, size, near)
                     yield (site, change), Wish(second, first - change, size)
+
+
+def loaded_pairs(
+    trace: Trace, found: Mapping[int, Compared], decoder: Decoder, memory: Callable[[int, int], bytes]
+) -> Iterator[tuple[int, Span, Span]]:
+    """(site, spans) of the conditions in `found` that last compared what had been loaded from two places."""
+    view = memoryview(trace.data).cast("Q")
+    for site, one in found.items():
+        step, (first, second, _) = one.last
+        near = list(islice(_loads(view, step, decoder), 2))
+        values = [int.from_bytes(memory(start, end - start), "little") for start, end in near]
+        if values in ([first, second], [second, first]) and len({end - start for start, end in near}) == 1:
+            yield site, near[0], near[1]
 
 
 class Extensions:

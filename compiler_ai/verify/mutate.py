@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations, islice
@@ -18,11 +18,13 @@ _NEAR_BYTES = 4096
 
 @dataclass(frozen=True)
 class Seed:
-    """A call to vary: the byte spans that the baseline reads of writable memory, and the bytes at an address."""
+    """A call to vary: the byte spans that the baseline reads of writable memory, those of them that it reads as nothing but
+    floating-point numbers, and the bytes at an address."""
 
     state: EntryState
     reads: Sequence[tuple[int, int]]
     memory: Callable[[int, int], bytes]
+    floats: Container[tuple[int, int]] = ()
 
     @cached_property
     def _values(self) -> dict[tuple[int, int], bytes]:
@@ -90,7 +92,8 @@ def mutations(seed: Seed, prototype: Prototype | None, constants: Sequence[int],
 def granted(seed: Seed, prototype: Prototype | None, wish: Wish, most: int = 6) -> Iterator[tuple[int, EntryState]]:
     """The seed with every place that may be where the compared value came from set to the wanted one, a state a place, with how
     far-fetched that is: 0 for places of its size with that very value, 1 for those with that value in more or fewer bytes or
-    further left, 2 for those with its lowest bytes and what was loaded just before, changed by the difference. At most `most` states."""
+    further left, 2 for those with its lowest bytes and what was loaded just before, changed by the difference. At most `most` states;
+    none for places read as floating-point numbers: what is compared are whole numbers."""
     return islice(_granted(seed, prototype, wish, most // 2), most)
 
 
@@ -108,7 +111,7 @@ def _granted(seed: Seed, prototype: Prototype | None, wish: Wish, each: int) -> 
         if shift:
             value = passed(wish.wanted << shift | registers[name] & _low(shift), kind)
             yield 1, changed(seed.state, f"{name} to {value:#x}", {**registers.general, name: value}, {})
-    spans = [span for span in seed.reads if span[1] - span[0] <= 8]
+    spans = [span for span in seed.reads if span[1] - span[0] <= 8 and span not in seed.floats]
     values = {span: int.from_bytes(seed.value(span), "little") for span in spans}
     same = [s for s in spans if (values[s] ^ wish.seen) & _mask(s[1] - s[0]) & _mask(wish.size_bytes) == 0]
     for span in sorted(same, key=lambda span: _likeness(span, wish))[:each]:
@@ -170,7 +173,11 @@ def extremes(seed: Seed, prototype: Prototype | None) -> Iterator[EntryState]:
     several of them make up together is largest and smallest there."""
     parameters = integer_parameters(prototype) if prototype is not None else []
     numbers = [(name, kind) for name, kind in parameters if kind.kind == "integer" and not kind.boolean]
-    spans = [span for span in seed.reads if span[1] - span[0] in (2, 4, 8) and not is_pointer(seed, span)]
+    spans = [
+        span
+        for span in seed.reads
+        if span[1] - span[0] in (2, 4, 8) and span not in seed.floats and not is_pointer(seed, span)
+    ]
     general = seed.state.registers.general
     for ones in (True, False):
         for name, kind in numbers:
@@ -202,6 +209,18 @@ def exact(seed: Seed, wish: Wish) -> Iterator[EntryState]:
         size = span[1] - span[0]
         if span in readable and int.from_bytes(seed.value(span), "little") == wish.seen & _mask(size):
             yield _patched(seed, span, wish.wanted)
+
+
+def agreeing(first: int, second: int, size: int, memory: Callable[[int, int], bytes]) -> bytes:
+    """What makes the `size` bytes at `second` the same as those at `first`, which may overlap them."""
+    if abs(second - first) >= size:
+        return memory(first, size)
+    low, high = min(first, second), max(first, second)
+    data = bytearray(memory(low, high - low + size))
+    steps = range(size) if first < second else range(size - 1, -1, -1)
+    for at in steps:
+        data[second - low + at] = data[first - low + at]
+    return bytes(data[second - low : second - low + size])
 
 
 def _patched(seed: Seed, span: tuple[int, int], value: int) -> EntryState:

@@ -9,13 +9,23 @@ from functools import partial
 from itertools import islice, zip_longest
 from operator import itemgetter
 
+from compiler_ai.sandbox.pages import PAGE_BYTES, page_floor
 from compiler_ai.sandbox.process import Trace
 from compiler_ai.verify.accesses import Decoder
 from compiler_ai.verify.answered import granted_answers
-from compiler_ai.verify.branches import Compared, Extensions, compared, dispatches, table_wishes, wishes
+from compiler_ai.verify.branches import (
+    Compared,
+    Extensions,
+    Span,
+    compared,
+    dispatches,
+    loaded_pairs,
+    table_wishes,
+    wishes,
+)
 from compiler_ai.verify.coverage import Blocks
 from compiler_ai.verify.machine import Body, Machine
-from compiler_ai.verify.mutate import Seed, exact, extremes, granted, mutations
+from compiler_ai.verify.mutate import Seed, agreeing, changed, exact, extremes, granted, mutations
 from compiler_ai.verify.prototype import Prototype
 from compiler_ai.verify.state import EntryState
 
@@ -25,7 +35,8 @@ _MOST_TURNS = 5
 _LACKING_STATES = 3
 _NEAR_STEPS = 300
 _MOST_NEAR = 16  # states looked at for one condition
-_EXTREMES, _OTHER_SIGN = 9, 10  # beside the differences that `wishes` tells apart
+_EXTREMES, _OTHER_SIGN, _STRETCHES = 9, 10, 11  # beside the differences that `wishes` tells apart
+_STRETCHES_BYTES = ((300, 300), (16, 16), (300, 150), (16, 8))  # with where they still differ
 
 
 def directed_states(
@@ -123,6 +134,9 @@ def boundary_states(
             found.setdefault((address, _OTHER_SIGN), []).extend(
                 (likeness, n, state) for n, (likeness, state) in enumerate(states)
             )
+        for site, first, second in loaded_pairs(trace, mine, decoder, seed.memory):
+            for number, state in enumerate(_stretches(machine, seed, first, second), _STRETCHES):
+                found.setdefault((site, number), []).append((0, 0, state))
         for wish in table_wishes(dispatches(trace, blocks.indirect, decoder, seed.memory)):
             found.setdefault((0, 1 + wish.wanted), []).extend((0, 0, state) for state in exact(seed, wish))
     groups = {key: (s for _, _, s in sorted(group, key=itemgetter(1, 0))) for key, group in found.items()}
@@ -133,6 +147,29 @@ def boundary_states(
         return what == _EXTREMES or (at in turns and lacks is not None and lacks(at - first_entry, what))
 
     yield from _in_turn({**groups, **extreme}, is_lacking)
+
+
+def _stretches(machine: Machine, seed: Seed, first: Span, second: Span) -> Iterator[EntryState]:
+    """The seed with what lies at one span, and behind it, the same as at the other, as far as there is room, or the same but for one
+    byte: a loop that goes on as long as they agree comes to its other ends."""
+    room = _room(machine, seed.state, second[0])
+    for size, hole in _STRETCHES_BYTES:
+        size = min(size, room)
+        data = bytearray(agreeing(first[0], second[0], size, seed.memory))
+        if hole < size:
+            data[hole] ^= 1
+        how = f"{size} bytes at {second[0]:#x} as at {first[0]:#x}" + (f" but the one at {hole}" if hole < size else "")
+        yield changed(seed.state, how, dict(seed.state.registers.general), {second[0]: bytes(data)})
+
+
+def _room(machine: Machine, state: EntryState, address: int) -> int:
+    """How many of the bytes from `address` on, up to the longest stretch, a caller may have filled."""
+    writable = machine.context(state).writable
+    most = max(size for size, _ in _STRETCHES_BYTES)
+    for page in range(page_floor(address), address + most, PAGE_BYTES):
+        if page not in writable and all(pages.find(page) is None for pages in state.extra):
+            return max(0, page - address)
+    return most
 
 
 def _extreme_states(

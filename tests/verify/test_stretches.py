@@ -1,0 +1,51 @@
+"""How far two arrays agree is tested up to the end that a loop sets to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from bench import Bench, recorded
+
+from compiler_ai.artifacts import Grade
+from compiler_ai.verify.mutate import agreeing
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    with recorded(tmp_path_factory, HERE / "stretches.c", HERE / "stretches_main.c", ("agreeing",)) as found:
+        yield found
+
+
+@pytest.mark.parametrize("end", [256, 260])
+def test_an_end_that_is_elsewhere_is_seen(bench: Bench, end: int) -> None:
+    wrong = bench.changed("agreeing", r"\b258\b", str(end))
+    assert bench.verifier("agreeing").check(wrong).grade is Grade.REFUTED
+
+
+def test_another_compilation_is_tested(bench: Bench) -> None:
+    assert bench.verifier("agreeing").check(bench.assembled(bench.listing("gcc -O1"))).grade is Grade.TESTED
+
+
+@pytest.mark.parametrize("second", [0x1200, 0x1003, 0x0FFD, 0x0E00])
+def test_bytes_agree_where_the_stretches_overlap_too(second: int) -> None:
+    memory = {at: at * at & 0xFF for at in range(0x0E00, 0x1400)}
+    written = agreeing(0x1000, second, 300, lambda at, size: bytes(memory[at + n] for n in range(size)))
+    assert len(written) == 300
+    memory.update(zip(range(second, second + 300), written, strict=True))
+    assert all(memory[0x1000 + n] == memory[second + n] for n in range(300))
+
+
+def test_places_that_are_far_apart_cost_no_more() -> None:
+    """A heap and a stack: what lies between them is 40 TiB."""
+    asked: list[int] = []
+
+    def memory(_at: int, size: int) -> bytes:
+        asked.append(size)
+        return bytes(size)
+
+    assert agreeing(0x5555_5555_0000, 0x7FFF_FFFF_0000, 300, memory) == bytes(300)
+    assert asked == [300]
