@@ -16,6 +16,8 @@ from compiler_ai.verify.judge import Judgement
 from compiler_ai.work import FINALISTS, CandidateState, Context, FunctionWork, give_up
 
 _MEASURING_S = 10.0  # what measuring one candidate takes at most
+_MORE = 6  # of those behind, when the best-looking come to nothing
+_WORTH_IT = 1.02  # what a first look has to promise for that
 _CHANCE = 0.3  # that a candidate comes to be tested of which the function's tests do not reach every block
 
 
@@ -33,7 +35,8 @@ class Verify:
 
     The most promising comes first. Where the function's tests do not reach every block of it, those of the rest come first that are
     worth more with this taken into account: looking for what reaches the others takes long, and is mostly in vain.
-    It ends with as many as are measured, or when time is left only for measuring those that there are."""
+    When none of those that were kept for it can be used, a few of those behind them are tried until one can. It ends with as many as
+    are measured, or when time is left only for measuring those that there are."""
 
     name = "verify"
     scope = "function"
@@ -59,7 +62,13 @@ class Verify:
     ) -> None:
         wanted = Grade[context.options.values["verify"].upper()]
         total, longest_s = len(waiting), 0.0
-        while waiting:
+        behind = _behind(work)
+        while waiting or (behind and not verified):
+            if not waiting:
+                state = behind.pop(0)
+                state.rejection = None
+                waiting.append(_Waiting(state, (state.look or 1.0) - 1.0))
+                total += 1
             if verified >= FINALISTS:
                 for one in waiting:
                     one.state.rejection = Rejection("rank.behind", f"behind {FINALISTS} that are to be measured")
@@ -79,6 +88,18 @@ class Verify:
             verified += one.state.alive
             if one.state.rejection is None or one.state.rejection.stage != "budget":
                 self._trials.append(work.baseline.key, one.state.trial())
+
+
+def _behind(work: FunctionWork) -> list[CandidateState]:
+    """The best-looking of those that were not kept for verification."""
+    found = [
+        state
+        for state in work.candidates
+        if state.rejection is not None and state.rejection.stage == "rank.behind" and state.evidence is None
+    ]
+    looks = [(state.look, state) for state in found if state.look is not None and state.object_bytes]
+    looks.sort(key=lambda look: -look[0])
+    return [state for look, state in looks[:_MORE] if look >= _WORTH_IT]
 
 
 def _begin(one: _Waiting, verifier: Verifier) -> None:

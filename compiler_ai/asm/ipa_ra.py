@@ -92,6 +92,10 @@ class CallGraph:
     def ancestors(self, name: str) -> frozenset[str]:
         return frozenset(nx.ancestors(self.graph, name)) | {name}
 
+    def is_recursive(self, name: str) -> bool:
+        """Whether a function of the unit may come to call itself, as far as that goes through functions of the unit."""
+        return any(name == callee or nx.has_path(self.graph, callee, name) for callee in self.graph.successors(name))
+
     def strays(self, name: str) -> bool:
         """Whether code that belongs to no function of the listing mentions this one in a call or jump."""
         return name in self._outside

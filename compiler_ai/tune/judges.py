@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
-from compiler_ai.asm.ipa_ra import ipa_ra_registers
+from compiler_ai.asm.ipa_ra import CallGraph, ipa_ra_registers
 from compiler_ai.asm.stack_alignment import may_be_misaligned
 from compiler_ai.errors import AiccError
 from compiler_ai.measure.timing import Timer
@@ -66,7 +66,8 @@ class Judges:
             if called and prototype is None:
                 raise JudgeError("its C type is unknown, and callers in the unit may rely on more than the ABI")
             misaligned = called and may_be_misaligned(work.listing, work.baseline.function)
-            settings = Settings(preserved=preserved, local=misaligned, seed=context.seed + 1)
+            recursive = CallGraph(work.listing).is_recursive(name)
+            settings = Settings(preserved=preserved, local=misaligned, recursive=recursive, seed=context.seed + 1)
             plain = unoptimised_object(work.baseline.command, context.shared)
             self._verifier = Verifier(
                 self._sandbox, self._object, work.baseline.function, work.captures, prototype, settings, plain

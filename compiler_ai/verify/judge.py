@@ -22,6 +22,7 @@ from compiler_ai.verify.state import EntryState
 from compiler_ai.verify.testcase import Test, Traced, inside, log_body, trace_body
 from compiler_ai.verify.unwinding import UnwindTable, read_table, wrong_rule
 
+_ANY_FRAME_BYTES = 64  # of stack that the baseline may do without in a call that ends at once
 _MOST_CALLEES = 4
 _MOST_SEEDS = 16  # that a candidate is traced on
 
@@ -312,7 +313,7 @@ class Judgement:
             expected.footprint,
             found.footprint,
             state.registers["rsp"],
-            self._settings.stack_allowance_bytes,
+            self._stack_allowance_bytes(expected.footprint.lowest_stack, state.registers["rsp"]),
             [*inside(self._body.at(context)), *context.image.library],
         )
         difference = difference or self._prepared.differ(
@@ -328,6 +329,12 @@ class Judgement:
             self._uncompared -= entered
         else:
             self._unlogged.add(found.footprint.uncertain)
+
+    def _stack_allowance_bytes(self, lowest: int, stack: int) -> int:
+        """How much more stack a run may take than the baseline's, which came down to `lowest`: where calls are nested as deeply as the
+        data ask for, the stack that there is for them must go on to suffice."""
+        allowance = self._settings.stack_allowance_bytes
+        return min(allowance, _ANY_FRAME_BYTES + (stack - lowest) // 2) if self._settings.recursive else allowance
 
     def _unconfirmed_frames(self, context: Context, blocks_entered: frozenset[int]) -> str:
         """Why the unwind rules of these blocks (relative to the entry) are not known to be right, or ""."""
@@ -363,7 +370,7 @@ class Judgement:
             footprint_of(expected.accesses),
             footprint_of(found.accesses),
             stack,
-            self._settings.stack_allowance_bytes,
+            self._stack_allowance_bytes(expected.accesses.lowest_stack, stack),
             readable,
         )
         difference = difference or calls_differ(expected.calls, found.calls, self._prepared.callees, stack)

@@ -153,8 +153,8 @@ def _stretches(machine: Machine, seed: Seed, first: Span, second: Span) -> Itera
     """The seed with what lies at one span, and behind it, the same as at the other, as far as there is room, or the same but for one
     byte: a loop that goes on as long as they agree comes to its other ends."""
     room = _room(machine, seed.state, second[0])
-    for size, hole in _STRETCHES_BYTES:
-        size = min(size, room)
+    for most, hole in _STRETCHES_BYTES if room else ():
+        size = min(most, room)
         data = bytearray(agreeing(first[0], second[0], size, seed.memory))
         if hole < size:
             data[hole] ^= 1

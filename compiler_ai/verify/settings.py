@@ -8,7 +8,8 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class Settings:
     """`preserved` are call-clobbered registers that in-unit callers rely on; `local` says that GCC may call the function with a
-    stack aligned to 8 only (its unit calls it).
+    stack aligned to 8 only (its unit calls it); `recursive` that it may call itself, so that what one call takes of the stack is taken
+    many times.
 
     `captures`, `mutated` and `generated` are how many tests of each kind are wanted; `attempts` bounds the states tried for
     them, `directed` those tried for blocks that no test reached, `boundary` those tried for comparisons that come out
@@ -47,4 +48,5 @@ class Settings:
     stack_allowance_bytes: int = 2_048
     preserved: frozenset[str] = frozenset()
     local: bool = False
+    recursive: bool = False
     seed: int = 1

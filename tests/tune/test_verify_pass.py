@@ -83,6 +83,34 @@ def test_without_any_verified_the_whole_time_is_used(work: FunctionWork, tmp_pat
     assert run(work, judging, tmp_path, 5.0) == ["verify.unknown"] * 6
 
 
+def test_when_the_best_looking_come_to_nothing_those_behind_have_their_chance(tmp_path: Path) -> None:
+    work = made_work(20)
+    for number, state in enumerate(work.candidates):
+        state.look = 3.0 - number / 10
+        if number >= 6:
+            state.rejection = a.Rejection("rank.behind", "about so much at a first look")
+    work.candidates[7].look = 0.99  # no faster
+    grades = dict.fromkeys((b"%d" % n for n in range(20)), a.Grade.UNKNOWN) | {
+        b"8": a.Grade.TESTED,
+        b"9": a.Grade.TESTED,
+    }
+    judging = Judging(grades)
+    found = run(work, judging, tmp_path, 600.0)
+    assert judging.asked == [b"0", b"1", b"2", b"3", b"4", b"5", b"6", b"8"], "one that can be used is enough"
+    assert found[6:11] == ["verify.unknown", "rank.behind", "", "rank.behind", "rank.behind"]
+
+
+def test_not_all_of_those_behind_are_tried(tmp_path: Path) -> None:
+    work = made_work(30)
+    for number, state in enumerate(work.candidates):
+        state.look = 2.0
+        if number >= 6:
+            state.rejection = a.Rejection("rank.behind", "about so much at a first look")
+    judging = Judging(dict.fromkeys((b"%d" % n for n in range(30)), a.Grade.UNKNOWN))
+    run(work, judging, tmp_path, 600.0)
+    assert len(judging.asked) == 12
+
+
 def test_where_tests_reach_every_block_comes_first_unless_it_promises_far_less(
     work: FunctionWork, tmp_path: Path
 ) -> None:

@@ -1,0 +1,5 @@
+struct node {
+    struct node *left, *right;
+};
+
+int height(const struct node *node);
