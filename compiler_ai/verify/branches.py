@@ -132,17 +132,20 @@ def wishes(
                     yield (site, change), Wish(second, first - change, size)
 
 
-def loaded_pairs(
+def loaded(
     trace: Trace, found: Mapping[int, Compared], decoder: Decoder, memory: Callable[[int, int], bytes]
-) -> Iterator[tuple[int, Span, Span]]:
-    """(site, spans) of the conditions in `found` that last compared what had been loaded from two places."""
+) -> Iterator[tuple[int, Span, Span | int]]:
+    """(site, span, with what) of the conditions in `found` that last compared what had been loaded with what had been loaded from
+    another place, or with a value that no load just before gave."""
     view = memoryview(trace.data).cast("Q")
     for site, one in found.items():
         step, (first, second, _) = one.last
         near = list(islice(_loads(view, step, decoder), 2))
         values = [int.from_bytes(memory(start, end - start), "little") for start, end in near]
         if values in ([first, second], [second, first]) and len({end - start for start, end in near}) == 1:
-            yield site, near[0], near[1]
+            yield site, near[1], near[0]
+        elif values and values[0] in (first, second):
+            yield site, near[0], second if values[0] == first else first
 
 
 class Extensions:

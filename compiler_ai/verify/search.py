@@ -19,7 +19,7 @@ from compiler_ai.verify.branches import (
     Span,
     compared,
     dispatches,
-    loaded_pairs,
+    loaded,
     table_wishes,
     wishes,
 )
@@ -134,8 +134,8 @@ def boundary_states(
             found.setdefault((address, _OTHER_SIGN), []).extend(
                 (likeness, n, state) for n, (likeness, state) in enumerate(states)
             )
-        for site, first, second in loaded_pairs(trace, mine, decoder, seed.memory):
-            for number, state in enumerate(_stretches(machine, seed, first, second), _STRETCHES):
+        for site, span, like in loaded(trace, mine, decoder, seed.memory):
+            for number, state in enumerate(_stretches(machine, seed, span, like), _STRETCHES):
                 found.setdefault((site, number), []).append((0, 0, state))
         for wish in table_wishes(dispatches(trace, blocks.indirect, decoder, seed.memory)):
             found.setdefault((0, 1 + wish.wanted), []).extend((0, 0, state) for state in exact(seed, wish))
@@ -149,17 +149,23 @@ def boundary_states(
     yield from _in_turn({**groups, **extreme}, is_lacking)
 
 
-def _stretches(machine: Machine, seed: Seed, first: Span, second: Span) -> Iterator[EntryState]:
-    """The seed with what lies at one span, and behind it, the same as at the other, as far as there is room, or the same but for one
-    byte: a loop that goes on as long as they agree comes to its other ends."""
-    room = _room(machine, seed.state, second[0])
+def _stretches(machine: Machine, seed: Seed, span: Span, like: Span | int) -> Iterator[EntryState]:
+    """The seed with what lies at a span, and behind it, the same as at the other one, or this value again and again, as far as there
+    is room, or the same but for one byte: a loop that goes on as long as they agree comes to its other ends."""
+    start, width = span[0], span[1] - span[0]
+    room = _room(machine, seed.state, start)
     for most, hole in _STRETCHES_BYTES if room else ():
         size = min(most, room)
-        data = bytearray(agreeing(first[0], second[0], size, seed.memory))
+        if isinstance(like, int):
+            value = (like & (1 << 8 * width) - 1).to_bytes(width, "little")
+            data = bytearray((value * (size // width + 1))[:size])
+        else:
+            data = bytearray(agreeing(like[0], start, size, seed.memory))
         if hole < size:
             data[hole] ^= 1
-        how = f"{size} bytes at {second[0]:#x} as at {first[0]:#x}" + (f" but the one at {hole}" if hole < size else "")
-        yield changed(seed.state, how, dict(seed.state.registers.general), {second[0]: bytes(data)})
+        what = f"{like:#x}" if isinstance(like, int) else f"at {like[0]:#x}"
+        how = f"{size} bytes at {start:#x} as {what}" + (f" but the one at {hole}" if hole < size else "")
+        yield changed(seed.state, how, dict(seed.state.registers.general), {start: bytes(data)})
 
 
 def _room(machine: Machine, state: EntryState, address: int) -> int:

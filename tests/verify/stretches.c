@@ -1,5 +1,7 @@
 #include "stretches.h"
 
+#include <string.h>
+
 /* How far two places of a text agree, two bytes at a time as zlib's matcher does, and no farther than 258: few agree so far. */
 int agreeing(const struct window *window)
 {
@@ -14,4 +16,23 @@ int agreeing(const struct window *window)
             break;
     }
     return (int)(text - start);
+}
+
+#ifndef MORE
+#define MORE 0
+#endif
+
+/* How far four bytes are repeated, eight at a time as long as there are so many: few repetitions last to the end. */
+unsigned repeated(const unsigned char *at, const unsigned char *end, unsigned four)
+{
+    const unsigned char *start = at;
+    unsigned long eight = four * 0x100000001ul, word;
+    for (; at + 8 <= end; at += 8) {
+        memcpy(&word, at, 8);
+        if (word != eight)
+            return (unsigned)(at - start) + (unsigned)__builtin_ctzl(word ^ eight) / 8;
+    }
+    for (; at < end + MORE && *at == (unsigned char)eight; at++)
+        eight >>= 8;
+    return (unsigned)(at - start);
 }

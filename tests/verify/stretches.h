@@ -4,3 +4,4 @@ struct window {
 };
 
 int agreeing(const struct window *window);
+unsigned repeated(const unsigned char *at, const unsigned char *end, unsigned four);

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 int main(void)
 {
@@ -13,6 +14,9 @@ int main(void)
         window.at = 1000 + i % 1009;
         window.before = window.at - 600 - i % 400;
         sum += agreeing(&window);
+        unsigned four;
+        memcpy(&four, window.text + window.at, 4);
+        sum += repeated(window.text + window.at, window.text + 3000 + i % 7, four);
     }
     printf("%d\n", sum);
 }

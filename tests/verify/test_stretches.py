@@ -16,7 +16,7 @@ HERE = Path(__file__).parent
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    with recorded(tmp_path_factory, HERE / "stretches.c", HERE / "stretches_main.c", ("agreeing",)) as found:
+    with recorded(tmp_path_factory, HERE / "stretches.c", HERE / "stretches_main.c", ("agreeing", "repeated")) as found:
         yield found
 
 
@@ -26,8 +26,14 @@ def test_an_end_that_is_elsewhere_is_seen(bench: Bench, end: int) -> None:
     assert bench.verifier("agreeing").check(wrong).grade is Grade.REFUTED
 
 
-def test_another_compilation_is_tested(bench: Bench) -> None:
-    assert bench.verifier("agreeing").check(bench.assembled(bench.listing("gcc -O1"))).grade is Grade.TESTED
+def test_an_end_of_what_is_compared_with_an_argument_is_tested_too(bench: Bench) -> None:
+    wrong = bench.assembled(bench.listing("gcc -O2 -DMORE=1"))
+    assert bench.verifier("repeated").check(wrong).grade is Grade.REFUTED
+
+
+@pytest.mark.parametrize("function", ["agreeing", "repeated"])
+def test_another_compilation_is_tested(bench: Bench, function: str) -> None:
+    assert bench.verifier(function).check(bench.assembled(bench.listing("gcc -O1"))).grade is Grade.TESTED
 
 
 @pytest.mark.parametrize("second", [0x1200, 0x1003, 0x0FFD, 0x0E00])
