@@ -148,11 +148,13 @@ def parse(arguments: Sequence[str]) -> Parsed:
 
 
 def object_path(parsed: Parsed, source: str, directory: str) -> str:
-    """The absolute path of the object that compiling `source` yields; for compile-and-link commands, where it would lie."""
-    if parsed.compiles_only and parsed.output:
-        path = parsed.output
+    """The absolute path of the object that compiling `source` yields. A compile-and-link command leaves none; it gets a name by what
+    is linked, as GCC's dumps do (-dumpbase), lest it be taken for another compile's."""
+    path = os.path.basename(source).rpartition(".")[0] + ".o"
+    if parsed.compiles_only:
+        path = parsed.output or path
     else:
-        path = os.path.basename(source).rpartition(".")[0] + ".o"
+        path = f"{parsed.output or 'a.out'}-{path}"
     return os.path.normpath(os.path.join(directory, path))
 
 

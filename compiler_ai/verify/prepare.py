@@ -35,7 +35,7 @@ from compiler_ai.verify.machine import Context
 from compiler_ai.verify.mutate import Seed, arranged, mutations
 from compiler_ai.verify.prototype import Prototype
 from compiler_ai.verify.relations import Relations
-from compiler_ai.verify.search import boundary_states, directed_states, leading_to
+from compiler_ai.verify.search import boundary_states, directed_states, leading_to, stretch_states
 from compiler_ai.verify.settings import Settings
 from compiler_ai.verify.state import EntryState
 from compiler_ai.verify.sums import sum_states
@@ -90,6 +90,7 @@ class Preparation(Baseline):
             self._reach_boundaries()
             self._walk_tables()
             self._reach_relations()
+            self._stretch()
             self._trace()
 
     def _chosen(self, captures: Sequence[Path]) -> list[Path]:
@@ -367,6 +368,20 @@ class Preparation(Baseline):
                     relations.keep(found)
                     self.tests.append(test)
                     self._plant_novel(test.fills[0][0])
+
+    def _stretch(self) -> None:
+        """Adds tests in which what is compared goes on to agree. They are not varied further: others have come farther."""
+        if self._blocks is None:
+            return
+        states = stretch_states(self.machine, self.body, list(self.seeds), self._blocks)
+        for number, state in zip(range(self.settings.stretches), states, strict=False):
+            test, _ = self.test(state, self._uncovered)
+            if test is None:
+                continue
+            self.tests.append(test)
+            test.fills = [test.fills[number % len(test.fills)]]
+            if self.relations is not None and not self.relations.is_complete():
+                self.relations.keep(self.relations.look(test.fills[0][0]))
 
     def _keep(self, test: Test, looked_at: bool = True) -> None:
         """Adds a test; one on which some comparison comes out as never before is, when `looked_at`, also one to vary."""

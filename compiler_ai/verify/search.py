@@ -35,7 +35,11 @@ _MOST_TURNS = 5
 _LACKING_STATES = 3
 _NEAR_STEPS = 300
 _MOST_NEAR = 16  # states looked at for one condition
-_EXTREMES, _OTHER_SIGN, _STRETCHES = 9, 10, 11  # beside the differences that `wishes` tells apart
+_EXTREMES, _OTHER_SIGN = 9, 10  # beside the differences that `wishes` tells apart
+_MOST_STRETCHED, _MOST_STRETCHES = (
+    40,
+    12,
+)  # runs that are looked at, and those in which one condition's sides are made to agree
 _STRETCHES_BYTES = ((300, 300), (16, 16), (300, 150), (16, 8))  # with where they still differ
 
 
@@ -111,13 +115,7 @@ def boundary_states(
     """
     first_entry = body.at(machine.contexts[0]).entry
     extensions = Extensions(body.decoder(machine.contexts[0]))
-    sites = [*blocks.branches, *sorted(blocks.selects)]
-    # The latest were kept for reaching what is hardest to reach; on buffers of its own, all that a seed reads can vary; and the
-    # program's own calls get farthest.
-    usable = [seed for seed in reversed(seeds) if body.at(machine.context(seed.state)).entry == first_entry]
-    own = [seed for seed in usable if seed.state.extra], [seed for seed in usable if not seed.state.extra]
-    order = [seed for pair in zip_longest(*own) for seed in pair if seed is not None]
-    looks = [_looked_at(machine, body, seed, sites, _LOOK_STEPS) for seed in order[:most_seeds]]
+    sites, looks = _looks(machine, body, seeds, blocks, most_seeds)
     turns = {at: _turns(looks, at) for at in sites}
     found: dict[tuple[int, int], list[tuple[int, int, EntryState]]] = {}
     near: dict[int, list[tuple[int, EntryState, Seed]]] = {at: [] for at in sites}
@@ -134,9 +132,6 @@ def boundary_states(
             found.setdefault((address, _OTHER_SIGN), []).extend(
                 (likeness, n, state) for n, (likeness, state) in enumerate(states)
             )
-        for site, span, like in loaded(trace, mine, decoder, seed.memory):
-            for number, state in enumerate(_stretches(machine, seed, span, like), _STRETCHES):
-                found.setdefault((site, number), []).append((0, 0, state))
         for wish in table_wishes(dispatches(trace, blocks.indirect, decoder, seed.memory)):
             found.setdefault((0, 1 + wish.wanted), []).extend((0, 0, state) for state in exact(seed, wish))
     groups = {key: (s for _, _, s in sorted(group, key=itemgetter(1, 0))) for key, group in found.items()}
@@ -147,6 +142,37 @@ def boundary_states(
         return what == _EXTREMES or (at in turns and lacks is not None and lacks(at - first_entry, what))
 
     yield from _in_turn({**groups, **extreme}, is_lacking)
+
+
+def _looks(
+    machine: Machine, body: Body, seeds: Sequence[Seed], blocks: Blocks, most_seeds: int
+) -> tuple[list[int], list[_Look]]:
+    """The addresses of the conditions, and runs from at most so many of the seeds in which they are looked at."""
+    first_entry = body.at(machine.contexts[0]).entry
+    sites = [*blocks.branches, *sorted(blocks.selects)]
+    # The latest were kept for reaching what is hardest to reach; on buffers of its own, all that a seed reads can vary; and the
+    # program's own calls get farthest.
+    usable = [seed for seed in reversed(seeds) if body.at(machine.context(seed.state)).entry == first_entry]
+    own = [seed for seed in usable if seed.state.extra], [seed for seed in usable if not seed.state.extra]
+    order = [seed for pair in zip_longest(*own) for seed in pair if seed is not None]
+    looks = [_looked_at(machine, body, seed, sites, _LOOK_STEPS) for seed in order[:most_seeds]]
+    return sites, looks
+
+
+def stretch_states(machine: Machine, body: Body, seeds: Sequence[Seed], blocks: Blocks) -> Iterator[EntryState]:
+    """States in which what a condition compares goes on to agree, or differs in one byte only.
+
+    `blocks` are the body's in the first context.
+    """
+    sites, looks = _looks(machine, body, seeds, blocks, _MOST_STRETCHED)
+    turns = {at: _turns(looks, at, _MOST_STRETCHES) for at in sites}
+    found = []
+    for number, look in enumerate(looks):
+        mine = {at: one for at, one in look.what.items() if number in turns[at]}
+        for _, span, like in loaded(look.trace, mine, look.decoder, look.seed.memory):
+            found.append(list(_stretches(machine, look.seed, span, like)))
+    for states in zip_longest(*found):
+        yield from (state for state in states if state is not None)
 
 
 def _stretches(machine: Machine, seed: Seed, span: Span, like: Span | int) -> Iterator[EntryState]:
@@ -170,10 +196,11 @@ def _stretches(machine: Machine, seed: Seed, span: Span, like: Span | int) -> It
 
 def _room(machine: Machine, state: EntryState, address: int) -> int:
     """How many of the bytes from `address` on, up to the longest stretch, a caller may have filled."""
-    writable = machine.context(state).writable
+    context = machine.context(state)
     most = max(size for size, _ in _STRETCHES_BYTES)
     for page in range(page_floor(address), address + most, PAGE_BYTES):
-        if page not in writable and all(pages.find(page) is None for pages in state.extra):
+        is_captured = page in context.initial and page in context.writable  # not what only answered calls have
+        if not is_captured and all(pages.find(page) is None for pages in state.extra):
             return max(0, page - address)
     return most
 
@@ -218,13 +245,13 @@ def _looked_at(machine: Machine, body: Body, seed: Seed, sites: Sequence[int], m
     return _Look(seed, trace, decoder, compared(trace, sites, decoder, seed.memory))
 
 
-def _turns(looks: Sequence[_Look], at: int) -> set[int]:
-    """The numbers of the runs in which the condition at `at` is worth turning: the one that comes there most often, after which
+def _turns(looks: Sequence[_Look], at: int, most: int = _MOST_TURNS) -> set[int]:
+    """The numbers of the runs, `most` of them, in which the condition at `at` is worth turning: the one that comes there most often, after which
     there is most that can change, and a few others that differ most in how other comparisons come out."""
     left = {number: _outcomes(look) for number, look in enumerate(looks) if at in look.what}
     found: list[int] = []
     known: set[tuple[int, int]] = set()
-    while left and len(found) < _MOST_TURNS:
+    while left and len(found) < most:
         number = max(left, key=lambda n: (len(left[n] - known), -n) if found else (looks[n].what[at].times, -n))
         known |= left.pop(number)
         found.append(number)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from compiler_ai.driver import command, units
 
 
@@ -30,6 +32,19 @@ def test_dependency_output_and_paths_are_not_repeated():
     assert parsed.kept == ["-O2", "-DX", "-I", "inc"]
     assert parsed.sources == ["sub/a.c"]
     assert command.object_path(parsed, "sub/a.c", "/w") == "/w/out/a.o"
+
+
+@pytest.mark.parametrize(
+    ("words", "path"),
+    [
+        (["-c", "sub/a.c"], "/w/a.o"),
+        (["-shared", "-fPIC", "sub/a.c", "b.c", "-o", "lib/a.so"], "/w/lib/a.so-a.o"),
+        (["sub/a.c", "b.c"], "/w/a.out-a.o"),
+    ],
+)
+def test_objects_that_a_link_command_does_not_leave_have_names_of_their_own(words: list[str], path: str) -> None:
+    """A library built twice, static from objects and shared from its sources at once, has two compiles of each source."""
+    assert command.object_path(command.parse(words), "sub/a.c", "/w") == path
 
 
 def test_only_sources_of_a_high_level_language_count():

@@ -47,7 +47,7 @@ PROGRAMS = (
     Source(
         "zlib", "", ("adler32", "crc32", "deflate", "infback", "inffast", "inflate", "inftrees", "trees", "zutil", "compress",
          "uncompr", "gzclose", "gzlib", "gzread", "gzwrite", "test/minigzip"), ("-DHAVE_UNISTD_H", "-I."),
-        (("deflate", ("longest_match", "slide_hash")), ("trees", ("pqdownheap", "scan_tree"))),
+        (("deflate", ("longest_match", "slide_hash")), ("trees", ("pqdownheap",))),
         (("text",),),
     ),
     Source(
