@@ -150,11 +150,8 @@ def parse(arguments: Sequence[str]) -> Parsed:
 def object_path(parsed: Parsed, source: str, directory: str) -> str:
     """The absolute path of the object that compiling `source` yields. A compile-and-link command leaves none; it gets a name by what
     is linked, as GCC's dumps do (-dumpbase), lest it be taken for another compile's."""
-    path = os.path.basename(source).rpartition(".")[0] + ".o"
-    if parsed.compiles_only:
-        path = parsed.output or path
-    else:
-        path = f"{parsed.output or 'a.out'}-{path}"
+    name = os.path.basename(source).rpartition(".")[0] + ".o"
+    path = parsed.output or name if parsed.compiles_only else f"{parsed.output or 'a.out'}-{name}"
     return os.path.normpath(os.path.join(directory, path))
 
 
