@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
 from compiler_ai.passes.propose import Propose
 from compiler_ai.passes.select import Select
 from compiler_ai.toolchains.x86_64 import X86_64
+from made_work import TEXT, made_context, made_work
 
 from compiler_ai import artifacts as a
-from compiler_ai.asm import listing
-from compiler_ai.driver import options
 from compiler_ai.store.errors import StoreError
 from compiler_ai.store.store import Store
 from compiler_ai.store.trials import TrialCache, digest
 from compiler_ai.work import CandidateState, Context, FunctionWork
 
-TEXT = "\t.text\n\t.globl\tf\n\t.type\tf, @function\nf:\n\tret\n\t.size\tf, .-f\n"
 CANDIDATE = a.Candidate("f", "\tnop\n\tret\n")
 
 
@@ -33,14 +30,12 @@ class Offers:
 
 @pytest.fixture
 def work() -> FunctionWork:
-    command = a.CompileCommand(("gcc",), (), "/p/x.c", "/p/x.o", "/p", X86_64.name)
-    hot = a.HotFunction(a.ProfiledFunction("f", "/p/prog", "x.c", 16, 1, 1.0), 1.0)
-    return FunctionWork(hot, a.Baseline("f", command, TEXT, "a" * 64, 1), listing.parse(TEXT), ())
+    return made_work(0)
 
 
 @pytest.fixture
 def context(tmp_path: Path) -> Context:
-    return Context(options.parse([], {})[0], X86_64, tmp_path / ".aicc", time.monotonic() + 600)
+    return made_context(tmp_path, 600.0)
 
 
 @pytest.mark.parametrize(
