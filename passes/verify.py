@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from compiler_ai.artifacts import Evidence, Grade, Rejection
 from compiler_ai.passmanager import PassError
@@ -26,8 +26,11 @@ class _Waiting:
     """A candidate without evidence. `gain` is what its first look promises, and less once that is unlikely to be shown."""
 
     state: CandidateState
-    gain: float
+    gain: float = field(init=False)
     judgement: Judgement | None = None
+
+    def __post_init__(self) -> None:
+        self.gain = (self.state.look or 1.0) - 1.0
 
 
 class Verify:
@@ -47,7 +50,7 @@ class Verify:
 
     def run(self, work: FunctionWork, context: Context) -> None:
         candidates = [state for state in work.alive if state.object_bytes]
-        waiting = [_Waiting(state, (state.look or 1.0) - 1.0) for state in candidates if state.evidence is None]
+        waiting = [_Waiting(state) for state in candidates if state.evidence is None]
         if not waiting:
             return
         verifier = self._judges.verifier(work, context)
@@ -67,7 +70,7 @@ class Verify:
             if not waiting:
                 state = behind.pop(0)
                 state.rejection = None
-                waiting.append(_Waiting(state, (state.look or 1.0) - 1.0))
+                waiting.append(_Waiting(state))
                 total += 1
             if verified >= FINALISTS:
                 for one in waiting:
@@ -95,11 +98,13 @@ def _behind(work: FunctionWork) -> list[CandidateState]:
     found = [
         state
         for state in work.candidates
-        if state.rejection is not None and state.rejection.stage == "rank.behind" and state.evidence is None
+        if state.rejection is not None
+        and state.rejection.stage == "rank.behind"
+        and state.evidence is None
+        and state.object_bytes
+        and (state.look or 0.0) >= _WORTH_IT
     ]
-    looks = [(state.look, state) for state in found if state.look is not None and state.object_bytes]
-    looks.sort(key=lambda look: -look[0])
-    return [state for look, state in looks[:_MORE] if look >= _WORTH_IT]
+    return sorted(found, key=lambda state: -(state.look or 0.0))[:_MORE]
 
 
 def _begin(one: _Waiting, verifier: Verifier) -> None:

@@ -36,10 +36,8 @@ _LACKING_STATES = 3
 _NEAR_STEPS = 300
 _MOST_NEAR = 16  # states looked at for one condition
 _EXTREMES, _OTHER_SIGN = 9, 10  # beside the differences that `wishes` tells apart
-_MOST_STRETCHED, _MOST_STRETCHES = (
-    40,
-    12,
-)  # runs that are looked at, and those in which one condition's sides are made to agree
+_MOST_SEEDS = 40  # whose runs are looked at
+_MOST_STRETCHES = 12  # of those runs, in which one condition's sides are made to agree
 _STRETCHES_BYTES = ((300, 300), (16, 16), (300, 150), (16, 8))  # with where they still differ
 
 
@@ -105,7 +103,7 @@ def boundary_states(
     prototype: Prototype | None,
     blocks: Blocks,
     lacks: Callable[[int, int], bool] | None = None,
-    most_seeds: int = 40,
+    most_seeds: int = _MOST_SEEDS,
 ) -> Iterator[EntryState]:
     """States that may bring what branches compare to equality or next to it, where a comparison with the wrong condition shows, and
     states in which what is widened has the other sign.
@@ -164,7 +162,7 @@ def stretch_states(machine: Machine, body: Body, seeds: Sequence[Seed], blocks: 
 
     `blocks` are the body's in the first context.
     """
-    sites, looks = _looks(machine, body, seeds, blocks, _MOST_STRETCHED)
+    sites, looks = _looks(machine, body, seeds, blocks, _MOST_SEEDS)
     turns = {at: _turns(looks, at, _MOST_STRETCHES) for at in sites}
     found = []
     for number, look in enumerate(looks):
@@ -246,8 +244,8 @@ def _looked_at(machine: Machine, body: Body, seed: Seed, sites: Sequence[int], m
 
 
 def _turns(looks: Sequence[_Look], at: int, most: int = _MOST_TURNS) -> set[int]:
-    """The numbers of the runs, `most` of them, in which the condition at `at` is worth turning: the one that comes there most often, after which
-    there is most that can change, and a few others that differ most in how other comparisons come out."""
+    """The numbers of the runs, at most `most`, in which the condition at `at` is worth turning: the one that comes there most often,
+    after which there is most that can change, and a few others that differ most in how other comparisons come out."""
     left = {number: _outcomes(look) for number, look in enumerate(looks) if at in look.what}
     found: list[int] = []
     known: set[tuple[int, int]] = set()
