@@ -255,6 +255,21 @@ def is_pointer(seed: Seed, span: tuple[int, int]) -> bool:
     return value > 0xFFFF and any(page_set.find(value) is not None for page_set in pages)
 
 
+def other_argument(
+    state: EntryState, prototype: Prototype | None, constants: Sequence[int], chance: random.Random
+) -> EntryState | None:
+    """The state with one of its arguments changed, a pointer by a few elements or to a few behind another one; None when it has no
+    argument that may change."""
+    parameters = integer_parameters(prototype) if prototype is not None else []
+    if not parameters:
+        return None
+    general = dict(state.registers.general)
+    _mutate_argument(general, parameters, constants, chance)
+    names = [name for name, _ in parameters if general[name] != state.registers.general[name]]
+    how = ", ".join(f"{name} to {general[name]:#x}" for name in names)
+    return changed(state, how, general, {}) if names else None
+
+
 def _mutate_argument(
     general: dict[str, int], parameters: Sequence[tuple[str, Type]], constants: Sequence[int], chance: random.Random
 ) -> None:
@@ -266,7 +281,7 @@ def _mutate_argument(
         if others and chance.random() < 0.4:
             value = chance.choice(others) + chance.randrange(0, 21) * step
         else:
-            value += chance.choice((1, -1, 2, 4, 8)) * step
+            value += chance.choice((1, -1, 2, -2, 3, -3, 4, 8)) * step
         general[name] = value & _mask(8)
         return
     value = chance.choice(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice, zip_longest
 from operator import itemgetter
+from random import Random
 
 from compiler_ai.sandbox.pages import PAGE_BYTES, page_floor
 from compiler_ai.sandbox.process import Trace
@@ -25,7 +26,7 @@ from compiler_ai.verify.branches import (
 )
 from compiler_ai.verify.coverage import Blocks
 from compiler_ai.verify.machine import Body, Machine
-from compiler_ai.verify.mutate import Seed, agreeing, changed, exact, extremes, granted, mutations
+from compiler_ai.verify.mutate import Seed, agreeing, changed, exact, extremes, granted, mutations, other_argument
 from compiler_ai.verify.prototype import Prototype
 from compiler_ai.verify.state import EntryState
 
@@ -157,8 +158,16 @@ def _looks(
     return sites, looks
 
 
-def stretch_states(machine: Machine, body: Body, seeds: Sequence[Seed], blocks: Blocks) -> Iterator[EntryState]:
-    """States in which what a condition compares goes on to agree, or differs in one byte only.
+def stretch_states(
+    machine: Machine,
+    body: Body,
+    seeds: Sequence[Seed],
+    prototype: Prototype | None,
+    constants: Sequence[int],
+    blocks: Blocks,
+) -> Iterator[EntryState]:
+    """States in which what a condition compares goes on to agree, or differs in one byte only, as they are and with one of the
+    arguments changed.
 
     `blocks` are the body's in the first context.
     """
@@ -168,7 +177,10 @@ def stretch_states(machine: Machine, body: Body, seeds: Sequence[Seed], blocks: 
     for number, look in enumerate(looks):
         mine = {at: one for at, one in look.what.items() if number in turns[at]}
         for _, span, like in loaded(look.trace, mine, look.decoder, look.seed.memory):
-            found.append(list(_stretches(machine, look.seed, span, like)))
+            plain = list(_stretches(machine, look.seed, span, like))
+            chance = Random(f"stretch {len(found)}")
+            moved = [other_argument(state, prototype, constants, chance) for state in plain]
+            found.append([state for pair in zip(plain, moved, strict=True) for state in pair])
     for states in zip_longest(*found):
         yield from (state for state in states if state is not None)
 

@@ -21,13 +21,16 @@ int agreeing(const struct window *window)
 #ifndef MORE
 #define MORE 0
 #endif
+#ifndef EARLY
+#define EARLY 0
+#endif
 
 /* How far four bytes are repeated, eight at a time as long as there are so many: few repetitions last to the end. */
 unsigned repeated(const unsigned char *at, const unsigned char *end, unsigned four)
 {
     const unsigned char *start = at;
     unsigned long eight = four * 0x100000001ul, word;
-    for (; at + 8 <= end; at += 8) {
+    for (; at + 8 + EARLY <= end; at += 8) {
         memcpy(&word, at, 8);
         if (word != eight)
             return (unsigned)(at - start) + (unsigned)__builtin_ctzl(word ^ eight) / 8;

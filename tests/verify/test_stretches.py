@@ -31,6 +31,12 @@ def test_an_end_of_what_is_compared_with_an_argument_is_tested_too(bench: Bench)
     assert bench.verifier("repeated").check(wrong).grade is Grade.REFUTED
 
 
+def test_an_end_at_which_few_lengths_differ_is_tested_too(bench: Bench) -> None:
+    """With 9 to 11 bytes left, `eight` is used up before the end: all else comes out as before."""
+    wrong = bench.assembled(bench.listing("gcc -O2 -DEARLY=4"))
+    assert bench.verifier("repeated").check(wrong).grade is Grade.REFUTED
+
+
 def test_some_repetitions_of_an_argument_last_to_the_end(bench: Bench) -> None:
     stretched = [test for test in bench.verifier("repeated")._prepared.tests if " bytes at " in test.state.name]
     counts = [(test.fills[0][0].registers, test.fills[0][1].registers["rax"]) for test in stretched]
