@@ -214,12 +214,9 @@ def _successors(
 def _taken_labels(listing: Listing, function: Function) -> list[str]:
     """The function's labels that data of the listing (jump tables) or a non-branch instruction of the body mentions."""
     own = function.local_labels
-    found: dict[str, None] = {}
     inside = range(function.entry, function.size_line)
-    for number, line in enumerate(listing.lines):
-        if number in inside or ".L" not in line or not listing.sections[number].allocated:
-            continue
-        found.update((label, None) for label in LOCAL_LABEL.findall(line) if label in own)
+    elsewhere = {(number, label) for label in own for number in listing.mentions.get(label, ()) if number not in inside}
+    found = dict.fromkeys(label for _, label in sorted(elsewhere))
     for line in function.body_lines:
         instruction = statement(line)
         if instruction is not None and not (instruction.is_jump and not instruction.is_indirect):

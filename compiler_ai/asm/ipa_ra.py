@@ -27,16 +27,17 @@ def ipa_ra_registers(
     toolchain: Toolchain,
     assembler: Sequence[str] = ("as",),
     returned: Mapping[str, frozenset[str]] | None = None,
+    calls: CallGraph | None = None,
 ) -> frozenset[str] | None:
     """The call-clobbered registers (widest names) that a new body of the function must not write.
 
     `returned` gives the return registers of functions whose type is known; of the others every return register may hold
-    a value at their `ret`, even one that they got as an argument. None when it cannot be told (the listing does not assemble, code outside of functions calls it): the function is then
-    to be left alone.
+    a value at their `ret`, even one that they got as an argument. `calls` are the listing's, when the caller has them. None when it
+    cannot be told (the listing does not assemble, code outside of functions calls it): the function is then to be left alone.
     """
     if listing.function(function_name) is None:
         return None
-    calls = CallGraph(listing)
+    calls = calls or CallGraph(listing)
     if not calls.callers(function_name):
         return None if calls.strays(function_name) else frozenset()
     try:
@@ -141,6 +142,9 @@ class _Analysis:
         self._returned = returned
         self._decoded: dict[str, tuple[Instruction, ...]] = {}
         self._direct: dict[str, tuple[frozenset[str], bool]] = {}
+        self._clobbered: dict[str, frozenset[str]] = {}
+        self._graphs: dict[str, nx.DiGraph[cfg.BasicBlock]] = {}
+        self._read: dict[str, list[tuple[cfg.Statement, frozenset[str]]]] = {}
 
     def required(self, name: str) -> frozenset[str] | None:
         found: set[str] = set()
@@ -149,10 +153,16 @@ class _Analysis:
                 return None
             kept = self._toolchain.call_clobbered - self.clobbered(callee)
             for caller in self._calls.callers(callee):
-                found |= kept & self._relied_on(caller, callee)
+                if not kept <= found:
+                    found |= kept & self._relied_on(caller, callee)
         return frozenset(found)
 
     def clobbered(self, name: str) -> frozenset[str]:
+        if name not in self._clobbered:
+            self._clobbered[name] = self._clobbers(name)
+        return self._clobbered[name]
+
+    def _clobbers(self, name: str) -> frozenset[str]:
         registers: set[str] = set()
         for member in nx.descendants(self._calls.graph, name) | {name}:
             writes, outside = self._written(member)
@@ -160,6 +170,11 @@ class _Analysis:
                 return self._toolchain.call_clobbered
             registers |= writes
         return frozenset(registers) & self._toolchain.call_clobbered
+
+    def _graph(self, name: str) -> nx.DiGraph[cfg.BasicBlock]:
+        if name not in self._graphs:
+            self._graphs[name] = cfg.build(self._listing, self._calls.functions[name])
+        return self._graphs[name]
 
     def _instructions(self, name: str) -> tuple[Instruction, ...]:
         if name not in self._decoded:
@@ -184,7 +199,7 @@ class _Analysis:
 
     def _is_table_jump(self, function: Function) -> bool:
         """Whether indirect jumps of the function have targets of its own; as clobbers, those add nothing."""
-        graph = cfg.build(self._listing, function)
+        graph = self._graph(function.name)
         return any(graph.out_degree(block) for block in graph.graph["exits"])
 
     def _effect(self, found: cfg.Statement, reads: frozenset[str]) -> Effect:
@@ -197,8 +212,15 @@ class _Analysis:
 
     def _relied_on(self, caller: str, callee: str) -> frozenset[str]:
         """What `caller` may read after its calls of `callee` return."""
+        if caller not in self._read:
+            self._read[caller] = self._read_after_calls(caller)
+        reads = (read for call, read in self._read[caller] if callee in self._calls.callees(call))
+        return frozenset[str]().union(*reads)
+
+    def _read_after_calls(self, caller: str) -> list[tuple[cfg.Statement, frozenset[str]]]:
+        """The calls in `caller`, each with what may be read after it returns."""
         function = self._calls.functions[caller]
-        graph = cfg.build(self._listing, function)
+        graph = self._graph(caller)
         code = self._instructions(caller)
         none, every = frozenset[str](), arguments(self._toolchain)
         surely = live_after(
@@ -213,11 +235,10 @@ class _Analysis:
             abi_exit(self._toolchain, self._returned.get(caller)),
         )
         filled = self._filled(graph, function, code)
-        relied: set[str] = set()
-        for line, found in _calls_in(function, graph):
-            if found.is_call and callee in self._calls.callees(found):
-                relied |= surely.after[line] | (possibly.after[line] & filled[line])
-        return frozenset(relied)
+        return [
+            (found, surely.after[line] | (possibly.after[line] & filled[line]))
+            for line, found in _calls_in(function, graph)
+        ]
 
     def _filled(
         self, graph: nx.DiGraph[cfg.BasicBlock], function: Function, code: Sequence[Instruction]

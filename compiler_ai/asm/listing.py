@@ -12,7 +12,7 @@ from itertools import accumulate
 from compiler_ai.asm.data import DataObject, Section, is_readonly
 from compiler_ai.asm.function import Function, Part
 from compiler_ai.asm.scan import Scan
-from compiler_ai.asm.statements import LABEL, directive_of, label_of, symbols_in, without_comment
+from compiler_ai.asm.statements import LABEL, LOCAL_LABEL, directive_of, label_of, symbols_in, without_comment
 from compiler_ai.cached import cached_property
 
 _BSS = Section(".bss", "aw", "\t.bss")
@@ -163,6 +163,16 @@ class Listing:
             found.append(bisect_right(self._line_starts, at) - 1)
             end = self.text.find("\n", at)
             at = self.text.find(text, end) if end >= 0 else -1
+        return found
+
+    @cached_property
+    def mentions(self) -> dict[str, list[int]]:
+        """By local label (.L) the lines of allocated sections that mention or define it, ascending."""
+        found: dict[str, list[int]] = {}
+        for number, line in enumerate(self.lines):
+            if ".L" in line and self.sections[number].allocated:
+                for label in LOCAL_LABEL.findall(line):
+                    found.setdefault(label, []).append(number)
         return found
 
     @cached_property

@@ -58,7 +58,8 @@ class Judges:
             prototype = prototype_of(work, context.shared)
             returned = _returned(work, context, prototype)
             name = work.baseline.function
-            preserved = ipa_ra_registers(work.listing, name, context.toolchain, ASSEMBLER, returned)
+            calls = CallGraph(work.listing)
+            preserved = ipa_ra_registers(work.listing, name, context.toolchain, ASSEMBLER, returned, calls)
             if preserved is None:
                 raise JudgeError("what its callers in the unit rely on cannot be told")
             self._object = assemble(work.baseline.listing_text, ASSEMBLER)
@@ -66,7 +67,7 @@ class Judges:
             if called and prototype is None:
                 raise JudgeError("its C type is unknown, and callers in the unit may rely on more than the ABI")
             misaligned = called and may_be_misaligned(work.listing, work.baseline.function)
-            recursive = CallGraph(work.listing).is_recursive(name)
+            recursive = calls.is_recursive(name)
             settings = Settings(preserved=preserved, local=misaligned, recursive=recursive, seed=context.seed + 1)
             plain = unoptimised_object(work.baseline.command, context.shared)
             self._verifier = Verifier(

@@ -373,9 +373,7 @@ class Preparation(Baseline):
         """Adds tests in which what is compared goes on to agree. They are not varied further: others have come farther."""
         if self._blocks is None:
             return
-        states = stretch_states(
-            self.machine, self.body, list(self.seeds), self.prototype, self.constants, self._blocks
-        )
+        states = stretch_states(self.machine, self.body, list(self.seeds), self.prototype, self.constants, self._blocks)
         for number, state in zip(range(self.settings.stretches), states, strict=False):
             test, _ = self.test(state, self._uncovered)
             if test is None:

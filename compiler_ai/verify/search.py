@@ -173,7 +173,7 @@ def stretch_states(
     """
     sites, looks = _looks(machine, body, seeds, blocks, _MOST_SEEDS)
     turns = {at: _turns(looks, at, _MOST_STRETCHES) for at in sites}
-    found = []
+    found: list[list[EntryState | None]] = []
     for number, look in enumerate(looks):
         mine = {at: one for at, one in look.what.items() if number in turns[at]}
         for _, span, like in loaded(look.trace, mine, look.decoder, look.seed.memory):
