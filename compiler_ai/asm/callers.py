@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 
-from compiler_ai.asm.statements import directive_of, label_of, symbols_in, without_comment
+from compiler_ai.asm.statements import VISIBILITY, directive_of, label_of, symbols_in, without_comment
 from compiler_ai.patterns import compiled
 
 TYPE_CHECKING = False
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from compiler_ai.asm.function import Function
     from compiler_ai.asm.listing import Listing
 
-_OF_ITS_DEFINITION = (".local", ".comm", ".type", ".size", ".globl", ".weak", ".hidden")
+_OF_ITS_DEFINITION = (".local", ".comm", ".type", ".size", ".globl", ".weak", *VISIBILITY)
 _OPERAND = compiled(r"^\s*[\w.]+\s(?:.*[\s,])?([^\W\d][\w.$]*)$")  # the last operand is a bare symbol
 
 

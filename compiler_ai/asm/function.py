@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from compiler_ai.asm.data import Section
-from compiler_ai.asm.statements import LOCAL_LABEL, directive_of, label_of, symbols_in
+from compiler_ai.asm.statements import LOCAL_LABEL, VISIBILITY, directive_of, label_of, symbols_in
 from compiler_ai.cached import cached_property
 
 TYPE_CHECKING = False
@@ -90,4 +90,4 @@ def views_of(line: str) -> list[str]:
 
 
 def _is_bookkeeping(line: str) -> bool:
-    return directive_of(line) in (".type", ".size", ".section", ".loc", ".p2align", ".align", ".globl", ".hidden")
+    return directive_of(line) in (".type", ".size", ".section", ".loc", ".p2align", ".align", ".globl", *VISIBILITY)

@@ -17,7 +17,7 @@ from compiler_ai.asm.decode import DecodeError, Instruction, Unit, widened
 from compiler_ai.asm.function import Function
 from compiler_ai.asm.listing import Listing
 from compiler_ai.asm.liveness import NOTHING_AT_EXIT, Effect, abi_exit, arguments, live_after, pieces
-from compiler_ai.asm.statements import directive_of, symbols_in
+from compiler_ai.asm.statements import VISIBILITY, directive_of, symbols_in
 from compiler_ai.toolchains.description import Toolchain
 
 
@@ -121,7 +121,7 @@ class CallGraph:
         return frozenset(taken)
 
 
-_NO_REFERENCE = frozenset({".type", ".size", ".globl", ".global", ".weak", ".hidden", ".local", ".set", ".section", ".protected"})  # fmt: skip
+_NO_REFERENCE = frozenset({".type", ".size", ".globl", ".global", ".weak", ".local", ".set", ".section", *VISIBILITY})
 
 
 class _Analysis:

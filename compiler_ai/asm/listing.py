@@ -12,7 +12,15 @@ from itertools import accumulate
 from compiler_ai.asm.data import DataObject, Section, is_readonly
 from compiler_ai.asm.function import Function, Part
 from compiler_ai.asm.scan import Scan
-from compiler_ai.asm.statements import LABEL, LOCAL_LABEL, directive_of, label_of, symbols_in, without_comment
+from compiler_ai.asm.statements import (
+    LABEL,
+    LOCAL_LABEL,
+    VISIBILITY,
+    directive_of,
+    label_of,
+    symbols_in,
+    without_comment,
+)
 from compiler_ai.cached import cached_property
 
 _BSS = Section(".bss", "aw", "\t.bss")
@@ -96,7 +104,7 @@ class Listing:
             directive = directive_of(line)
             if directive in (".align", ".balign", ".p2align"):
                 alignment = line
-            if directive not in (".align", ".balign", ".p2align", ".type", ".size", ".globl", ".weak", ".hidden"):
+            if directive not in (".align", ".balign", ".p2align", ".type", ".size", ".globl", ".weak", *VISIBILITY):
                 break
         end = number + 1
         while end < len(self.lines) and self.sections[end] is section and not label_of(self.lines[end]):
@@ -107,7 +115,7 @@ class Listing:
                 ".globl",
                 ".type",
                 ".weak",
-                ".hidden",
+                *VISIBILITY,
                 ".local",
                 ".comm",
                 ".lcomm",

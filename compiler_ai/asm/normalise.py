@@ -21,6 +21,7 @@ from compiler_ai.asm.statements import (
     LABEL,
     LOCAL_LABEL,
     SYMBOL,
+    VISIBILITY,
     directive_of,
     label_of,
     split_statements,
@@ -43,7 +44,7 @@ _VERSION = "aicc-key-5"
 _BOOKKEEPING_LABEL = compiled(r"\.L(VL|VU|FB|FE|BB|BE|FSB|COLD|HOT|M|text|etext|tmp|func_)")
 _STRINGS = (".string", ".ascii", ".asciz")
 _SKIPPED = frozenset(
-    {".loc", ".file", ".type", ".size", ".globl", ".global", ".weak", ".hidden", ".local", ".ident", ".cfi_sections"}
+    {".loc", ".file", ".type", ".size", ".globl", ".global", ".weak", ".local", ".ident", ".cfi_sections", *VISIBILITY}
 )
 
 

@@ -7,7 +7,7 @@ does, since what it does to sections holds for what follows. Source: GNU as manu
 from __future__ import annotations
 
 from compiler_ai.asm.data import Section, section_of
-from compiler_ai.asm.statements import LABEL, directive_of, split_statements, without_comment
+from compiler_ai.asm.statements import LABEL, VISIBILITY, directive_of, split_statements, without_comment
 from compiler_ai.patterns import compiled
 
 _TYPE = compiled(r'^[ \t]*\.type[ \t]+("[^"]+"|[^,\s]+)[ \t]*,[ \t]*[@%#"]?(\w+)')
@@ -16,7 +16,6 @@ _COMMON = compiled(r"^[ \t]*\.(?:l|large)?comm[ \t]+([^,\s]+)[ \t]*,[ \t]*(\d+)"
 _SET = compiled(
     r"^[ \t]*\.(?:set|equ|equiv)[ \t]+([^,\s]+)[ \t]*,[ \t]*([^\s]+)$|^[ \t]*([\w.$]+)[ \t]*=[ \t]*([^\s]+)$"
 )
-_VISIBILITY = frozenset({".hidden", ".protected", ".internal"})
 _OPENING = frozenset({".text", ".data", ".bss", ".section", ".pushsection"})
 _SECTIONS = _OPENING | {".popsection", ".previous", ".subsection"}
 _BLOCK_COMMENT = compiled(r"/\*.*?(?:\*/|$)")
@@ -100,7 +99,7 @@ class Scan:
                 self._attribute(text, "weak")
         elif directive == ".local":
             self.locals.update(_names(text))
-        elif directive in _VISIBILITY:
+        elif directive in VISIBILITY:
             self._attribute(text, directive[1:])
         elif directive in (".set", ".equ", ".equiv"):
             if (match := _SET.match(without_comment(text))) and match[1]:

@@ -11,6 +11,7 @@ from compiler_ai.patterns import compiled
 LABEL = compiled(r"^[ \t]*((?:[^\W\d][\w.$@]*|[.$][\w.$@]*|\"[^\"]+\"|\d+)):")
 SYMBOL = compiled(r"(?:[^\W\d]|\.)[\w.$]*")
 LOCAL_LABEL = compiled(r"\.L[\w.$]*")
+VISIBILITY = (".hidden", ".internal", ".protected")  # directives
 _PREFIXES = frozenset(
     {"rep", "repe", "repz", "repne", "repnz", "lock", "notrack", "bnd", "xacquire", "xrelease", "data16"}
 )

@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass
 
 from compiler_ai.asm.splice import SpliceError, check_replaceable, ends_in_section, label_safe, tail_position
-from compiler_ai.asm.statements import directive_of, label_of, symbols_in
+from compiler_ai.asm.statements import VISIBILITY, directive_of, label_of, symbols_in
 from compiler_ai.candidates import Body
 from compiler_ai.emit import marks
 from compiler_ai.emit.dispatch import dispatched
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from compiler_ai.asm.listing import Listing
     from compiler_ai.emit.chosen import Chosen
 
-_VISIBILITY = (".hidden", ".protected", ".internal")
 _PART = re.compile(r"(\.L\w+)(\+\d+)?")
 
 
@@ -221,7 +220,7 @@ def _companion_text(unit: Listing, pieces: Sequence[_Piece], digest: str) -> str
     shown = [
         line
         for line in unit.lines
-        if directive_of(line) in _VISIBILITY and line.split()[1] in mentioned and line.split()[1] in _known(unit)
+        if directive_of(line) in VISIBILITY and line.split()[1] in mentioned and line.split()[1] in _known(unit)
     ]
     hidden = [f"\t.hidden\t{name}\n" for piece in pieces for name in piece.hidden]
     tail = unit.lines[tail_position(unit.lines) :]

@@ -17,7 +17,15 @@ from compiler_ai.asm.data import DataObject
 from compiler_ai.asm.function import Function
 from compiler_ai.asm.listing import Listing
 from compiler_ai.asm.normalise import covered, normalised_text
-from compiler_ai.asm.statements import LOCAL_LABEL, SYMBOL, directive_of, label_of, symbols_in, without_comment
+from compiler_ai.asm.statements import (
+    LOCAL_LABEL,
+    SYMBOL,
+    VISIBILITY,
+    directive_of,
+    label_of,
+    symbols_in,
+    without_comment,
+)
 from compiler_ai.proposers.variables import STATIC_PREFIX
 from compiler_ai.toolchains.description import Toolchain
 
@@ -31,7 +39,7 @@ _DROPPED = frozenset(
         ".globl",
         ".global",
         ".weak",
-        ".hidden",
+        *VISIBILITY,
         ".local",
         ".addrsig",
         ".addrsig_sym",

@@ -143,3 +143,22 @@ def test_a_static_variable_whose_name_is_not_alone_is_refused(tmp_path: Path) ->
         refused = transplant(source, target, "run", "p", X86_64)
         assert isinstance(refused, Rejection)
         assert "may be another one" in refused.reason
+
+
+@pytest.mark.parametrize("words", [("gcc", "-Os"), CLANG], ids=lambda words: words[0])
+@pytest.mark.parametrize("visibility", ["hidden", "internal", "protected"])
+def test_how_far_a_callee_is_seen_stays_as_in_gccs_unit(
+    words: tuple[str, ...], visibility: str, tmp_path: Path
+) -> None:
+    """GCC says it of functions of other units behind the last constant, which comes along."""
+    text = f"""
+    __attribute__((visibility("{visibility}"))) int place(int value);
+    double total(const double *values, int n) {{ double s = 0.1; while (n-- > 0) s += values[n] * 2.7 + place(n); return s; }}
+    """
+    target = listing(tmp_path, "gcc", "-O3", text=text)
+    source = Source(listing(tmp_path, *words, text=text), words[0] != "gcc", "search", "it", ())
+    candidate = transplant(source, target, "total", "p", X86_64)
+    assert isinstance(candidate, Candidate)
+    spliced = replace(target, "total", candidate, 0)
+    assert Screener(target.text, "total", X86_64, ("as", "--64")).screen(candidate, spliced).rejection is None
+    assert f".{visibility}\tplace" in spliced
