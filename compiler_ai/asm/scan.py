@@ -145,7 +145,7 @@ class Scan:
         section = section_of(text, words)
         declared = self._declared.get(section.name)
         if declared is not None and len(words) < 2:
-            section = Section(section.name, declared.flags, section.directive, declared.group, section.subsection)
+            section = declared  # whose directive can stand anywhere
         elif directive in (".section", ".pushsection"):
             self._declared.setdefault(section.name, section)
         return _subsection(section, number)

@@ -43,6 +43,6 @@ def narrowed(
     def run(source: str, arguments: tuple[str, ...]) -> bytes:
         return assemble(source, (*assembler, *arguments))
 
-    needed = isa.needed_features(text, toolchain, toolchain.instructions, run)
+    needed = isa.needed_features(text, toolchain, toolchain.instructions, run, toolchain.baseline_features)
     isa.check_isa(text, needed | set(own), toolchain.instructions, run)
     return replace(candidate, features=tuple(sorted(needed.intersection(candidate.features) - set(own))))

@@ -48,8 +48,8 @@ def screen(
 class Screener:
     """The gate for one function of one unit.
 
-    `features` are the ISA extensions (GCC's -m names) that the unit's flags enable; None: only those that the baseline
-    function's own instructions prove. Raises ScreenError when the baseline cannot be assembled or decoded.
+    `features` are the ISA extensions (GCC's -m names) that the unit's flags enable; those that the baseline function's own
+    instructions prove are too. Raises ScreenError when the baseline cannot be assembled or decoded.
     """
 
     def __init__(
@@ -74,11 +74,9 @@ class Screener:
             self.habits = code.habits(self.ranges, self.rules)
             self.section = baseline.section.directive
             own_text = isa.standalone(baseline.body, "", self.section)
-            self.features = (
-                isa.needed_features(own_text, toolchain, self.rules, self._assemble)
-                if features is None
-                else frozenset(features) | toolchain.baseline_features
-            )
+            # A function may have been given more than its unit: __attribute__((target("bmi2"))).
+            self.features = frozenset(features or ()) | toolchain.baseline_features
+            self.features |= isa.needed_features(own_text, toolchain, self.rules, self._assemble, self.features)
         except (Refused, AssembleError) as error:
             raise ScreenError(f"{function}: the baseline is not understood: {error}") from error
 
@@ -218,7 +216,8 @@ def _facts(baseline: Function, view: View, listing: listing_model.Listing) -> Un
     keys: dict[bool, set[str]] = {True: set(), False: set()}
     for section in {section.directive: section for section in listing.sections}.values():
         key = text.section_key(section.directive)
-        keys[True].update({key} if section.name in own else ())
+        # Once it is declared, its name alone opens it again.
+        keys[True].update({key, key.partition(",")[0]} if section.name in own else ())
     for line in baseline.body_lines:
         key = text.section_key(line)
         if (

@@ -33,8 +33,10 @@ def check_isa(text: str, features: Iterable[str], rules: InstructionRules, assem
         raise Refused(CODE, f"an instruction needs more than the unit's ISA allows: {error}") from error
 
 
-def needed_features(text: str, toolchain: Toolchain, rules: InstructionRules, assemble: Assemble) -> frozenset[str]:
-    """A smallest set of extensions with which `text` assembles: what its unit surely has enabled."""
+def needed_features(
+    text: str, toolchain: Toolchain, rules: InstructionRules, assemble: Assemble, given: frozenset[str]
+) -> frozenset[str]:
+    """A smallest set of extensions, the `given` ones among them, with which `text` assembles."""
 
     def accepts(features: Iterable[str]) -> bool:
         try:
@@ -43,11 +45,11 @@ def needed_features(text: str, toolchain: Toolchain, rules: InstructionRules, as
             return False
         return True
 
-    wanted = set(toolchain.baseline_features)
+    wanted = set(given)
     if accepts(wanted):
         return frozenset(wanted)
     wanted |= {name for name, _ in toolchain.cpu_flags}
     for name, _ in reversed(toolchain.cpu_flags):
-        if accepts(wanted - {name}):
+        if name not in given and accepts(wanted - {name}):
             wanted.discard(name)
     return frozenset(wanted)

@@ -162,3 +162,20 @@ def test_how_far_a_callee_is_seen_stays_as_in_gccs_unit(
     spliced = replace(target, "total", candidate, 0)
     assert Screener(target.text, "total", X86_64, ("as", "--64")).screen(candidate, spliced).rejection is None
     assert f".{visibility}\tplace" in spliced
+
+
+def test_strings_come_along_whose_section_was_opened_before(tmp_path: Path) -> None:
+    """A listing names what its sections hold once; a candidate's own text has to stand alone."""
+    text = """
+    extern int say(const char *, const char *);
+    int first(int x) { return x ? say("one", "two") : 0; }
+    int total(int x, const int *v) { int s = 0; for (int i = 0; i < x; i++) s += v[i]; return say("three", "four") + say("five", "six") + s; }
+    int last(int x) { return x ? say("seven", "eight") : 0; }
+    """
+    target = listing(tmp_path, "gcc", "-O3", text=text)
+    source = Source(listing(tmp_path, "gcc", "-Os", text=text.replace('"three"', '"tree"')), False, "search", "it", ())
+    candidate = transplant(source, target, "total", "p", X86_64)
+    assert isinstance(candidate, Candidate)
+    assert ".rodata.str1.1" in candidate.extra
+    spliced = replace(target, "total", candidate, 0)
+    assert Screener(target.text, "total", X86_64, ("as", "--64")).screen(candidate, spliced).rejection is None
