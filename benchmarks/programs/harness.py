@@ -76,7 +76,7 @@ class Bench:
             self._step("configure", program.configure or ":")
         self._step("build", f"{program.clean} && {program.build}")
         tests_before = self._step("tests-before", program.tests, may_fail=True)
-        self._step("profile", self._tool("profile", [], program.workload) + " >/dev/null")
+        self.profile([])
         status = self._step("tune", " ".join(["aicc-tool tune -j1 --budget", budget, *self._flags]), may_fail=True)
         functions = stored_results.load(self._directory / ".aicc") if status == 0 else []
         self._step("rebuild", f"{program.clean} && {program.build}")
@@ -87,6 +87,16 @@ class Bench:
         self._step("check", self._tool("check", ["--json", str(figures)], program.workload))
         cpu = json.loads(figures.read_text())["cpu"]
         return Outcome(version, functions, (cpu["ratio"], cpu["low"], cpu["high"]), tests_before, tests_after)
+
+    def build(self, archive: Archive) -> None:
+        """Fetch and build within a project that is there. Raises StepError, SourceError."""
+        self._unpack(archive)
+        self._step("configure", self._program.configure or ":")
+        self._step("build", f"{self._program.clean} && {self._program.build}")
+
+    def profile(self, options: list[str]) -> None:
+        """Profile the workload. Raises StepError."""
+        self._step("profile", self._tool("profile", options, self._program.workload) + " >/dev/null")
 
     def _unpack(self, archive: Archive) -> str:
         """The source as Debian has it, once; what was built and tuned there already goes on from there."""

