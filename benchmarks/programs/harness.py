@@ -138,7 +138,11 @@ class Bench:
             kind.upper(): str(inputs.write(self._results / "inputs", kind, size_kb * 1000))
             for kind, size_kb in self._program.inputs.items()
         }
-        return {**os.environ, **named, "HERE": str(HERE), "COLUMNS": "160", "LC_ALL": "C"}
+        # What was given to the make that runs this is no program's: `PROGRAMS=expat` means another thing to automake.
+        own = {
+            name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS", "MAKEOVERRIDES")
+        }
+        return {**own, **named, "HERE": str(HERE), "COLUMNS": "160", "LC_ALL": "C"}
 
     def forget(self) -> None:
         """Remove all that an earlier run left of this program."""

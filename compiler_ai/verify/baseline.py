@@ -196,16 +196,17 @@ class Baseline:
     def seed_of(self, state: EntryState) -> Seed:
         """`state` with what the baseline reads from it of memory that a caller may have filled."""
         traced = trace_body(self.machine, state, self.body, self.callees, self.settings.trace_steps)
-        writable = self.machine.context(state).writable
-        extra = {page_floor(region.address + at) for pages in state.extra for region in pages.regions
-                 for at in range(0, region.size_bytes, 4096)}  # fmt: skip
+        filled = self.machine.context(state).writable | {
+            page_floor(region.address + at)
+            for pages in state.extra
+            for region in pages.regions
+            for at in range(0, region.size_bytes, 4096)
+        }
         stack = state.registers["rsp"]
+        # What a mask leaves out of a read may lie behind the memory that is there.
         reads = sorted(
-            (start, end)
+            (start, end if page_floor(end - 1) in filled else page_floor(end - 1))
             for start, end in traced.accesses.reads
-            if end - start <= 64
-            and start != stack
-            and not is_dead(start, stack)
-            and (page_floor(start) in writable or page_floor(start) in extra)
+            if end - start <= 64 and start != stack and not is_dead(start, stack) and page_floor(start) in filled
         )
         return Seed(state, reads, lambda at, size: self.machine.memory(state, at, size), traced.accesses.floats)

@@ -77,3 +77,17 @@ def test_the_harness_says_what_programs_there_are(tmp_path: Path) -> None:
     )
     assert done.returncode == 2
     assert "no program is called nosuch: there are bzip2" in done.stderr
+
+
+def test_what_make_was_given_for_the_benchmark_reaches_no_programs_make(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from harness import Bench, Program
+
+    monkeypatch.setenv("MAKEFLAGS", " -- PROGRAMS=expat")
+    bench = Bench(Program("one", "one", "", "", "", ""), tmp_path, [])
+    source = tmp_path / "one" / "source"
+    source.mkdir(parents=True)
+    (source / "Makefile").write_text("PROGRAMS = its own\nall:\n\t@echo $(PROGRAMS)\n")
+    assert bench._step("build", "make") == 0
+    assert "its own" in (tmp_path / "one" / "build.log").read_text()
