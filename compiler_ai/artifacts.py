@@ -115,7 +115,7 @@ class HotFunction:
 class Baseline:
     """GCC's own body of a hot function, inside its unit's listing.
 
-    ``listing_text`` is the whole .s of the unit exactly as the shim sees it. ``key`` is the hash of the normalised body
+    ``listing_text`` is the whole .s of the unit as the shim sees it, without what only a debugger reads. ``key`` is the hash of the normalised body
     and of everything in the unit that it depends on (asm.normalise.body_key).
     """
 

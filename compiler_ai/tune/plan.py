@@ -15,6 +15,7 @@ from compiler_ai.asm.listing import Listing
 from compiler_ai.asm.normalise import body_key
 from compiler_ai.asm.splice import SpliceError, check_replaceable
 from compiler_ai.asm.trees import Trees
+from compiler_ai.asm.undebugged import undebugged
 from compiler_ai.driver.flags import UNOPTIMISED, excluded_by
 from compiler_ai.errors import AiccError
 from compiler_ai.sandbox.assemble import assemble
@@ -56,6 +57,7 @@ def make(
     reproduced: dict[CompileCommand, Reproduced | str] = {}
     parsed: dict[CompileCommand, Listing] = {}
     trees: dict[CompileCommand, Trees] = {}
+    texts: dict[CompileCommand, str] = {}
     sizes: dict[CompileCommand, dict[str, int]] = {}
     for hot, command in matched:
         if command not in reproduced:
@@ -77,12 +79,13 @@ def make(
             continue
         try:
             key = body_key(parsed[command], symbol, unit.flags, trees[command])
-            if command not in sizes:
-                sizes[command] = function_sizes(unit.listing_text)
+            if command not in texts:
+                texts[command] = undebugged(parsed[command])
+                sizes[command] = function_sizes(texts[command])
         except AiccError as error:
             plan.left_out.append((hot, str(error)))
             continue
-        baseline = Baseline(symbol, command, unit.listing_text, key, sizes[command].get(symbol, 0))
+        baseline = Baseline(symbol, command, texts[command], key, sizes[command].get(symbol, 0))
         files = captures_of(project, hot.profiled)
         if not files:
             words = f"aicc-tool profile --functions {symbol} -- COMMAND"
