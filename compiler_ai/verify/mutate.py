@@ -281,7 +281,7 @@ def _mutate_argument(
         if others and chance.random() < 0.4:
             value = chance.choice(others) + chance.randrange(0, 21) * step
         else:
-            value += chance.choice((1, -1, 2, -2, 3, -3, 4, 8)) * step
+            value += chance.choice((1, -1, 2, 4, 8)) * step
         general[name] = value & _mask(8)
         return
     value = chance.choice(
