@@ -78,7 +78,7 @@ def test_a_served_model_is_judged_and_its_recording_says_the_same(project: Path,
 @pytest.mark.parametrize("kind", ["gguf", "openai"])
 def test_an_answer_is_one(kind: str, served: str, directory: Path) -> None:
     text = served if kind == "openai" else f"gguf:{fetched('small', directory)}"
-    (answer,) = open_model(parse(text), ModelLimits(deadline_s=1200)).complete(ASKED, Sampling(most_tokens=12))
-    assert "di" in answer.text.lower()
+    (answer,) = open_model(parse(text), ModelLimits(deadline_s=1200)).complete(ASKED, Sampling(most_tokens=16))
+    assert "register" in answer.text.lower()
     assert answer.prompt_tokens > 20
-    assert 1 <= answer.answer_tokens <= 12
+    assert 1 <= answer.answer_tokens <= 16
