@@ -37,17 +37,19 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=8451, help="the first of the servers' (default: 8451)")
     parser.add_argument("--functions", type=int, default=48, help="at most so many (default: 48)")
     parser.add_argument("--instructions", type=int, default=120, help="of the longest function (default: 120)")
-    parser.add_argument("--flags", default="", help="more options of aicc-tool bench models")
-    arguments = parser.parse_args()
+    parser.epilog = "Behind -- come options of 'aicc-tool bench models'."
+    words = sys.argv[1:]
+    end = words.index("--") if "--" in words else len(words)
+    arguments, options = parser.parse_args(words[:end]), words[end + 1 :]
     results = arguments.results.resolve()
     try:
         names = prepared(results, arguments.functions, arguments.instructions)
         with contextlib.ExitStack() as servers:
-            words = ["aicc-tool", "bench", "models", "--functions", ",".join(names)]
+            command = ["aicc-tool", "bench", "models", "--functions", ",".join(names)]
             for number, weights in enumerate(arguments.weights.split(",")):
                 server = serving(weights, results / "weights", arguments.port + number, arguments.server)
-                words += ["--model", servers.enter_context(server)]
-            subprocess.run([*words, *arguments.flags.split()], cwd=results / "models", check=True)
+                command += ["--model", servers.enter_context(server)]
+            subprocess.run([*command, *options], cwd=results / "models", check=True)
     except (harness.StepError, SourceError, ServingError, AiccError) as error:
         print(f"bench-models: {error}", file=sys.stderr)
         return 1
