@@ -43,6 +43,7 @@ _DROPPED = frozenset(
         ".local",
         ".addrsig",
         ".addrsig_sym",
+        ".cg_profile",
         ".ident",
     }
 )

@@ -179,3 +179,25 @@ def test_strings_come_along_whose_section_was_opened_before(tmp_path: Path) -> N
     assert ".rodata.str1.1" in candidate.extra
     spliced = replace(target, "total", candidate, 0)
     assert Screener(target.text, "total", X86_64, ("as", "--64")).screen(candidate, spliced).rejection is None
+
+
+def test_who_calls_whom_how_often_stays_behind(tmp_path: Path) -> None:
+    """Clang says it to the linker behind the last constant when it has a profile."""
+    text = "int place(int); double total(const double *v, int n) { double s = 0.1; while (n-- > 0) s += v[n] * 2.7 + place(n); return s; }"
+    target, other = listing(tmp_path, "gcc", "-O3", text=text), listing(tmp_path, *CLANG, text=text)
+    code, ident, notes = other.text.partition("\t.ident")
+    constant = '\t.section\t.rodata.cst8,"aM",@progbits,8\n.LCPI9_9:\n\t.quad\t1\n'
+    profiled = (
+        code.replace(".LCPI0_0(%rip)", ".LCPI9_9(%rip)", 1)
+        + constant
+        + "\t.cg_profile total, place, 1\n"
+        + ident
+        + notes
+    )
+    candidate = transplant(
+        Source(listing_model.parse(profiled), True, "search", "it", ()), target, "total", "p", X86_64
+    )
+    assert isinstance(candidate, Candidate), candidate
+    assert ".cg_profile" not in candidate.body + candidate.extra
+    spliced = replace(target, "total", candidate, 0)
+    assert Screener(target.text, "total", X86_64, ("as", "--64")).screen(candidate, spliced).rejection is None
