@@ -145,7 +145,8 @@ class Scan:
         section = section_of(text, words)
         declared = self._declared.get(section.name)
         if declared is not None and len(words) < 2:
-            section = declared  # whose directive can stand anywhere
+            # The directive can stand anywhere; another object, since one that follows itself is another stretch.
+            section = Section(declared.name, declared.flags, declared.directive, declared.group)
         elif directive in (".section", ".pushsection"):
             self._declared.setdefault(section.name, section)
         return _subsection(section, number)

@@ -133,3 +133,11 @@ def test_data_ends_where_a_common_symbol_is_declared() -> None:
     )
     assert listing.data["value"].lines == ("\t.long\t3\n",)
     assert listing.data["count.0"].size_bytes == 4
+
+
+def test_a_section_that_is_opened_again_by_its_name_ends_what_lies_before() -> None:
+    """It can be opened anywhere by the directive that it was declared with."""
+    opened = '\t.section\t.rodata.str1.1,"aMS",@progbits,1'
+    listing = parse(f'{opened}\n.LC0:\n\t.string "a"\n\t.section\t.rodata.str1.1\n.LC1:\n\t.string "b"\n')
+    assert [data.lines for data in listing.data.values()] == [('\t.string "a"\n',), ('\t.string "b"\n',)]
+    assert {data.section.directive for data in listing.data.values()} == {opened.strip()}
