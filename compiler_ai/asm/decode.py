@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import io
 import re
-import struct
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from compiler_ai.asm.function import Function
 from compiler_ai.asm.listing import Listing
+from compiler_ai.asm.symbol_table import entries
 from compiler_ai.errors import AiccError
 from compiler_ai.toolchains.description import Toolchain
 
@@ -70,11 +70,11 @@ class Unit:
         self._starts: dict[int, tuple[int, int]] = {}  # listing line -> section, offset
         self._ends: dict[int, int] = {}
         table = elf.get_section_by_name(".symtab")
-        for name, section, value in _symbols(elf, table) if isinstance(table, SymbolTableSection) else ():
-            if name.startswith(_START):
-                self._starts[int(name[len(_START) :])] = section, value
-            elif name.startswith(_END):
-                self._ends[int(name[len(_END) :])] = value
+        for symbol in entries(elf, table) if isinstance(table, SymbolTableSection) else ():
+            if symbol.name.startswith(_START):
+                self._starts[int(symbol.name[len(_START) :])] = symbol.section, symbol.value
+            elif symbol.name.startswith(_END):
+                self._ends[int(symbol.name[len(_END) :])] = symbol.value
 
     def decode(self, function: Function) -> tuple[Instruction, ...]:
         """The function's instructions in textual order. Raises DecodeError."""
@@ -95,16 +95,6 @@ class Unit:
             if address != end:
                 raise DecodeError(f"{function.name}: cannot decode {self.listing.lines[number].strip()!r}")
         return tuple(found)
-
-
-def _symbols(elf: Any, table: Any) -> Iterator[tuple[str, int, int]]:
-    """Names, section indexes and values, unpacked here: there are two symbols an instruction (gABI, "Symbol Table")."""
-    layout = ("<" if elf.little_endian else ">") + ("IBBHQQ" if elf.elfclass == 64 else "IIIBBH")
-    at_section, at_value = (3, 4) if elf.elfclass == 64 else (5, 1)
-    names = table.stringtable.data()
-    for fields in struct.iter_unpack(layout, table.data()):
-        name = names[fields[0] : names.index(b"\0", fields[0])].decode(errors="replace")
-        yield name, fields[at_section], fields[at_value]
 
 
 def _labelled(listing: Listing) -> str:

@@ -1,4 +1,4 @@
-"""A listing without what only a debugger reads: with -g that is seven lines of eight, and tuning goes through them for every candidate."""
+"""A listing without what only a debugger reads: with -g that is most of it, and tuning goes through it for every candidate."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def undebugged(listing: Listing) -> str:
     """The text without line numbers, debug sections and the labels that only those mention. What is loaded of the unit's object
     is the same byte for byte."""
     kept = [line for number, line in enumerate(listing.lines) if not _is_debug(listing, number, line)]
-    mentioned = {label for line in kept if not label_of(line) for label in LOCAL_LABEL.findall(line)}
+    mentioned = {label for line in kept if not _is_mark(line) for label in LOCAL_LABEL.findall(line)}
     return "".join(line for line in kept if not _is_mark(line) or label_of(line) in mentioned)
 
 

@@ -7,6 +7,7 @@ import struct
 from dataclasses import dataclass, field
 from typing import Any
 
+from compiler_ai.asm.symbol_table import entries
 from compiler_ai.screen.rules import Refused
 
 OBJECT = "screen.object"
@@ -150,21 +151,14 @@ def _read(elf: Any) -> ObjectFile:
 
 
 def _symbols(elf: Any, table: Any, raw: list[Any]) -> tuple[Symbol, ...]:
-    """The symbol table, unpacked here: a listing with debug information keeps some 10,000 labels (gABI, "Symbol Table")."""
-    order = "<" if elf.little_endian else ">"
-    wide = elf.elfclass == 64
-    names = table.stringtable.data()
     found = []
-    for fields in struct.iter_unpack(order + ("IBBHQQ" if wide else "IIIBBH"), table.data()):
-        name_at, info, other, index, value, size = fields if wide else (fields[0], *fields[3:], *fields[1:3])
-        kind = _TYPES.get(info & 15, str(info & 15))
-        section: int | str = _SPECIAL.get(index, index)
-        if index == _SHN_XINDEX:
+    for entry in entries(elf, table):
+        kind = _TYPES.get(entry.info & 15, str(entry.info & 15))
+        if entry.section == _SHN_XINDEX:
             raise Refused(OBJECT, "the object has more sections than are accepted")
-        name = names[name_at : names.index(b"\0", name_at)].decode("utf-8", "replace")
-        if kind == "STT_SECTION" and isinstance(section, int):
-            name = raw[section].name
-        found.append(
-            Symbol(name, section, value, size, kind, _BINDINGS.get(info >> 4, str(info >> 4)), _VISIBILITIES[other & 3])
-        )
+        section: int | str = _SPECIAL.get(entry.section, entry.section)
+        name = raw[section].name if kind == "STT_SECTION" and isinstance(section, int) else entry.name
+        binding = _BINDINGS.get(entry.info >> 4, str(entry.info >> 4))
+        visibility = _VISIBILITIES[entry.other & 3]
+        found.append(Symbol(name, section, entry.value, entry.size_bytes, kind, binding, visibility))
     return tuple(found)
