@@ -41,6 +41,14 @@ def test_other_bytes_under_that_name_are_refused_and_nothing_is_left(tmp_path: P
     assert list(target.iterdir()) == []
 
 
+def test_a_file_of_the_right_length_that_holds_something_else_is_fetched_again(tmp_path: Path) -> None:
+    held = tmp_path / "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf"
+    with held.open("wb") as file:
+        file.truncate(491_400_064)
+    done = fetched(tmp_path, "small", str(tmp_path))
+    assert (done.returncode, done.stdout) == (1, "")  # there is nothing to fetch from
+
+
 def test_packages_that_are_not_there_are_one_line_of_ours(tmp_path: Path) -> None:
     done = fetched(tmp_path, "large", str(tmp_path / "target"))
     assert done.returncode == 1
