@@ -24,6 +24,7 @@ from compiler_ai.proposers.base import default_registry
 from compiler_ai.proposers.language_model import LanguageModelProposer, settings_of
 from compiler_ai.store.errors import StoreError
 from compiler_ai.store.trials import TrialCache
+from compiler_ai.tune import training
 from compiler_ai.tune.counts import counted
 from compiler_ai.tune.judges import ASSEMBLER, Judges
 
@@ -50,7 +51,7 @@ def tuning(
     for model in models:
         registry.register(model)
     passes: list[Pass] = [
-        Propose(registry.proposers, trials),
+        Propose(registry.proposers, trials, functools.partial(training.counts, judges)),
         Screen(trials, ASSEMBLER),
         Replay(trials, judges),
         Rank(trials, judges),

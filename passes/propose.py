@@ -6,7 +6,8 @@ worth their time: most of what a function gains, the first configurations give.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from compiler_ai.artifacts import Candidate, Rejection
@@ -16,6 +17,8 @@ from compiler_ai.proposers.base import ProposalContext, Proposer
 from compiler_ai.store.trials import TrialCache, digest
 from compiler_ai.tune.features import unit_features
 from compiler_ai.work import CandidateState, Context, FunctionWork
+
+Count = Callable[[FunctionWork, Context, str, Mapping[str, int]], dict[str, bytes]]
 
 ROUND = 6  # candidates
 _BETTER = 1.01  # less than that at a first look is noise
@@ -29,14 +32,16 @@ class Propose:
     scope = "function"
     repeats = True
 
-    def __init__(self, proposers: Sequence[Proposer], trials: TrialCache) -> None:
+    def __init__(self, proposers: Sequence[Proposer], trials: TrialCache, count: Count | None = None) -> None:
+        """`count` is `tune.training.counts` with its judges."""
         self._proposers = proposers
         self._trials = trials
+        self._count = count
         self._search: _Search | None = None
 
     def run(self, work: FunctionWork, context: Context) -> None:
         if self._search is None or self._search.work is not work:
-            self._search = _Search(work, self._proposers, self._trials)
+            self._search = _Search(work, self._proposers, self._trials, self._count)
         self._search.advance(context)
         if not work.candidates and not work.unexplored:
             reasons = {rejection.reason for rejection in work.proposal_rejections}
@@ -46,8 +51,11 @@ class Propose:
 class _Search:
     """One function's proposers, held between rounds."""
 
-    def __init__(self, work: FunctionWork, proposers: Sequence[Proposer], trials: TrialCache) -> None:
+    def __init__(
+        self, work: FunctionWork, proposers: Sequence[Proposer], trials: TrialCache, count: Count | None
+    ) -> None:
         self.work = work
+        self._count = count
         self._known = {trial.digest: trial for trial in trials.load(work.baseline.key)}
         self._seen: set[str] = set()
         self._waiting = list(proposers)
@@ -99,6 +107,7 @@ class _Search:
             unit_features=unit_features(self.work.baseline.command, context.toolchain),
             budget_s=max(5.0, context.remaining_s * _SHARE_OF_BUDGET),
             profile=profile if profile.is_file() else None,
+            count=partial(self._count, self.work, context) if self._count else None,
             samples=self.work.hot.profiled.samples,
             seed=context.seed,
             shared=context.shared,

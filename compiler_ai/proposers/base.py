@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
@@ -24,7 +24,8 @@ class ProposalContext:
     ``isa`` is -faicc-isa: with ``same`` no candidate needs more than the unit's own -m flags; with ``native`` and
     ``dispatch`` it may need what `host_features` (GCC's -m names) has, which it then names in `Candidate.features`;
     `unit_features` are those of the unit's own flags.
-    ``tune`` is for -mtune. ``profile`` is the unit's .gcda, when there is one; ``samples`` are those of the function in the user's run. ``temporary`` is an existing directory
+    ``tune`` is for -mtune. ``profile`` is the unit's .gcda, when there is one; else ``count`` runs the function as an instrumented listing
+    has it on the captured calls, and gives what counters that the listing does not define (name -> size in bytes) hold then, or raises AiccError; ``samples`` are those of the function in the user's run. ``temporary`` is an existing directory
     for scratch files, or None for the system's; ``shared`` one that all functions of a run share, or None. ``budget_s`` bounds the wall time of one `propose`.
     ``spare_cores`` may be kept busy while the consumer judges what it was given.
     """
@@ -35,6 +36,7 @@ class ProposalContext:
     host_features: frozenset[str] = frozenset()
     unit_features: frozenset[str] = frozenset()
     profile: Path | None = None
+    count: Callable[[str, Mapping[str, int]], Mapping[str, bytes]] | None = None
     samples: tuple[Sample, ...] = ()
     budget_s: float = 120.0
     compile_timeout_s: float = 60.0

@@ -89,6 +89,8 @@ _GCC_CHECKS = "--param=vect-max-version-for-alias-checks=100 --param=vect-max-ve
 _GCC = (
     _gcc(0.93, "-O3 -funroll-loops"),
     _gcc(0.90, "-O3 -fprofile-use", needs=["profile"]),
+    # What no captured call runs is still compiled for speed.
+    _gcc(0.86, "-O3 -fprofile-use -fprofile-partial-training", needs=["profile"]),
     _gcc(0.85, "-O3 -fno-tree-vectorize"),
     _gcc(0.80, "-O3 -fno-if-conversion -fno-if-conversion2 -fno-tree-loop-if-convert"),
     _gcc(0.76, "-O2"),

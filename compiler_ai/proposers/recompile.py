@@ -21,7 +21,9 @@ import compiler_ai
 from compiler_ai.artifacts import CompileCommand
 from compiler_ai.asm import listing as listing_model
 from compiler_ai.driver.flags import FULL, level
+from compiler_ai.errors import AiccError
 from compiler_ai.proposers import compilers, isa, options
+from compiler_ai.proposers.arcs import COUNTING, NAMED, ArcsError, counted, gcda
 from compiler_ai.proposers.base import ProposalContext
 from compiler_ai.proposers.configurations import SAMPLED, Configuration
 from compiler_ai.proposers.debuginfo import debug_object
@@ -86,6 +88,8 @@ class Recompiler:
         self._modules: dict[tuple[str, ...], str | RecompileError] = {}
         self._inputs: dict[str, Path | RecompileError] = {}
         self._statics: Counter[str] | None = None
+        self._arcs: Path | None = None
+        self._uncounted = "there is no .gcda profile of the unit"
         try:
             self._options = options.split(command.arguments)
             self._language = options.language_of(command.source, self._options.language)
@@ -111,7 +115,8 @@ class Recompiler:
         signatures of local functions in place; GCC renames those that it changes). ``fuses`` says that the baseline fuses a*b+c, which only
         GCC with the unit's own options repeats bit for bit. ``keep_statics`` makes GCC emit static functions it inlined.
         """
-        key = (configuration, function if configuration.compiler != "gcc" else "", fuses, keep_statics)
+        own = configuration.compiler != "gcc" or ("profile" in configuration.needs and self._context.profile is None)
+        key = (configuration, function if own else "", fuses, keep_statics)
         if key not in self._listings:
             self._listings[key] = self._shared_or_compiled(*key)
         known = self._listings[key]
@@ -194,13 +199,11 @@ class Recompiler:
             raise RecompileError(
                 "the baseline fuses a*b+c, and only GCC with the unit's own target options fuses in the same places"
             )
-        if "profile" in configuration.needs and self._context.profile is None:
-            raise RecompileError("there is no .gcda profile of the unit")
         out = self._path(f"{len(self._listings)}.s")
         if configuration.compiler == "gcc":
-            if "profile" in configuration.needs and self._context.profile is not None:
-                shutil.copyfile(self._context.profile, out.with_suffix(".gcda"))  # where GCC looks for it
             added = self._gcc_arguments(configuration, fuses, keep_statics)
+            if "profile" in configuration.needs:
+                added = self._with_arcs(added, out)
             self._gcc(added, out)
             features = self._features(self._gcc_macros(self._native_gcc(configuration)))
         else:
@@ -233,6 +236,32 @@ class Recompiler:
         if keep_statics:
             words.append("-fkeep-static-functions")
         return [*words, *_GCC_SELF_CONTAINED, _GCC_WITHOUT_LENGTHS]
+
+    def count_arcs(self, fuses: bool) -> None:
+        """Has the captured calls count how often the function's arcs are taken, for the configurations that want to know. Not while
+        another thread judges candidates."""
+        if self._context.profile is not None or self._context.count is None:
+            return
+        try:
+            out = self._path("counting.s")
+            plain = Configuration("gcc", "counting", ("-O3",), 0.0)
+            self._gcc([*self._gcc_arguments(plain, fuses, keep_statics=False), *COUNTING, *NAMED], out)
+            unit = counted(self._read(out))
+            values = self._context.count(unit.text, unit.sizes_bytes())
+            self._arcs = self._path("arcs.gcda")
+            self._arcs.write_bytes(gcda(unit, values))
+        except (RecompileError, ArcsError, AiccError) as error:
+            self._uncounted = f"the captured calls cannot be counted: {error}"
+
+    def _with_arcs(self, words: list[str], out: Path) -> list[str]:
+        """The arguments, with the name of the profile that they ask for. Raises RecompileError."""
+        if self._context.profile is not None:
+            shutil.copyfile(self._context.profile, out.with_suffix(".gcda"))  # where GCC looks for it
+            return words
+        if self._arcs is None:
+            raise RecompileError(self._uncounted)
+        named = [f"{word}={self._arcs}" if word == "-fprofile-use" else word for word in words]
+        return [*named, *NAMED]
 
     def _level_rules(self) -> tuple[str, ...]:
         return _BELOW_O2 if level(self._options.code) != FULL else ()

@@ -68,6 +68,8 @@ class SearchProposer:
             yield Rejection("propose", str(error))
             return
         with recompiler:
+            recompiler.runs.limit(context.budget_s)
+            recompiler.count_arcs(fuses)
 
             def compiled(configuration: Configuration) -> Made:
                 left_s = deadline_s - time.monotonic()

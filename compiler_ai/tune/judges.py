@@ -35,7 +35,7 @@ class Judges:
     """A context manager: one sandbox for verifying and timing."""
 
     def __init__(self) -> None:
-        self._sandbox = Sandbox()
+        self.sandbox = Sandbox()
         self._verifier: Verifier | None = None
         self._timer: Timer | None = None
         self._object = b""
@@ -46,11 +46,11 @@ class Judges:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._sandbox.close()
+        self.sandbox.close()
 
     def in_time(self, context: Context) -> AbstractContextManager[None]:
         """Within it, runs that begin long after the function's time is over raise OutOfTimeError."""
-        return self._sandbox.until(context.deadline + _OVERTIME_S)
+        return self.sandbox.until(context.deadline + _OVERTIME_S)
 
     def verifier(self, work: FunctionWork, context: Context) -> Verifier:
         """Raises JudgeError, SandboxError."""
@@ -71,7 +71,7 @@ class Judges:
             settings = Settings(preserved=preserved, local=misaligned, recursive=recursive, seed=context.seed + 1)
             plain = unoptimised_object(work.baseline.command, context.shared)
             self._verifier = Verifier(
-                self._sandbox, self._object, work.baseline.function, work.captures, prototype, settings, plain
+                self.sandbox, self._object, work.baseline.function, work.captures, prototype, settings, plain
             )
         return self._verifier
 
@@ -79,7 +79,7 @@ class Judges:
         """Raises JudgeError, SandboxError, TimingError."""
         if self._timer is None:
             images = [image for _, image in self.verifier(work, context).images]
-            self._timer = Timer(self._sandbox, self._object, work.baseline.function, images[:4], seed=context.seed)
+            self._timer = Timer(self.sandbox, self._object, work.baseline.function, images[:4], seed=context.seed)
         return self._timer
 
     def executed(self, work: FunctionWork, context: Context, object_bytes: bytes) -> Counter[int]:
@@ -95,7 +95,7 @@ class Judges:
         body = load(object_bytes or self._object, name, image.bases[0], image.resolver, trap_unresolved=True)
         entry = replace(image.registers, rip=body.entry)
         pages = [image.pages, body.pages]
-        trace = self._sandbox.trace(pages, entry, image.return_address, max_steps=_MOST_STEPS)
+        trace = self.sandbox.trace(pages, entry, image.return_address, max_steps=_MOST_STEPS)
         return Counter(step.rip - body.entry for step in trace)
 
 

@@ -18,7 +18,7 @@ from capstone import x86_const as x86
 from compiler_ai.sandbox.process import Trace
 from compiler_ai.sandbox.state import GENERAL
 from compiler_ai.verify.accesses import Decoder
-from compiler_ai.verify.mutate import Wish
+from compiler_ai.verify.mutate import Lookup, Wish
 
 _COMPARING = ("cmp", "sub", "xor")  # the result is zero when both operands are equal
 _COUNTING = {"dec": 1, "inc": -1}  # what the operand is when the result is zero
@@ -30,6 +30,7 @@ _WISHES_FOR_A_SIGN = 3  # not every run has room for a negative index
 _EXTENSIONS = ("movzx", "movsx", "movsxd", *_OF_RAX)
 _TABLE_LOOK_BACK = 8
 _LARGEST_TABLE = 64
+_BYTES = 256
 SIGNS = 3  # a difference in sign bits, where signed and unsigned numbers compare differently
 _LOOK_BACK = 4  # instructions between a comparison and its branch
 Span = tuple[int, int]
@@ -112,14 +113,21 @@ def compared(
 
 
 def wishes(
-    trace: Trace, found: Mapping[int, Compared], decoder: Decoder, seen: Mapping[int, Container[int]], most: int = 100
+    trace: Trace,
+    found: Mapping[int, Compared],
+    decoder: Decoder,
+    memory: Callable[[int, int], bytes],
+    seen: Mapping[int, Container[int]],
+    most: int = 100,
 ) -> Iterator[tuple[tuple[int, int], Wish]]:
     """Values to look for in the input that would turn the conditions in `found`, or bring what they compare to equality or next
-    to it, or give its sides different signs, each with its address and the difference; not the differences `seen` there already."""
+    to it, or give its sides different signs, each with its address and the difference; not the differences `seen` there already.
+    `memory` gives the input's bytes."""
     view = memoryview(trace.data).cast("Q")
     for site, one in found.items():
         for step, (first, second, size) in dict.fromkeys((one.last, one.first)):
             near = tuple(_loads(view, step, decoder))
+            lookups = tuple(_lookups(view, step, decoder, memory))
             for change in (0, 1, -1, SIGNS):
                 if change in seen.get(site, ()) or change in _differences(first, second, size) or most <= 0:
                     continue
@@ -128,7 +136,7 @@ def wishes(
                     yield (site, change), Wish(first, first ^ (1 << 8 * size - 1), size, near)
                     yield (site, change), Wish(second, second ^ (1 << 8 * size - 1), size, near)
                 else:
-                    yield (site, change), Wish(first, second + change, size, near)
+                    yield (site, change), Wish(first, second + change, size, near, lookups)
                     yield (site, change), Wish(second, first - change, size)
 
 
@@ -146,6 +154,15 @@ def loaded(
             yield site, near[1], near[0]
         elif values and values[0] in (first, second):
             yield site, near[0], second if values[0] == first else first
+
+
+def nearest_bytes(trace: Trace, found: Mapping[int, Compared], decoder: Decoder) -> Iterator[tuple[int, int]]:
+    """(site, where) of the conditions in `found` before which a single byte was the last thing that was loaded."""
+    view = memoryview(trace.data).cast("Q")
+    for site, one in found.items():
+        start, end = next(_loads(view, one.last[0], decoder), (0, 0))
+        if end - start == 1:
+            yield site, start
 
 
 class Extensions:
@@ -200,18 +217,21 @@ def _of_the_other_sign(value: int, size: int) -> int:
 
 @dataclass(frozen=True)
 class Dispatch:
-    """A jump through a table in a run, at `step` of the trace's words: the index that its bounds check compared with the last one
+    """A jump through a table in a run, at the address `site` and at `step` of the trace's words: the index that its bounds check compared with the last one
     that there is, and what was loaded just before: the index, and what the code that the jump before led to may have loaded."""
 
+    site: int
     step: int
     index: int
     last_index: int
     size_bytes: int
     near: tuple[tuple[int, int], ...]
+    lookups: tuple[Lookup, ...] = ()
+    first: int = 0  # what the number that was loaded is where the index is 0
 
     def wish(self, index: int) -> Wish:
         """For another index."""
-        return Wish(self.index, index, self.size_bytes, self.near[:1])
+        return Wish(self.index + self.first, index + self.first, self.size_bytes, self.near[:1], self.lookups)
 
 
 def dispatches(
@@ -230,7 +250,11 @@ def dispatches(
                 continue
             pair = _compared(instruction, view[step + 2 : step + 18], memory)
             if pair is not None and pair[1] <= _LARGEST_TABLE:
-                found.append(Dispatch(at, *pair, tuple(_loads(view, step, decoder))))
+                near, lookups = tuple(_loads(view, step, decoder)), tuple(_lookups(view, step, decoder, memory))
+                held = int.from_bytes(memory(near[0][0], near[0][1] - near[0][0]), "little") if near else pair[0]
+                found.append(
+                    Dispatch(view[at], at, *pair, near, lookups, held - pair[0] if 0 < held - pair[0] < _BYTES else 0)
+                )
             break
     return found
 
@@ -259,6 +283,40 @@ def _loads(view: Any, step: int, decoder: Decoder) -> Iterator[tuple[int, int]]:
                 count += 1
         if count >= _LOADS:
             return
+
+
+def _lookups(view: Any, step: int, decoder: Decoder, memory: Callable[[int, int], bytes]) -> Iterator[Lookup]:
+    """What was loaded at or before a step from an index that was a byte loaded before it, nearest first."""
+    first = max(-18, step - 18 * _LOADS_BACK)
+    for at in range(step, first, -18):
+        for operand in decoder.decoded(view[at]).operands:
+            if not operand.reads or operand.size_bytes > 8:
+                continue
+            address = decoder.address(operand, view[at + 2 : at + 18])
+            for register, scale in ((operand.index, operand.scale), (operand.base, 1)):
+                value = view[at + 2 + register] if register >= 0 else -1
+                index = _loaded_byte(view, range(at - 18, first, -18), decoder, memory, value)
+                if index >= 0:
+                    size, start = operand.size_bytes, address - value * scale
+                    table = memory(start, _BYTES * scale + size)
+                    entries = (int.from_bytes(table[n * scale : n * scale + size], "little") for n in range(_BYTES))
+                    places = {entry: n for n, entry in enumerate(entries)}
+                    entry = int.from_bytes(table[value * scale : value * scale + size], "little")
+                    yield Lookup(entry, size, index, places)
+                    break
+
+
+def _loaded_byte(view: Any, steps: range, decoder: Decoder, memory: Callable[[int, int], bytes], value: int) -> int:
+    """Where a byte with this value was loaded alone, latest first; -1 where none was."""
+    if not 0 <= value < _BYTES:
+        return -1
+    for at in steps:
+        for operand in decoder.decoded(view[at]).operands:
+            if operand.reads and operand.size_bytes == 1:
+                address = decoder.address(operand, view[at + 2 : at + 18])
+                if memory(address, 1)[0] == value:
+                    return address
+    return -1
 
 
 def _compared(instruction: Any, general: Any, memory: Callable[[int, int], bytes]) -> Pair | None:

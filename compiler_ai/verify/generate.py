@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import struct
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from compiler_ai.sandbox.pages import PAGE_BYTES, PageSet, Prot, Region, page_ceil
 from compiler_ai.verify.prototype import Prototype, Type
@@ -22,9 +22,14 @@ _SCALES = 5
 _OPAQUE = ("aggregate", "pointer", "unknown", "void")  # what is behind such a pointer is best taken from a real call
 _REPLICA = 5  # every so many calls is a captured one on buffers of its own, so that what it reads can be varied
 _REPLICA_BYTES = (64, 256, 1024, 4096, 65536, 1 << 20)
+_ROOMY_SCALE, _TIGHT = (
+    3,
+    4,
+)  # of what has no type, or is the beginning of something larger, all replicas but every fourth one
 _LARGE_REPLICAS = (
     12  # the first few may have the largest buffers: for arrays of fixed size, which nothing else is made for
 )
+_FARTHEST_BYTES = 1 << 28  # of two pointers into one array
 _BLOCK_BYTES = 64  # a replica's pointer is at all places in an aligned block of so many bytes (a cache line) in turn
 _UNKNOWN_ALIGNMENT_BYTES = 16  # malloc's
 _NEAR = (0, *(sign * n for n in range(1, 21) for sign in (1, -1)))  # distances of aliasing pointers, in elements
@@ -53,6 +58,7 @@ class _Call:
     regions: list[Region]
     arena: int
     slots: Sequence[int]
+    origins: list[tuple[int, int, int]] = field(default_factory=list)  # of replicas: (captured address, bytes, address)
 
     @property
     def is_replica(self) -> bool:
@@ -99,11 +105,13 @@ def _generate(call: _Call, prototype: Prototype, parameters: Sequence[tuple[str 
     general, patches = dict(registers.general), {}
     integers = [place for place, kind in parameters if kind.kind == "integer"]
     extreme = integers[call.number // _EXTREME % len(integers)] if integers and call.number % _EXTREME == 2 else ""
+    captures = {place: _captured(call, place) for place, _ in parameters}
     for place, kind in parameters:
         at = registers["rsp"] + place if isinstance(place, int) else 0
-        captured = int.from_bytes(call.base.memory(at, 8), "little") if at else registers[str(place)]
+        captured = captures[place]
         if call.is_replica:
-            value = captured if kind.kind == "integer" else _replica(call, kind, captured)
+            others = [captures[other] for other, like in parameters if like == kind and other != place]
+            value = captured if kind.kind == "integer" else _replica(call, kind, captured, others)
         elif kind.kind == "integer":
             value = passed(integer(call.chance) if place == extreme else _integer(call), kind)
         else:
@@ -124,6 +132,14 @@ def _generate(call: _Call, prototype: Prototype, parameters: Sequence[tuple[str 
         (PageSet(tuple(call.regions)),) if call.regions else (),
         call.length,
     )
+
+
+def _captured(call: _Call, place: str | int) -> int:
+    """What the captured call had in a register, or this far from the stack pointer."""
+    registers = call.base.state.registers
+    if isinstance(place, int):
+        return int.from_bytes(call.base.memory(registers["rsp"] + place, 8), "little")
+    return registers[place]
 
 
 def _integer(call: _Call) -> int:
@@ -164,16 +180,27 @@ def _pointer(call: _Call, kind: Type, captured: int) -> int:
     return _buffer(call, data, kind)
 
 
-def _replica(call: _Call, kind: Type, captured: int) -> int:
-    """A buffer that holds what is behind a captured pointer; functions and null pointers stay."""
+def _replica(call: _Call, kind: Type, captured: int, others: Sequence[int]) -> int:
+    """A buffer that holds what is behind a captured pointer; functions and null pointers stay. `others` are the call's other pointers
+    of the type: one that leads into the same array, or to its end, goes on doing so, though there be less of it."""
     if kind.target_kind == "function" or captured < PAGE_BYTES:
         return captured
+    for start, size_bytes, address in call.origins:
+        if start in others and 0 <= captured - start <= _FARTHEST_BYTES:
+            return address + min(captured - start, size_bytes)
     step = kind.target_alignment_bytes if kind.target_kind != "void" else _UNKNOWN_ALIGNMENT_BYTES
     shift = call.chance.randrange(0, _BLOCK_BYTES, min(step, _BLOCK_BYTES))
-    data = call.base.memory(captured, _REPLICA_BYTES[call.scale] + shift)
+    behind = [other - captured for other in others if 0 < other - captured <= _FARTHEST_BYTES]
+    roomy = _ROOMY_SCALE if kind.target_kind in _OPAQUE and call.number // _REPLICA % _TIGHT else 0
+    size = _REPLICA_BYTES[max(call.scale, roomy)] + shift
+    reach = min(max(behind, default=0), size)
+    size = reach if behind and call.scale == 0 else size
+    data = call.base.memory(captured, size)
     if kind.target_kind == "integer" and kind.target_bytes == 1 and b"\0" in data and call.scale == 0:
-        data = data[: data.index(b"\0") + 1]
-    return _buffer(call, data, kind)
+        data = data[: max(reach, data.index(b"\0") + 1)]
+    address = _buffer(call, data, kind)
+    call.origins.append((captured, len(data), address))
+    return address
 
 
 def _like_captured(call: _Call, captured: int, size: int, kind: Type) -> bytes:

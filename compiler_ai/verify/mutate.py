@@ -8,12 +8,14 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations, islice
 
+from compiler_ai.sandbox.state import Registers
 from compiler_ai.verify.prototype import Prototype, Type
 from compiler_ai.verify.state import EntryState, integer_parameters, passed
 from compiler_ai.verify.values import LENGTHS, float_element_bytes, integer, mutated_number, one_nan
 
 _MOST_EXTREME_SPANS = 6
 _NEAR_BYTES = 4096
+_FAR_BYTES = 1 << 28  # between pointers into one array
 
 
 @dataclass(frozen=True)
@@ -36,13 +38,25 @@ class Seed:
 
 
 @dataclass(frozen=True)
+class Lookup:
+    """A `value` of so many bytes that was loaded from a table, at an index that had been loaded from the byte at `index`; `indices`
+    says for each value in the table where it is."""
+
+    value: int
+    size_bytes: int
+    index: int
+    indices: Mapping[int, int]
+
+
+@dataclass(frozen=True)
 class Wish:
-    """A compared value, one that it should be instead, and the spans that were loaded just before."""
+    """A compared value, one that it should be instead, the spans that were loaded just before, and what was looked up there."""
 
     seen: int
     wanted: int
     size_bytes: int
     near: tuple[tuple[int, int], ...] = ()
+    lookups: tuple[Lookup, ...] = ()
 
 
 def mutations(seed: Seed, prototype: Prototype | None, constants: Sequence[int], name: str) -> Iterator[EntryState]:
@@ -92,13 +106,15 @@ def mutations(seed: Seed, prototype: Prototype | None, constants: Sequence[int],
 def granted(seed: Seed, prototype: Prototype | None, wish: Wish, most: int = 6) -> Iterator[tuple[int, EntryState]]:
     """The seed with every place that may be where the compared value came from set to the wanted one, a state a place, with how
     far-fetched that is: 0 for places of its size with that very value, 1 for those with that value in more or fewer bytes or
-    further left, 2 for those with its lowest bytes and what was loaded just before, changed by the difference. At most `most` states;
+    further left, 2 for those with its lowest bytes and what was loaded just before, and pointers beside another one into the same array,
+    changed by the difference. At most `most` states;
     none for places read as floating-point numbers: what is compared are whole numbers."""
     return islice(_granted(seed, prototype, wish, most // 2), most)
 
 
 def _granted(seed: Seed, prototype: Prototype | None, wish: Wish, each: int) -> Iterator[tuple[int, EntryState]]:
     """`granted`, with at most `each` states for values like the compared one in memory, further left there, or in an argument."""
+    yield from ((0, state) for state in _looked_up(seed, wish))
     registers = seed.state.registers
     parameters = integer_parameters(prototype) if prototype is not None else []
     for name, kind in parameters:
@@ -111,6 +127,13 @@ def _granted(seed: Seed, prototype: Prototype | None, wish: Wish, each: int) -> 
         if shift:
             value = passed(wish.wanted << shift | registers[name] & _low(shift), kind)
             yield 1, changed(seed.state, f"{name} to {value:#x}", {**registers.general, name: value}, {})
+    apart = _signed(wish.wanted - wish.seen, wish.size_bytes)
+    ends = [
+        name for name, kind in parameters if _is_end(name, kind, parameters, registers) and not _misaligns(kind, apart)
+    ]
+    for name in ends if apart else ():
+        value = registers[name] + apart & _mask(8)
+        yield 2, changed(seed.state, f"{name} to {value:#x}", {**registers.general, name: value}, {})
     spans = [span for span in seed.reads if span[1] - span[0] <= 8 and span not in seed.floats]
     values = {span: int.from_bytes(seed.value(span), "little") for span in spans}
     same = [s for s in spans if (values[s] ^ wish.seen) & _mask(s[1] - s[0]) & _mask(wish.size_bytes) == 0]
@@ -127,11 +150,17 @@ def _granted(seed: Seed, prototype: Prototype | None, wish: Wish, each: int) -> 
     for name, kind in parameters:
         if kind.kind == "integer":
             value = passed(registers[name] + difference, kind)
-        elif abs(difference) < _NEAR_BYTES and not _misaligns(kind, difference):
+        elif name not in ends and abs(difference) < _NEAR_BYTES and not _misaligns(kind, difference):
             value = (registers[name] + difference) & _mask(8)  # an end that is computed with
         else:
             continue
         yield 2, changed(seed.state, f"{name} to {value:#x}", {**registers.general, name: value}, {})
+
+
+def _is_end(name: str, kind: Type, parameters: Sequence[tuple[str, Type]], registers: Registers) -> bool:
+    """Whether a parameter is a pointer beside another one of its type that leads into the same array, as far as addresses tell."""
+    twins = [registers[other] for other, like in parameters if like == kind and other != name]
+    return kind.kind == "pointer" and any(abs(registers[name] - twin) < _FAR_BYTES for twin in twins)
 
 
 def _shift(value: int, seen: int) -> int:
@@ -197,18 +226,34 @@ def _parts(size_bytes: int) -> Iterator[int]:
         yield from (_low(bits) << bits * index for index in reversed(range(count)))
 
 
+def _signed(value: int, size_bytes: int) -> int:
+    value &= _mask(size_bytes)
+    return value - (1 << 8 * size_bytes) if value >> 8 * size_bytes - 1 else value
+
+
 def _misaligns(kind: Type, difference: int) -> bool:
     """Whether a pointer that is moved by so many bytes points to no whole element any more."""
     return kind.kind == "pointer" and bool(difference % kind.target_alignment_bytes)
 
 
 def exact(seed: Seed, wish: Wish) -> Iterator[EntryState]:
-    """The seed with what was loaded just before a comparison set to the wanted value, if it was the compared one."""
+    """The seed with what was loaded just before a comparison set to the wanted value, if it was the compared one, or with the index
+    at which it was looked up."""
     readable = set(seed.reads)
     for span in wish.near:
         size = span[1] - span[0]
         if span in readable and int.from_bytes(seed.value(span), "little") == wish.seen & _mask(size):
             yield _patched(seed, span, wish.wanted)
+    yield from _looked_up(seed, wish)
+
+
+def _looked_up(seed: Seed, wish: Wish) -> Iterator[EntryState]:
+    """The seed with another index where the table holds a value that is as far from the one there as the wanted one from the seen."""
+    for one in wish.lookups:
+        wanted = (one.value + wish.wanted - wish.seen) & _mask(one.size_bytes)
+        span = one.index, one.index + 1
+        if wanted in one.indices and span in seed.reads:
+            yield _patched(seed, span, one.indices[wanted])
 
 
 def agreeing(first: int, second: int, size: int, memory: Callable[[int, int], bytes]) -> bytes:

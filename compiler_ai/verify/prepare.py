@@ -45,7 +45,10 @@ from compiler_ai.verify.walks import walks
 _ROUNDS = 2  # of bringing comparisons to equality: the second begins where those of the first came out
 _VARIED_AGAIN = 12
 _MOST_SEEDS = 24
+_BLOCKS_A_SEED = 2  # of large functions, which have more
+_BLOCKS = 64  # for which so many directed states as the settings say are tried
 _MORE_SEEDS = 32  # besides, those whose comparisons came out as never before
+_MOST_IDLE = 2  # turns that reach nothing more
 _MOST_REPLICAS = 4
 _MOST_ARRANGED = 48
 _CALLING = 3  # times as many traces where a function calls out of its unit: arguments show only there
@@ -73,6 +76,7 @@ class Preparation(Baseline):
         self.constants: tuple[int, ...] = ()
         self._blocks: Blocks | None = None  # the baseline's in the first context; None when they cannot be told
         self.relations: Relations | None = None
+        self._turn = 0  # of looking for what no test has reached
         self._novel = 0  # seeds kept for how comparisons came out
         self._uncovered: set[int] = set()
         self._near_boundaries: list[Test] = []
@@ -89,6 +93,7 @@ class Preparation(Baseline):
             self._answer()
             self._reach_boundaries()
             self._walk_tables()
+            self._reach_the_rest()
             self._reach_relations()
             self._stretch()
             self._trace()
@@ -258,21 +263,31 @@ class Preparation(Baseline):
             name = f"{base.name}, stack at 8"
             yield [replace(base, name=name, origin="mutated", registers=registers, patches=moved)]
 
-    def _reach_blocks(self) -> None:
-        """Looks for states that reach what no test has reached."""
+    def _reach_blocks(self, latest: bool = False) -> None:
+        """Looks for states that reach what no test has reached, from the latest seeds on where the others had their turn already."""
         if not self._uncovered or self._blocks is None:
             return
         blocks, entry = self._blocks, self.machine.contexts[0].baseline.entry
         states = directed_states(
             self.machine, self.body, self.seeds, self.prototype, self.constants, blocks,
-            lambda: leading_to(blocks, entry, self._uncovered),
+            lambda: leading_to(blocks, entry, self._uncovered), latest=latest, turn=self._turn,
         )  # fmt: skip
-        for number, state in zip(range(self.settings.directed), states, strict=False):
+        most = self.settings.directed * max(1, len(blocks.starts) // _BLOCKS)
+        self._turn += 1
+        for number, state in zip(range(most), states, strict=False):
             if not self._uncovered:
                 return
             test, _ = self.test_or_answered(answered_again(state, number), self._uncovered, only_new=True)
             if test is not None:
                 self._keep(test)
+
+    def _reach_the_rest(self) -> None:
+        """What is reached now may lead on: again and again, as long as that reaches anything."""
+        idle = 0
+        while self._uncovered and idle < _MOST_IDLE:
+            before = len(self._uncovered)
+            self._reach_blocks(latest=True)
+            idle = idle + 1 if len(self._uncovered) == before else 0
 
     def _answer(self) -> None:
         """Adds tests in which calls out of the unit are answered: some at all, and those that reach what no test has reached."""
@@ -293,7 +308,7 @@ class Preparation(Baseline):
                 self._keep(test)
                 kept += 1
         if kept:
-            self._reach_blocks()
+            self._reach_blocks(latest=True)
 
     def _reach_boundaries(self) -> None:
         """Adds tests on which comparisons come out equal or nearly so."""
@@ -357,6 +372,7 @@ class Preparation(Baseline):
             self._blocks,
             relations.open_sites,
             narrow=True,
+            latest=True,
         )
         for _, state in zip(range(self.settings.relations), states, strict=False):
             if relations.is_complete() or relations.steps > most_steps:
@@ -408,7 +424,8 @@ class Preparation(Baseline):
 
     def _plant(self, state: EntryState) -> None:
         """Keeps a state as one to vary. Its reads are those of the first part of its run."""
-        if len(self.seeds) - self._novel < _MOST_SEEDS:
+        most = max(_MOST_SEEDS, len(self._blocks.starts) // _BLOCKS_A_SEED if self._blocks is not None else 0)
+        if len(self.seeds) - self._novel < most:
             self.seeds.append(self.seed_of(state))
 
     def _trace(self) -> None:

@@ -3,6 +3,7 @@ those that bring the two sides of a comparison together."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -21,6 +22,7 @@ from compiler_ai.verify.branches import (
     compared,
     dispatches,
     loaded,
+    nearest_bytes,
     table_wishes,
     wishes,
 )
@@ -36,9 +38,11 @@ _MOST_TURNS = 5
 _LACKING_STATES = 3
 _NEAR_STEPS = 300
 _MOST_NEAR = 16  # states looked at for one condition
-_EXTREMES, _OTHER_SIGN = 9, 10  # beside the differences that `wishes` tells apart
+_MOST_TRIES = 4  # of one wish, each from another seed
+_EXTREMES, _OTHER_SIGN, _ALIKE, _INDICES = 9, 10, 11, 12  # beside the differences that `wishes` tells apart
 _MOST_SEEDS = 40  # whose runs are looked at
 _MOST_STRETCHES = 12  # of those runs, in which one condition's sides are made to agree
+_KINDS_OF_BYTES = ((0x20, 0x80), (0x80, 0xC0))  # ASCII, and what follows the first byte of a character in UTF-8
 _STRETCHES_BYTES = ((300, 300), (16, 16), (300, 150), (16, 8))  # with where they still differ
 
 
@@ -51,39 +55,54 @@ def directed_states(
     blocks: Blocks,
     open_sites: Callable[[], set[int]],
     narrow: bool = False,
+    latest: bool = False,
+    turn: int = 0,
 ) -> Iterator[EntryState]:
     """An endless stream, as long as there are seeds, which may grow meanwhile; `open_sites` gives the conditions to turn,
-    relative to the entry. `narrow` changes nothing but what was compared, where it was loaded just before, and takes the
-    latest seeds first: they came farthest.
+    relative to the entry. `narrow` changes nothing but what was compared, where it was loaded just before; `latest` takes the
+    latest seeds first: they came farthest. What is drawn differs from `turn` to turn.
 
     `blocks` are the body's in the first context.
     """
     first_entry = body.at(machine.contexts[0]).entry
     looked: set[int] = set()
+    tried: Counter[tuple[int, int]] = Counter()
+    most_tries = len(seeds) + _MOST_SEEDS if narrow else _MOST_TRIES
     streams: dict[int, Iterator[EntryState]] = {}
     while seeds:
         while len(looked) < len(seeds):
             fresh = [index for index in range(len(seeds)) if index not in looked]
-            looked.add(fresh[-1 if narrow else 0])
-            seed = seeds[fresh[-1 if narrow else 0]]
+            looked.add(fresh[-1 if latest else 0])
+            seed = seeds[fresh[-1 if latest else 0]]
             context = machine.context(seed.state)
             loaded = body.at(context)
             shift = loaded.entry - first_entry
             sites = [loaded.entry + offset for offset in open_sites()]
             trace = machine.trace(seed.state, loaded, _LOOK_STEPS)
             what = compared(trace, sites, body.decoder(context), seed.memory)
-            for _, wish in wishes(
-                trace, what, body.decoder(context), {at: one.differences for at, one in what.items()}
-            ):
+            seen = {at: one.differences for at, one in what.items()}
+            for (at, change), wish in wishes(trace, what, body.decoder(context), seed.memory, seen):
+                tried[at - shift, change] += 1
+                if tried[at - shift, change] > most_tries:
+                    continue
                 yield from granted_answers(seed.state, wish, trace.outcome.events)
-                found = list(exact(seed, wish)) if narrow else []
-                yield from found or (state for _, state in granted(seed, prototype, wish, 2 if narrow else 6))
+                found = list(exact(seed, wish))
+                if not (narrow and found):
+                    found += [state for _, state in granted(seed, prototype, wish, 2 if narrow or found else 6)]
+                yield from found
+            for site, at in nearest_bytes(trace, what, body.decoder(context)):
+                tried[site - shift, _ALIKE] += 1
+                if tried[site - shift, _ALIKE] <= most_tries:
+                    yield from _alike(machine, seed, at, turn)
             jumps = [at + shift for at in blocks.indirect]
-            for wish in table_wishes(reversed(dispatches(trace, jumps, body.decoder(context), seed.memory))):
-                yield from exact(seed, wish)
+            for jump in reversed(dispatches(trace, jumps, body.decoder(context), seed.memory)):
+                for wish in table_wishes([jump]):
+                    tried[jump.site - shift, _INDICES + wish.wanted] += 1
+                    if tried[jump.site - shift, _INDICES + wish.wanted] <= most_tries:
+                        yield from exact(seed, wish)
         for index, seed in enumerate(list(seeds)):
             if index not in streams:
-                streams[index] = mutations(seed, prototype, constants, f"directed {seed.state.name}")
+                streams[index] = mutations(seed, prototype, constants, f"directed {turn} {seed.state.name}")
             state = next(streams[index], None)
             if state is not None:
                 yield state
@@ -121,7 +140,7 @@ def boundary_states(
     for number, look in enumerate(looks):
         seed, trace, decoder = look.seed, look.trace, look.decoder
         mine = {at: one for at, one in look.what.items() if number in turns[at]}
-        for key, wish in wishes(trace, mine, decoder, {}):
+        for key, wish in wishes(trace, mine, decoder, seed.memory, {}):
             answers = ((0, state) for state in granted_answers(seed.state, wish, trace.outcome.events))
             states = [*answers, *granted(seed, prototype, wish, most=4)]
             found.setdefault(key, []).extend((likeness, n, state) for n, (likeness, state) in enumerate(states))
@@ -202,6 +221,19 @@ def _stretches(machine: Machine, seed: Seed, span: Span, like: Span | int) -> It
         what = f"{like:#x}" if isinstance(like, int) else f"at {like[0]:#x}"
         how = f"{size} bytes at {start:#x} as {what}" + (f" but the one at {hole}" if hole < size else "")
         yield changed(seed.state, how, dict(seed.state.registers.general), {start: bytes(data)})
+
+
+def _alike(machine: Machine, seed: Seed, address: int, turn: int) -> Iterator[EntryState]:
+    """The seed with the bytes from `address` on, or up to it, all of one kind: what a callee makes of several bytes together shows in
+    none of them alone."""
+    chance = Random(f"alike {turn} {address:#x} {seed.state.name}")
+    for first, last in ((0, 0), (-1, 0), (-2, 0), (0, 1), (0, 2)):
+        start, size = address + first, last - first + 1
+        if _room(machine, seed.state, start) >= size:
+            for low, high in _KINDS_OF_BYTES:
+                data = bytes(chance.randrange(low, high) for _ in range(size))
+                how = f"{size} bytes at {start:#x} alike"
+                yield changed(seed.state, how, dict(seed.state.registers.general), {start: data})
 
 
 def _room(machine: Machine, state: EntryState, address: int) -> int:
