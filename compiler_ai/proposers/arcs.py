@@ -10,6 +10,7 @@ import re
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 # Counters of arcs alone, each in memory after every step, so that a call that breaks off is counted up to there. The functions keep
 # their names and types: passes behind the one that puts the counters in would change both.
@@ -17,8 +18,6 @@ COUNTING = (
     "-fprofile-generate", "-fno-profile-values", "-fno-profile-reorder-functions", "-fprofile-update=atomic",
     "-fno-ipa-sra", "-fno-ipa-cp", "-fkeep-static-functions",
 )  # fmt: skip
-# GCC names static functions in the file by their unit's output, unless it is told what that is called.
-NAMED = ("-dumpdir", "aicc-", "-dumpbase", "unit")
 _MAGIC = 0x67636461
 _FIRST_VERSION = b"B20*"  # GCC 12, which counts lengths in bytes
 _SUMMARY, _FUNCTION, _ARCS = 0xA100_0000, 0x0100_0000, 0x01A1_0000
@@ -58,6 +57,12 @@ class CountedUnit:
     def sizes_bytes(self) -> dict[str, int]:
         """What is to be defined for `text`."""
         return {one.counters: one.count * _COUNTER_BYTES for one in self.functions}
+
+
+def profile_in(directory: Path) -> tuple[Path, tuple[str, ...]]:
+    """Where GCC looks for the file, given these arguments. To name static functions in it GCC uses its place, so that they are
+    to be given to both compiles."""
+    return directory / "unit.gcda", ("-dumpdir", f"{directory}/", "-dumpbase", "unit")
 
 
 def counted(listing_text: str) -> CountedUnit:

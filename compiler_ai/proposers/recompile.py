@@ -23,7 +23,7 @@ from compiler_ai.asm import listing as listing_model
 from compiler_ai.driver.flags import FULL, level
 from compiler_ai.errors import AiccError
 from compiler_ai.proposers import compilers, isa, options
-from compiler_ai.proposers.arcs import COUNTING, NAMED, ArcsError, counted, gcda
+from compiler_ai.proposers.arcs import COUNTING, ArcsError, counted, gcda, profile_in
 from compiler_ai.proposers.base import ProposalContext
 from compiler_ai.proposers.configurations import SAMPLED, Configuration
 from compiler_ai.proposers.debuginfo import debug_object
@@ -115,8 +115,7 @@ class Recompiler:
         signatures of local functions in place; GCC renames those that it changes). ``fuses`` says that the baseline fuses a*b+c, which only
         GCC with the unit's own options repeats bit for bit. ``keep_statics`` makes GCC emit static functions it inlined.
         """
-        own = configuration.compiler != "gcc" or ("profile" in configuration.needs and self._context.profile is None)
-        key = (configuration, function if own else "", fuses, keep_statics)
+        key = (configuration, function if configuration.compiler != "gcc" else "", fuses, keep_statics)
         if key not in self._listings:
             self._listings[key] = self._shared_or_compiled(*key)
         known = self._listings[key]
@@ -159,7 +158,8 @@ class Recompiler:
         """What another worker of this run has compiled already, else compiled now and kept for the others."""
         if self._shared is None:
             return self._compiled(configuration, function, fuses, keep_statics)
-        key = (*self._key(), configuration, function, fuses, keep_statics)
+        counts = self._arcs.read_bytes() if self._arcs and "profile" in configuration.needs else b""
+        key = (*self._key(), configuration, function, fuses, keep_statics, counts)
         with self._shared.claimed(key):
             known = self._shared.get(key)
             if known is not None:
@@ -243,13 +243,12 @@ class Recompiler:
         if self._context.profile is not None or self._context.count is None:
             return
         try:
-            out = self._path("counting.s")
+            out, (arcs, named) = self._path("counting.s"), profile_in(Path(self._directory.name))
             plain = Configuration("gcc", "counting", ("-O3",), 0.0)
-            self._gcc([*self._gcc_arguments(plain, fuses, keep_statics=False), *COUNTING, *NAMED], out)
+            self._gcc([*self._gcc_arguments(plain, fuses, keep_statics=False), *COUNTING, *named], out)
             unit = counted(self._read(out))
-            values = self._context.count(unit.text, unit.sizes_bytes())
-            self._arcs = self._path("arcs.gcda")
-            self._arcs.write_bytes(gcda(unit, values))
+            arcs.write_bytes(gcda(unit, self._context.count(unit.text, unit.sizes_bytes())))
+            self._arcs = arcs
         except (RecompileError, ArcsError, AiccError) as error:
             self._uncounted = f"the captured calls cannot be counted: {error}"
 
@@ -260,8 +259,7 @@ class Recompiler:
             return words
         if self._arcs is None:
             raise RecompileError(self._uncounted)
-        named = [f"{word}={self._arcs}" if word == "-fprofile-use" else word for word in words]
-        return [*named, *NAMED]
+        return [*words, *profile_in(Path(self._directory.name))[1]]
 
     def _level_rules(self) -> tuple[str, ...]:
         return _BELOW_O2 if level(self._options.code) != FULL else ()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from compiler_ai.sandbox.assemble import assemble
+from compiler_ai.sandbox.image import CaptureImage
 from compiler_ai.sandbox.loader import SPAN_BYTES, load
 from compiler_ai.sandbox.pages import PAGE_BYTES, PageSet, Prot, Region, page_ceil
+from compiler_ai.sandbox.process import Sandbox
 from compiler_ai.sandbox.symbols import Reference, Resolver
 from compiler_ai.tune.judges import ASSEMBLER, JudgeError, Judges
 from compiler_ai.work import Context, FunctionWork
@@ -36,29 +38,41 @@ class _WithCounters:
 def counts(
     judges: Judges, work: FunctionWork, context: Context, listing_text: str, sizes_bytes: Mapping[str, int]
 ) -> dict[str, bytes]:
-    """What 64-bit counters that the listing leaves undefined (name -> size) hold in the end, added up over all captured calls that
-    replay. Raises AiccError when there are none, or the body cannot be run."""
+    """`counted` on all captured calls of the function that replay. Raises AiccError."""
     images = [image for _, image in judges.verifier(work, context).images]
+    return counted(judges.sandbox, images, work.baseline.function, listing_text, sizes_bytes)
+
+
+def counted(
+    sandbox: Sandbox,
+    images: Iterable[CaptureImage],
+    function: str,
+    listing_text: str,
+    sizes_bytes: Mapping[str, int],
+) -> dict[str, bytes]:
+    """What 64-bit counters that the listing leaves undefined (name -> size) hold in the end, added up over the calls. Raises AiccError
+    when the body cannot be run, or counts nothing."""
     object_bytes = assemble(listing_text, ASSEMBLER)
-    offsets, end = _laid_out(sizes_bytes)
-    totals = dict.fromkeys(sizes_bytes, b"")
+    offsets, end_bytes = _laid_out(sizes_bytes)
+    size_bytes = page_ceil(end_bytes)
+    totals = {name: bytes(size) for name, size in sizes_bytes.items()}
     for image in images:
-        start = image.bases[0] + SPAN_BYTES - page_ceil(end)
+        start = image.bases[0] + SPAN_BYTES - size_bytes
         resolver = _WithCounters(image.resolver, {name: start + at for name, at in offsets.items()})
-        body = load(object_bytes, work.baseline.function, image.bases[0], resolver, trap_unresolved=True)
-        memory = PageSet((Region(start, Prot.READ | Prot.WRITE, bytes(page_ceil(end))),))
-        outcome = judges.sandbox.run(
+        body = load(object_bytes, function, image.bases[0], resolver, trap_unresolved=True)
+        memory = PageSet((Region(start, Prot.READ | Prot.WRITE, bytes(size_bytes)),))
+        outcome = sandbox.run(
             [image.pages, body.pages, memory],
             replace(image.registers, rip=body.entry),
             image.return_address,
             cpu_limit_ns=_CPU_LIMIT_NS,
         )
-        pages = (outcome.changed.get(at, bytes(PAGE_BYTES)) for at in range(start, start + page_ceil(end), PAGE_BYTES))
-        found = b"".join(pages)
+        pages = (outcome.changed.get(at, bytes(PAGE_BYTES)) for at in range(start, start + size_bytes, PAGE_BYTES))
+        held = b"".join(pages)
         for name, at in offsets.items():
-            totals[name] = _sum(totals[name], found[at : at + sizes_bytes[name]])
+            totals[name] = _sum(totals[name], held[at : at + sizes_bytes[name]])
     if not any(any(held) for held in totals.values()):
-        raise JudgeError("no captured call replays on the instrumented body")
+        raise JudgeError("no captured call runs on the instrumented body")
     return totals
 
 
@@ -72,7 +86,5 @@ def _laid_out(sizes_bytes: Mapping[str, int]) -> tuple[dict[str, int], int]:
 
 
 def _sum(left: bytes, right: bytes) -> bytes:
-    if not left:
-        return right
     pairs = zip(_COUNTER.iter_unpack(left), _COUNTER.iter_unpack(right), strict=True)
     return b"".join(_COUNTER.pack((one + other) % (1 << 64)) for (one,), (other,) in pairs)

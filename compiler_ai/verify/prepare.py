@@ -44,8 +44,8 @@ from compiler_ai.verify.walks import walks
 
 _ROUNDS = 2  # of bringing comparisons to equality: the second begins where those of the first came out
 _VARIED_AGAIN = 12
-_MOST_SEEDS = 24
-_BLOCKS_A_SEED = 2  # of large functions, which have more
+_MOST_SEEDS = 24  # or as many as the function has blocks
+_BLOCKS_A_REPLICA = 24  # of large functions, which have more
 _BLOCKS = 64  # for which so many directed states as the settings say are tried
 _MORE_SEEDS = 32  # besides, those whose comparisons came out as never before
 _MOST_IDLE = 2  # turns that reach nothing more
@@ -171,6 +171,7 @@ class Preparation(Baseline):
         if self.settings.local:
             sources.append(self._misaligned(self.tests[0].state))
         tried = replicas = 0
+        most_replicas = max(_MOST_REPLICAS, self._size() // _BLOCKS_A_REPLICA)
         while sources and tried < self.settings.attempts:
             for source in list(sources):
                 group = next(source, None)
@@ -182,9 +183,13 @@ class Preparation(Baseline):
                 if test is not None:
                     self._keep(test)
                     wanted[test.state.origin] -= 1
-                    if "elsewhere" in test.state.name and replicas < _MOST_REPLICAS:
+                    if "elsewhere" in test.state.name and replicas < most_replicas:
                         replicas += 1
                         self._plant(test.fills[0][0])
+
+    def _size(self) -> int:
+        """How many blocks the function has, as far as is known: of large ones more is tried."""
+        return len(self._blocks.starts) if self._blocks is not None else 0
 
     def _arrange(self) -> None:
         """The first captured call with its arrays in other orders, and overlapping."""
@@ -272,7 +277,7 @@ class Preparation(Baseline):
             self.machine, self.body, self.seeds, self.prototype, self.constants, blocks,
             lambda: leading_to(blocks, entry, self._uncovered), latest=latest, turn=self._turn,
         )  # fmt: skip
-        most = self.settings.directed * max(1, len(blocks.starts) // _BLOCKS)
+        most = self.settings.directed * max(1, self._size() // _BLOCKS)
         self._turn += 1
         for number, state in zip(range(most), states, strict=False):
             if not self._uncovered:
@@ -424,8 +429,7 @@ class Preparation(Baseline):
 
     def _plant(self, state: EntryState) -> None:
         """Keeps a state as one to vary. Its reads are those of the first part of its run."""
-        most = max(_MOST_SEEDS, len(self._blocks.starts) // _BLOCKS_A_SEED if self._blocks is not None else 0)
-        if len(self.seeds) - self._novel < most:
+        if len(self.seeds) - self._novel < max(_MOST_SEEDS, self._size()):
             self.seeds.append(self.seed_of(state))
 
     def _trace(self) -> None:

@@ -91,15 +91,17 @@ def directed_states(
                     found += [state for _, state in granted(seed, prototype, wish, 2 if narrow or found else 6)]
                 yield from found
             for site, at in nearest_bytes(trace, what, body.decoder(context)):
-                tried[site - shift, _ALIKE] += 1
-                if tried[site - shift, _ALIKE] <= most_tries:
-                    yield from _alike(machine, seed, at, turn)
+                key = site - shift, _ALIKE
+                found = list(_alike(machine, seed, at, turn)) if tried[key] < most_tries else []
+                tried[key] += bool(found)
+                yield from found
             jumps = [at + shift for at in blocks.indirect]
             for jump in reversed(dispatches(trace, jumps, body.decoder(context), seed.memory)):
                 for wish in table_wishes([jump]):
-                    tried[jump.site - shift, _INDICES + wish.wanted] += 1
-                    if tried[jump.site - shift, _INDICES + wish.wanted] <= most_tries:
-                        yield from exact(seed, wish)
+                    key = jump.site - shift, _INDICES + wish.wanted
+                    found = list(exact(seed, wish)) if tried[key] < most_tries else []
+                    tried[key] += bool(found)
+                    yield from found
         for index, seed in enumerate(list(seeds)):
             if index not in streams:
                 streams[index] = mutations(seed, prototype, constants, f"directed {turn} {seed.state.name}")
