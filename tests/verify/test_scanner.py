@@ -1,0 +1,36 @@
+"""A scanner that classifies bytes by a table and asks a callee about several of them: no captured call has anything but words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from bench import Bench, recorded
+
+from compiler_ai.artifacts import Grade
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    with recorded(tmp_path_factory, HERE / "scanner.c", HERE / "scanner_main.c", ("scan",)) as found:
+        yield found
+
+
+def test_every_block_is_reached(bench: Bench) -> None:
+    """Those for a kind that is in nobody's table among them: a caller may have another table."""
+    assert bench.verifier("scan")._prepared._uncovered == set()
+
+
+def test_a_right_body_is_tested(bench: Bench) -> None:
+    right = bench.assembled(bench.listing("gcc -O2 -fno-jump-tables"))
+    evidence = bench.verifier("scan").check(right)
+    assert evidence.grade is Grade.TESTED, evidence.notes
+
+
+@pytest.mark.parametrize("kind", [3, 4, 5, 6, 7])
+def test_what_no_captured_call_finds_is_tested(bench: Bench, kind: int) -> None:
+    wrong = bench.changed("scan", rf"movl\t\${kind}, %eax", f"movl\t${kind + 8}, %eax")
+    assert bench.verifier("scan").check(wrong).grade is Grade.REFUTED
