@@ -300,9 +300,12 @@ def _lookups(view: Any, step: int, decoder: Decoder, memory: Callable[[int, int]
                     size, start = operand.size_bytes, address - value * scale
                     table = memory(start, _BYTES * scale + size)
                     entries = (int.from_bytes(table[n * scale : n * scale + size], "little") for n in range(_BYTES))
-                    places = {entry: n for n, entry in enumerate(entries)}
+                    places: dict[int, list[int]] = {}
+                    for n, entry in enumerate(entries):
+                        places.setdefault(entry, []).append(n)
+                    middle = {entry: found[len(found) // 2] for entry, found in places.items()}
                     entry = int.from_bytes(table[value * scale : value * scale + size], "little")
-                    yield Lookup(entry, size, index, places)
+                    yield Lookup(entry, size, index, middle)
                     break
 
 

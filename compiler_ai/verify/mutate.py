@@ -40,7 +40,7 @@ class Seed:
 @dataclass(frozen=True)
 class Lookup:
     """A `value` of so many bytes that was loaded from a table, at an index that had been loaded from the byte at `index`; `indices`
-    says for each value in the table where it is."""
+    says for each value in the table where it is: in the middle of such places, for callees may make an exception of the first or last."""
 
     value: int
     size_bytes: int

@@ -27,6 +27,7 @@ from compiler_ai.verify.branches import (
     wishes,
 )
 from compiler_ai.verify.coverage import Blocks
+from compiler_ai.verify.elsewhere import elsewhere
 from compiler_ai.verify.machine import Body, Machine
 from compiler_ai.verify.mutate import Seed, agreeing, changed, exact, extremes, granted, mutations, other_argument
 from compiler_ai.verify.prototype import Prototype
@@ -38,6 +39,7 @@ _MOST_TURNS = 5
 _LACKING_STATES = 3
 _NEAR_STEPS = 300
 _MOST_NEAR = 16  # states looked at for one condition
+_IN_ORDER = 2  # turns; in later ones seeds come in any order, so that wishes are tried on others
 _MOST_TRIES = 4  # of one wish, each from another seed
 _EXTREMES, _OTHER_SIGN, _ALIKE, _INDICES = 9, 10, 11, 12  # beside the differences that `wishes` tells apart
 _MOST_SEEDS = 40  # whose runs are looked at
@@ -67,13 +69,15 @@ def directed_states(
     first_entry = body.at(machine.contexts[0]).entry
     looked: set[int] = set()
     tried: Counter[tuple[int, int]] = Counter()
+    chance = Random(f"directed {turn}")
     most_tries = len(seeds) + _MOST_SEEDS if narrow else _MOST_TRIES
     streams: dict[int, Iterator[EntryState]] = {}
     while seeds:
         while len(looked) < len(seeds):
             fresh = [index for index in range(len(seeds)) if index not in looked]
-            looked.add(fresh[-1 if latest else 0])
-            seed = seeds[fresh[-1 if latest else 0]]
+            index = chance.choice(fresh) if turn > _IN_ORDER else fresh[-1 if latest else 0]
+            looked.add(index)
+            seed = seeds[index]
             context = machine.context(seed.state)
             loaded = body.at(context)
             shift = loaded.entry - first_entry
@@ -86,7 +90,7 @@ def directed_states(
                 if tried[at - shift, change] > most_tries:
                     continue
                 yield from granted_answers(seed.state, wish, trace.outcome.events)
-                found = list(exact(seed, wish))
+                found = list(exact(seed, wish)) or list(elsewhere(seed, prototype, wish))
                 if not (narrow and found):
                     found += [state for _, state in granted(seed, prototype, wish, 2 if narrow or found else 6)]
                 yield from found
@@ -99,9 +103,10 @@ def directed_states(
             for jump in reversed(dispatches(trace, jumps, body.decoder(context), seed.memory)):
                 for wish in table_wishes([jump]):
                     key = jump.site - shift, _INDICES + wish.wanted
-                    found = list(exact(seed, wish)) if tried[key] < most_tries else []
-                    tried[key] += bool(found)
-                    yield from found
+                    if tried[key] < most_tries:
+                        found = list(exact(seed, wish)) or list(elsewhere(seed, prototype, wish))
+                        tried[key] += bool(found)
+                        yield from found
         for index, seed in enumerate(list(seeds)):
             if index not in streams:
                 streams[index] = mutations(seed, prototype, constants, f"directed {turn} {seed.state.name}")

@@ -26,11 +26,19 @@ int scan(const struct scanner *scanner, const unsigned char *at, const unsigned 
         *next = at;
         return 4;
     case LEAD:
-        if (end - at < 2)
+        if (end - at < 3)
             return -1;
         if (scanner->is_wide(scanner, at)) {
-            *next = at + 2;
-            return 5;
+            *next = at + 3;
+            if (end - at == 3)
+                return -1;
+            if (scanner->kinds[at[3]] == ESCAPE)
+                return 8;
+            if (scanner->kinds[at[3]] != LEAD)
+                return 5;
+            if (end - at < 7)
+                return -1;
+            return scanner->is_wide(scanner, at + 4) ? 9 : 5;
         }
         *next = at;
         return 6;

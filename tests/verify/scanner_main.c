@@ -2,11 +2,11 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Both bytes are the second to last of a character in UTF-8. */
+/* These are the second to last bytes of a character in UTF-8. */
 static int is_wide(const struct scanner *scanner, const unsigned char *at)
 {
     (void)scanner;
-    return (at[1] & 0xC0) == 0x80 && (at[0] & 0xC0) == 0x80;
+    return (at[2] & 0xC0) == 0x80 && (at[1] & 0xC0) == 0x80 && (at[0] & 0xC0) == 0x80;
 }
 
 /* No byte is an ESCAPE here. */

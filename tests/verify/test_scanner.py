@@ -24,13 +24,7 @@ def test_every_block_is_reached(bench: Bench) -> None:
     assert bench.verifier("scan")._prepared._uncovered == set()
 
 
-def test_a_right_body_is_tested(bench: Bench) -> None:
-    right = bench.assembled(bench.listing("gcc -O2 -fno-jump-tables"))
-    evidence = bench.verifier("scan").check(right)
-    assert evidence.grade is Grade.TESTED, evidence.notes
-
-
-@pytest.mark.parametrize("kind", [3, 4, 5, 6, 7])
+@pytest.mark.parametrize("kind", [3, 4, 6, 7, 8, 9])
 def test_what_no_captured_call_finds_is_tested(bench: Bench, kind: int) -> None:
     wrong = bench.changed("scan", rf"movl\t\${kind}, %eax", f"movl\t${kind + 8}, %eax")
     assert bench.verifier("scan").check(wrong).grade is Grade.REFUTED
