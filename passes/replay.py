@@ -29,12 +29,12 @@ class Replay:
         ]
         if not waiting:
             return
-        context.progress(self.name, 0, len(waiting), 0.0)  # making the tests comes first, and may take long
+        context.progress(self.name, 0, len(waiting), 0.0)
         try:
             with self._judges.in_time(context):
                 verifier = self._judges.verifier(work, context)
         except OutOfTimeError:
-            raise PassError("out of time before its tests were made: give it more with --budget") from None
+            raise PassError("out of time before its captured calls were replayed: give it more with --budget") from None
         if verifier.unusable:
             raise PassError(verifier.unusable)
         for done, state in in_time(waiting, context):

@@ -79,7 +79,9 @@ class Verify:
             if context.out_of_time or (verified and context.remaining_s < longest_s + _MEASURING_S):
                 give_up(one.state for one in waiting)
                 return
-            context.progress(self.name, total - len(waiting), total, 0.0)
+            context.progress(
+                self.name, total - len(waiting), total, 0.0
+            )  # making the tests comes first, and may take long
             one = max(waiting, key=lambda one: one.gain)  # the first of several
             if one.judgement is None:
                 _begin(one, verifier)

@@ -1,12 +1,13 @@
 """The verifier of one function: replayed captures, mutated captures and generated inputs, traces, block coverage.
 
-Built once per function (`Verifier`, see `prepare`), asked once per candidate (`check`, see `judge`). What no test reached is
+Built once per function (`Verifier`, see `prepare`; its tests are made when a candidate is to be judged that replays and looks faster), asked once per candidate (`check`, see `judge`). What no test reached is
 never called tested, and nothing depends on the time that anything takes, except through safety limits, which give unknown.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from compiler_ai.artifacts import Counterexample, Evidence
@@ -36,9 +37,11 @@ class Verifier:
     ) -> None:
         """`unoptimised` is the unit's object at -O0, if there is one. Raises SandboxError."""
         self.settings = settings or Settings()
-        self._prepared = Preparation(
-            sandbox, baseline_object, function, captures, prototype, self.settings, unoptimised
+        self._begun = partial(
+            Preparation, sandbox, baseline_object, function, captures, prototype, self.settings, unoptimised
         )
+        self._prepared = self._begun()
+        self._made = self._broken = False
         self.notes: list[str] = self._prepared.notes
         reason = self.notes[0] if self.notes else "it was never captured"
         self.unusable = "" if self._prepared.tests else f"no usable test: {reason}"
@@ -53,6 +56,16 @@ class Verifier:
         """The function's C type as it was given."""
         return self._prepared.prototype
 
+    def make_tests(self) -> None:
+        """Makes the tests that only a full judgement needs, as `check` and `judgement` do at first: it may take long. Raises SandboxError."""
+        if self._made or not self._prepared.tests:
+            return
+        if self._broken:
+            self._prepared = self._begun()
+        self._broken = True  # half of them would be worse than none
+        self._prepared.make_tests()
+        self._made, self._broken = True, False
+
     def replay(self, candidate_object: bytes) -> Counterexample | None:
         """Only the captured calls: cheap, and enough to refute most wrong bodies. Raises SandboxError."""
         return Judgement(self._prepared, candidate_object).replay()
@@ -62,5 +75,6 @@ class Verifier:
         return self.judgement(candidate_object).evidence()
 
     def judgement(self, candidate_object: bytes) -> Judgement:
-        """The same in two steps: `Judgement.unreached`, which costs less, and `Judgement.evidence`."""
+        """The same in two steps: `Judgement.unreached`, which costs less, and `Judgement.evidence`. Raises SandboxError."""
+        self.make_tests()
         return Judgement(self._prepared, candidate_object)

@@ -58,7 +58,7 @@ _SAVED = ("rbx", "rbp", "r12", "r13", "r14", "r15", "rsp")
 
 
 class Preparation(Baseline):
-    """The tests of one function. `notes` say what was left out and why."""
+    """The tests of one function: at first its captured calls. `notes` say what was left out and why."""
 
     def __init__(
         self,
@@ -85,18 +85,20 @@ class Preparation(Baseline):
                 self._add_capture(path)
             except (CaptureError, SandboxError) as error:
                 self.notes.append(f"{path.name}: {error}")
-        if self.tests:
-            self._check_unoptimised()
-            self._arrange()
-            self._fill_up()
-            self._reach_blocks()
-            self._answer()
-            self._reach_boundaries()
-            self._walk_tables()
-            self._reach_the_rest()
-            self._reach_relations()
-            self._stretch()
-            self._trace()
+
+    def make_tests(self) -> None:
+        """All tests besides the captured calls; once. Raises SandboxError."""
+        self._check_unoptimised()
+        self._arrange()
+        self._fill_up()
+        self._reach_blocks()
+        self._answer()
+        self._reach_boundaries()
+        self._walk_tables()
+        self._reach_the_rest()
+        self._reach_relations()
+        self._stretch()
+        self._trace()
 
     def _chosen(self, captures: Sequence[Path]) -> list[Path]:
         if len(captures) <= self.settings.captures:

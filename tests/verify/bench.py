@@ -59,7 +59,9 @@ class Bench:
         captures = sorted(self.directory.glob(f"captures/{function}.*.cap"))
         prototype = from_object(debug.read_bytes(), function)
         baseline = self.assembled(self.listing("gcc -O2"))
-        return Verifier(self.sandbox, baseline, function, captures, prototype, settings or Settings(captures=6))
+        found = Verifier(self.sandbox, baseline, function, captures, prototype, settings or Settings(captures=6))
+        found.make_tests()
+        return found
 
 
 @contextmanager
