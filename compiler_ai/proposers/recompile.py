@@ -249,7 +249,7 @@ class Recompiler:
             unit = counted(self._read(out))
             arcs.write_bytes(gcda(unit, self._context.count(unit.text, unit.sizes_bytes())))
             self._arcs = arcs
-        except (RecompileError, ArcsError, AiccError) as error:
+        except (RecompileError, ArcsError, AiccError, OSError) as error:  # a full disk costs the profile
             self._uncounted = f"the captured calls cannot be counted: {error}"
 
     def _with_arcs(self, words: list[str], out: Path) -> list[str]:

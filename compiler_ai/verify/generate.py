@@ -22,10 +22,8 @@ _SCALES = 5
 _OPAQUE = ("aggregate", "pointer", "unknown", "void")  # what is behind such a pointer is best taken from a real call
 _REPLICA = 5  # every so many calls is a captured one on buffers of its own, so that what it reads can be varied
 _REPLICA_BYTES = (64, 256, 1024, 4096, 65536, 1 << 20)
-_ROOMY_SCALE, _TIGHT = (
-    3,
-    4,
-)  # of what has no type, or is the beginning of something larger, all replicas but every fourth one
+# Of what has no type, or is the beginning of something larger, all replicas but every fourth one have plenty.
+_ROOMY_SCALE, _TIGHT = 3, 4
 _LARGE_REPLICAS = (
     12  # the first few may have the largest buffers: for arrays of fixed size, which nothing else is made for
 )
