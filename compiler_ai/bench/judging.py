@@ -90,10 +90,12 @@ class VerifyAll:
         verifier = self._judges.verifier(work, context)
         if verifier.unusable:
             raise PassError(verifier.unusable)
-        for done, state in in_time(waiting, context):
-            context.progress(self.name, done, len(waiting), 0.0)
-            give_evidence(state, partial(verifier.check, state.object_bytes), Grade.TESTED)
-            self._trials.append(work.baseline.key, state.trial())
+        with self._judges.in_time(context):
+            for done, state in in_time(waiting, context):
+                context.progress(self.name, done, len(waiting), 0.0)
+                give_evidence(state, partial(verifier.check, state.object_bytes), Grade.TESTED)
+                if state.rejection is None or state.rejection.stage != "budget":
+                    self._trials.append(work.baseline.key, state.trial())
 
 
 class TimeAll:

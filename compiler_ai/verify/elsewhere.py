@@ -30,6 +30,8 @@ def elsewhere(seed: Seed, prototype: Prototype | None, wish: Wish) -> Iterator[E
         pointer = seed.state.registers[name]
         if kind.kind == "pointer" and kind.target_kind != "function" and 0 <= start - pointer < PAGE_BYTES - size_bytes:
             first, page = _ARENA + number * _ARENA_STEP, page_floor(pointer)
+            if any(pages.find(first) is not None for pages in seed.state.extra):
+                continue  # it is elsewhere already
             data = bytearray(seed.memory(page, _COPIED_BYTES))
             data[start - page : end - page] = (wish.wanted & mask).to_bytes(size_bytes, "little")
             copy = PageSet((Region(first, Prot.READ | Prot.WRITE, bytes(data)),))
