@@ -73,6 +73,11 @@ def test_the_plugin_proposed_too(tuned):
     assert "loop heads aligned" in explained
 
 
+def test_what_the_captured_calls_count_is_a_profile_for_gcc(tuned):
+    (result,) = json.loads((tuned / ".aicc" / "results.json").read_text())["results"]
+    assert "gcc -O3 -fprofile-use" in [trial["candidate"]["origin"] for trial in result["trials"]]
+
+
 def test_the_rebuilt_program_does_the_same(tuned):
     before, after = (run(f"./{name}", "30", cwd=tuned).stdout for name in ("before/kernels", "kernels"))
     assert before == after
