@@ -79,9 +79,8 @@ class Verify:
             if context.out_of_time or (verified and context.remaining_s < longest_s + _MEASURING_S):
                 give_up(one.state for one in waiting)
                 return
-            context.progress(
-                self.name, total - len(waiting), total, 0.0
-            )  # making the tests comes first, and may take long
+            # Making the tests comes first, and may take long.
+            context.progress(self.name, total - len(waiting), total, 0.0)
             one = max(waiting, key=lambda one: one.gain)  # the first of several
             if one.judgement is None:
                 _begin(one, verifier)

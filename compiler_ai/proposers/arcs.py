@@ -65,7 +65,7 @@ def profile_in(directory: Path) -> tuple[Path, tuple[str, ...]]:
     return directory / "unit.gcda", ("-dumpdir", f"{directory}/", "-dumpbase", "unit")
 
 
-def counted(listing_text: str) -> CountedUnit:
+def counted_unit(listing_text: str) -> CountedUnit:
     """Of a listing that was compiled with `COUNTING`. Raises ArcsError."""
     unit = _UNIT.search(listing_text)
     if unit is None:

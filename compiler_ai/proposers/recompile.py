@@ -23,7 +23,7 @@ from compiler_ai.asm import listing as listing_model
 from compiler_ai.driver.flags import FULL, level
 from compiler_ai.errors import AiccError
 from compiler_ai.proposers import compilers, isa, options
-from compiler_ai.proposers.arcs import COUNTING, ArcsError, counted, gcda, profile_in
+from compiler_ai.proposers.arcs import COUNTING, ArcsError, counted_unit, gcda, profile_in
 from compiler_ai.proposers.base import ProposalContext
 from compiler_ai.proposers.configurations import SAMPLED, Configuration
 from compiler_ai.proposers.debuginfo import debug_object
@@ -246,7 +246,7 @@ class Recompiler:
             out, (arcs, named) = self._path("counting.s"), profile_in(Path(self._directory.name))
             plain = Configuration("gcc", "counting", ("-O3",), 0.0)
             self._gcc([*self._gcc_arguments(plain, fuses, keep_statics=False), *COUNTING, *named], out)
-            unit = counted(self._read(out))
+            unit = counted_unit(self._read(out))
             arcs.write_bytes(gcda(unit, self._context.count(unit.text, unit.sizes_bytes())))
             self._arcs = arcs
         except (RecompileError, ArcsError, AiccError, OSError) as error:  # a full disk costs the profile

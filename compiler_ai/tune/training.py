@@ -38,12 +38,12 @@ class _WithCounters:
 def counts(
     judges: Judges, work: FunctionWork, context: Context, listing_text: str, sizes_bytes: Mapping[str, int]
 ) -> dict[str, bytes]:
-    """`counted` on all captured calls of the function that replay. Raises AiccError."""
+    """`totals` on all captured calls of the function that replay. Raises AiccError."""
     images = [image for _, image in judges.verifier(work, context).images]
-    return counted(judges.sandbox, images, work.baseline.function, listing_text, sizes_bytes)
+    return totals(judges.sandbox, images, work.baseline.function, listing_text, sizes_bytes)
 
 
-def counted(
+def totals(
     sandbox: Sandbox,
     images: Iterable[CaptureImage],
     function: str,
@@ -55,7 +55,7 @@ def counted(
     object_bytes = assemble(listing_text, ASSEMBLER)
     offsets, end_bytes = _laid_out(sizes_bytes)
     size_bytes = page_ceil(end_bytes)
-    totals = {name: bytes(size) for name, size in sizes_bytes.items()}
+    sums = {name: bytes(size) for name, size in sizes_bytes.items()}
     for image in images:
         start = image.bases[0] + SPAN_BYTES - size_bytes
         resolver = _WithCounters(image.resolver, {name: start + at for name, at in offsets.items()})
@@ -70,10 +70,10 @@ def counted(
         pages = (outcome.changed.get(at, bytes(PAGE_BYTES)) for at in range(start, start + size_bytes, PAGE_BYTES))
         held = b"".join(pages)
         for name, at in offsets.items():
-            totals[name] = _sum(totals[name], held[at : at + sizes_bytes[name]])
-    if not any(any(held) for held in totals.values()):
+            sums[name] = _sum(sums[name], held[at : at + sizes_bytes[name]])
+    if not any(any(held) for held in sums.values()):
         raise JudgeError("no captured call runs on the instrumented body")
-    return totals
+    return sums
 
 
 def _laid_out(sizes_bytes: Mapping[str, int]) -> tuple[dict[str, int], int]:

@@ -233,6 +233,10 @@ class Dispatch:
         """For another index."""
         return Wish(self.index + self.first, index + self.first, self.size_bytes, self.near[:1], self.lookups)
 
+    def wishes(self) -> Iterator[Wish]:
+        """Every index that the bounds check lets through, in place of the one that the run had."""
+        return map(self.wish, range(self.last_index + 1))
+
 
 def dispatches(
     trace: Trace, sites: Iterable[int], decoder: Decoder, memory: Callable[[int, int], bytes]
@@ -257,13 +261,6 @@ def dispatches(
                 )
             break
     return found
-
-
-def table_wishes(found: Iterable[Dispatch]) -> Iterator[Wish]:
-    """Every index that the tables' bounds checks let through, in place of the ones that the run had."""
-    for dispatch in found:
-        for index in range(dispatch.last_index + 1):
-            yield dispatch.wish(index)
 
 
 def _differences(first: int, second: int, size: int) -> set[int]:

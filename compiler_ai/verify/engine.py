@@ -1,7 +1,7 @@
 """The verifier of one function: replayed captures, mutated captures and generated inputs, traces, block coverage.
 
-Built once per function (`Verifier`, see `prepare`; its tests are made when a candidate is to be judged that replays and looks faster), asked once per candidate (`check`, see `judge`). What no test reached is
-never called tested, and nothing depends on the time that anything takes, except through safety limits, which give unknown.
+Built once per function (`Verifier`, see `prepare`), asked once per candidate (`check`, see `judge`); most tests are made when the
+first candidate is to be judged that replays and looks faster. What no test reached is never called tested, and nothing depends on the time that anything takes, except through safety limits, which give unknown.
 """
 
 from __future__ import annotations

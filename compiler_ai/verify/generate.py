@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from compiler_ai.sandbox.pages import PAGE_BYTES, PageSet, Prot, Region, page_ceil
 from compiler_ai.verify.prototype import Prototype, Type
-from compiler_ai.verify.state import EntryState, integer_parameters, passed, stack_parameters
+from compiler_ai.verify.state import ARRAY_BYTES, EntryState, integer_parameters, passed, stack_parameters
 from compiler_ai.verify.values import FLOATS, LENGTHS, contents, float_bytes, integer, mutated_number, text
 
 _ARENA = 0x2AAA_0000_0000  # from here on there is no mapping of a process without address space randomisation
@@ -27,7 +27,6 @@ _ROOMY_SCALE, _TIGHT = 3, 4
 _LARGE_REPLICAS = (
     12  # the first few may have the largest buffers: for arrays of fixed size, which nothing else is made for
 )
-_FARTHEST_BYTES = 1 << 28  # of two pointers into one array
 _BLOCK_BYTES = 64  # a replica's pointer is at all places in an aligned block of so many bytes (a cache line) in turn
 _UNKNOWN_ALIGNMENT_BYTES = 16  # malloc's
 _NEAR = (0, *(sign * n for n in range(1, 21) for sign in (1, -1)))  # distances of aliasing pointers, in elements
@@ -184,11 +183,11 @@ def _replica(call: _Call, kind: Type, captured: int, others: Sequence[int]) -> i
     if kind.target_kind == "function" or captured < PAGE_BYTES:
         return captured
     for start, size_bytes, address in call.origins:
-        if start in others and 0 <= captured - start <= _FARTHEST_BYTES:
+        if start in others and 0 <= captured - start <= ARRAY_BYTES:
             return address + min(captured - start, size_bytes)
     step = kind.target_alignment_bytes if kind.target_kind != "void" else _UNKNOWN_ALIGNMENT_BYTES
     shift = call.chance.randrange(0, _BLOCK_BYTES, min(step, _BLOCK_BYTES))
-    behind = [other - captured for other in others if 0 < other - captured <= _FARTHEST_BYTES]
+    behind = [other - captured for other in others if 0 < other - captured <= ARRAY_BYTES]
     roomy = _ROOMY_SCALE if kind.target_kind in _OPAQUE and call.number // _REPLICA % _TIGHT else 0
     size = _REPLICA_BYTES[max(call.scale, roomy)] + shift
     reach = min(max(behind, default=0), size)

@@ -10,12 +10,11 @@ from itertools import combinations, islice
 
 from compiler_ai.sandbox.state import Registers
 from compiler_ai.verify.prototype import Prototype, Type
-from compiler_ai.verify.state import EntryState, integer_parameters, passed
-from compiler_ai.verify.values import LENGTHS, float_element_bytes, integer, mutated_number, one_nan
+from compiler_ai.verify.state import ARRAY_BYTES, EntryState, integer_parameters, passed
+from compiler_ai.verify.values import LENGTHS, float_element_bytes, integer, mutated_number, one_nan, signed_difference
 
 _MOST_EXTREME_SPANS = 6
 _NEAR_BYTES = 4096
-_FAR_BYTES = 1 << 28  # between pointers into one array
 
 
 @dataclass(frozen=True)
@@ -127,7 +126,7 @@ def _granted(seed: Seed, prototype: Prototype | None, wish: Wish, each: int) -> 
         if shift:
             value = passed(wish.wanted << shift | registers[name] & _low(shift), kind)
             yield 1, changed(seed.state, f"{name} to {value:#x}", {**registers.general, name: value}, {})
-    apart = _signed(wish.wanted - wish.seen, wish.size_bytes)
+    apart = signed_difference(wish.wanted, wish.seen, wish.size_bytes)
     ends = [
         name for name, kind in parameters if _is_end(name, kind, parameters, registers) and not _misaligns(kind, apart)
     ]
@@ -160,7 +159,7 @@ def _granted(seed: Seed, prototype: Prototype | None, wish: Wish, each: int) -> 
 def _is_end(name: str, kind: Type, parameters: Sequence[tuple[str, Type]], registers: Registers) -> bool:
     """Whether a parameter is a pointer beside another one of its type that leads into the same array, as far as addresses tell."""
     twins = [registers[other] for other, like in parameters if like == kind and other != name]
-    return kind.kind == "pointer" and any(abs(registers[name] - twin) < _FAR_BYTES for twin in twins)
+    return kind.kind == "pointer" and any(abs(registers[name] - twin) < ARRAY_BYTES for twin in twins)
 
 
 def _shift(value: int, seen: int) -> int:
@@ -224,11 +223,6 @@ def _parts(size_bytes: int) -> Iterator[int]:
     for count in (2, 1, 4):
         bits = 8 * size_bytes // count
         yield from (_low(bits) << bits * index for index in reversed(range(count)))
-
-
-def _signed(value: int, size_bytes: int) -> int:
-    value &= _mask(size_bytes)
-    return value - (1 << 8 * size_bytes) if value >> 8 * size_bytes - 1 else value
 
 
 def _misaligns(kind: Type, difference: int) -> bool:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice, zip_longest
+from itertools import chain, islice, zip_longest
 from operator import itemgetter
 from random import Random
 
@@ -23,7 +23,6 @@ from compiler_ai.verify.branches import (
     dispatches,
     loaded,
     nearest_bytes,
-    table_wishes,
     wishes,
 )
 from compiler_ai.verify.coverage import Blocks
@@ -101,7 +100,7 @@ def directed_states(
                 yield from found
             jumps = [at + shift for at in blocks.indirect]
             for jump in reversed(dispatches(trace, jumps, body.decoder(context), seed.memory)):
-                for wish in table_wishes([jump]):
+                for wish in jump.wishes():
                     key = jump.site - shift, _INDICES + wish.wanted
                     if tried[key] < most_tries:
                         found = list(exact(seed, wish)) or list(elsewhere(seed, prototype, wish))
@@ -157,7 +156,8 @@ def boundary_states(
             found.setdefault((address, _OTHER_SIGN), []).extend(
                 (likeness, n, state) for n, (likeness, state) in enumerate(states)
             )
-        for wish in table_wishes(dispatches(trace, blocks.indirect, decoder, seed.memory)):
+        jumps = dispatches(trace, blocks.indirect, decoder, seed.memory)
+        for wish in chain.from_iterable(jump.wishes() for jump in jumps):
             found.setdefault((0, 1 + wish.wanted), []).extend((0, 0, state) for state in exact(seed, wish))
     groups = {key: (s for _, _, s in sorted(group, key=itemgetter(1, 0))) for key, group in found.items()}
     extreme = {(at, _EXTREMES): _extreme_states(machine, body, at, near[at], prototype) for at in sites}

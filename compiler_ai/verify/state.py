@@ -13,6 +13,7 @@ from compiler_ai.sandbox.state import Registers, XStateLayout
 from compiler_ai.verify.prototype import Prototype, Type
 
 RED_ZONE_BYTES = 128
+ARRAY_BYTES = 1 << 28  # two pointers into one array are no farther apart
 _DEAD_STACK_BYTES = 2048
 _FRAMES_BYTES = 8 << 20  # above the stack pointer lie the callers' frames
 _FLAGS = 0x8D5  # CF PF AF ZF SF OF

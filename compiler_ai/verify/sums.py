@@ -16,6 +16,7 @@ from compiler_ai.verify.machine import Body, Machine
 from compiler_ai.verify.mutate import Seed, changed, is_pointer
 from compiler_ai.verify.prototype import Prototype
 from compiler_ai.verify.state import EntryState, integer_parameters, passed
+from compiler_ai.verify.values import signed_difference
 
 _MOST_INPUTS = 12
 _MOST_STEPS = 1_500  # of one run
@@ -56,7 +57,7 @@ def sum_states(
             def memory(at: int, size_bytes: int) -> bytes:
                 return machine.memory(state, at, size_bytes)
 
-            return {site: _signed(*pair) for site, _, pair in comparisons(trace, sites, decoder, memory)}
+            return {site: signed_difference(*pair) for site, _, pair in comparisons(trace, sites, decoder, memory)}
 
         now = differences(seed.state)
         moved = [differences(_with(seed.state, {one: _next(one)}, prototype)) for one in inputs if left > 0]
@@ -115,10 +116,3 @@ def _with(state: EntryState, values: Mapping[Input, int], prototype: Prototype |
     patches = {one.address: value.to_bytes(one.size_bytes, "little") for one, value in values.items() if not one.name}
     how = ", ".join(f"{one.name or hex(one.address)} to {value:#x}" for one, value in values.items())
     return changed(state, how, general, patches)
-
-
-def _signed(first: int, second: int, size_bytes: int) -> int:
-    """first - second as a number that may be negative."""
-    bits = 8 * size_bytes
-    difference = (first - second) & ((1 << bits) - 1)
-    return difference - (1 << bits) if difference >> (bits - 1) else difference

@@ -176,3 +176,10 @@ def _floats(width: int, size: int, special: bool, chance: random.Random) -> byte
 
 def _to_single(value: float) -> float:
     return max(-3e38, min(3e38, value)) if math.isfinite(value) else value
+
+
+def signed_difference(first: int, second: int, size_bytes: int) -> int:
+    """first - second as a number that may be negative."""
+    bits = 8 * size_bytes
+    difference = (first - second) & ((1 << bits) - 1)
+    return difference - (1 << bits) if difference >> (bits - 1) else difference

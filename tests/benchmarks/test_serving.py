@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import importlib
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 MODELS = Path(__file__).resolve().parents[2] / "benchmarks" / "models"
 
 
-def test_a_port_where_something_else_answers_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def serving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The module, with weights that need not be fetched."""
     monkeypatch.syspath_prepend(str(MODELS))
-    import serving
+    module = importlib.import_module("serving")
+    monkeypatch.setattr(module, "fetched", lambda _weights, _directory: tmp_path / "weights.gguf")
+    return module
 
-    monkeypatch.setattr(serving, "fetched", lambda _weights, _directory: tmp_path / "weights.gguf")
+
+def test_a_port_where_something_else_answers_is_refused(serving: Any, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         with (
@@ -24,11 +31,7 @@ def test_a_port_where_something_else_answers_is_refused(tmp_path: Path, monkeypa
             pass
 
 
-def test_a_server_that_ends_is_no_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(MODELS))
-    import serving
-
-    monkeypatch.setattr(serving, "fetched", lambda _weights, _directory: tmp_path / "weights.gguf")
+def test_a_server_that_ends_is_no_server(serving: Any, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
     with (

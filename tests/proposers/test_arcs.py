@@ -15,7 +15,7 @@ from compiler_ai.artifacts import CompileCommand
 from compiler_ai.asm import listing as listing_model
 from compiler_ai.asm.normalise import normalised_text
 from compiler_ai.errors import AiccError
-from compiler_ai.proposers.arcs import COUNTING, ArcsError, CountedUnit, counted, gcda, profile_in
+from compiler_ai.proposers.arcs import COUNTING, ArcsError, CountedUnit, counted_unit, gcda, profile_in
 from compiler_ai.proposers.base import ProposalContext
 from compiler_ai.proposers.configurations import portfolio
 from compiler_ai.proposers.recompile import Recompiler
@@ -49,7 +49,7 @@ def program_says(directory: Path, text: str) -> tuple[Path, dict[str, bytes]]:
     subprocess.run(words, cwd=directory, check=True)
     subprocess.run([program], cwd=directory, check=True)
     found = directory / "unit.gcda"
-    return found, values_in(found.read_bytes(), counted(listing.read_text()))
+    return found, values_in(found.read_bytes(), counted_unit(listing.read_text()))
 
 
 def values_in(profile: bytes, unit: CountedUnit) -> dict[str, bytes]:
@@ -65,7 +65,7 @@ def values_in(profile: bytes, unit: CountedUnit) -> dict[str, bytes]:
 def test_the_file_is_what_libgcov_writes_of_the_same_counts(tmp_path: Path) -> None:
     theirs, values = program_says(tmp_path, LETTERS)
     ours = tmp_path / "ours.gcda"
-    ours.write_bytes(gcda(counted((tmp_path / "unit.s").read_text()), values))
+    ours.write_bytes(gcda(counted_unit((tmp_path / "unit.s").read_text()), values))
     assert told(ours) == told(theirs)
     assert sum("COUNTERS arcs" in function for function in told(ours)) == 2
 
@@ -74,7 +74,7 @@ def test_the_file_is_what_libgcov_writes_of_the_same_counts(tmp_path: Path) -> N
 def test_a_listing_that_counts_otherwise_is_refused(tmp_path: Path, change: tuple[str, str]) -> None:
     text = instrumented(tmp_path).read_text()
     with pytest.raises(ArcsError):
-        counted(text.replace(*change))
+        counted_unit(text.replace(*change))
 
 
 def test_gcc_compiles_by_the_counts(tmp_path: Path) -> None:

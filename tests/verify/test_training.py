@@ -11,7 +11,7 @@ import pytest
 from bench import Bench, recorded
 
 from compiler_ai.errors import AiccError
-from compiler_ai.proposers.arcs import COUNTING, CountedUnit, counted, profile_in
+from compiler_ai.proposers.arcs import COUNTING, CountedUnit, counted_unit, profile_in
 from compiler_ai.tune import training
 
 HERE = Path(__file__).parents[1] / "proposers"
@@ -30,7 +30,7 @@ def unit(tmp_path: Path) -> CountedUnit:
     subprocess.run(
         ["gcc", "-O3", *COUNTING, *profile_in(tmp_path)[1], "-S", "-o", out, SOURCE], cwd=tmp_path, check=True
     )
-    return counted(out.read_text())
+    return counted_unit(out.read_text())
 
 
 def test_captured_calls_count_what_the_program_counts(bench: Bench, unit: CountedUnit, tmp_path: Path) -> None:
@@ -42,7 +42,7 @@ def test_captured_calls_count_what_the_program_counts(bench: Bench, unit: Counte
     ]
     images = [image for _, image in bench.verifier("weighed").images]
     assert len(images) == 1
-    found = training.counted(bench.sandbox, images * 3, "weighed", unit.text, unit.sizes_bytes())
+    found = training.totals(bench.sandbox, images * 3, "weighed", unit.text, unit.sizes_bytes())
     held = b"".join(found[one.counters] for one in unit.functions)
     ours = [int.from_bytes(held[at : at + 8], "little") for at in range(0, len(held), 8)]
     assert sorted(ours) == sorted(theirs)
@@ -53,6 +53,6 @@ def test_a_body_that_cannot_be_run_is_one_line(bench: Bench, unit: CountedUnit) 
     images = [image for _, image in bench.verifier("weighed").images]
     for changed in (unit.text.replace("weighed:", "other:"), unit.text.replace("__gcov0.weighed(", "absent(")):
         with pytest.raises(AiccError):
-            training.counted(bench.sandbox, images, "weighed", changed, unit.sizes_bytes())
+            training.totals(bench.sandbox, images, "weighed", changed, unit.sizes_bytes())
     with pytest.raises(AiccError, match="no captured call"):
-        training.counted(bench.sandbox, [], "weighed", unit.text, unit.sizes_bytes())
+        training.totals(bench.sandbox, [], "weighed", unit.text, unit.sizes_bytes())
