@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -32,7 +31,8 @@ from compiler_ai.store.trials import cache_directory
 from compiler_ai.toolchains.x86_64 import X86_64
 from compiler_ai.tune import orphans
 from compiler_ai.tune import plan as planning
-from compiler_ai.tune.session import DEFAULT_FUNCTION_BUDGET_S, work_on
+from compiler_ai.tune.allotment import FUNCTION_BUDGET_S, Allotment
+from compiler_ai.tune.session import work_on
 
 
 def main() -> int:
@@ -81,7 +81,8 @@ def _tune(ours: Options, project: Path, shared: Path) -> None:
         for hot, reason in plan.left_out:
             _say(ours, f"{command.source}: missed: {hot.profiled.symbol}: left alone: {reason}")
         budget_s = parse_duration_s(ours.values["budget"]) if ours.values["budget"] else None
-        deadline_s = time.monotonic() + (budget_s or DEFAULT_FUNCTION_BUDGET_S * len(plan.tasks))
+        total_s = budget_s or FUNCTION_BUDGET_S * len(plan.tasks)
+        allotment = Allotment([task.hot.share for task in plan.tasks], total_s, 1)
         for number, one in enumerate(plan.tasks):
             task = replace(one, shared=shared)
 
@@ -89,8 +90,8 @@ def _tune(ours: Options, project: Path, shared: Path) -> None:
                 dumps.register(manager, ours, source, path)
                 remarks.register(manager, ours)
 
-            left_s = max(10.0, (deadline_s - time.monotonic()) / (len(plan.tasks) - number))
-            result = work_on(task, left_s, lambda _progress: None, observe)
+            result = work_on(task, allotment.begin(number), lambda _progress: None, observe)
+            allotment.end(number)
             if result.skipped:
                 _say(ours, f"{command.source}: missed: {task.hot.profiled.symbol}: {result.skipped}")
 

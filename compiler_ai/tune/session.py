@@ -30,14 +30,12 @@ from compiler_ai.store.errors import StoreError
 from compiler_ai.store.trials import cache_directory
 from compiler_ai.toolchains.x86_64 import X86_64
 from compiler_ai.tune import plan as planning
+from compiler_ai.tune.allotment import FUNCTION_BUDGET_S, Allotment
 from compiler_ai.tune.display import Display
 from compiler_ai.tune.judges import Judges
 from compiler_ai.tune.plan import Plan, Task
 from compiler_ai.tune.pool import Died, Progress, run_all
 from compiler_ai.work import Context, FunctionWork
-
-DEFAULT_FUNCTION_BUDGET_S = 60.0
-_LEAST_FUNCTION_BUDGET_S = 10.0
 
 
 class TuneError(AiccError):
@@ -46,7 +44,7 @@ class TuneError(AiccError):
 
 @dataclass(frozen=True)
 class Settings:
-    """What a run was asked for; `functions` empty means the hot set, `budget_s` None means a minute a function."""
+    """What a run was asked for; `functions` empty means the hot set, `budget_s` None means a minute a function on average."""
 
     project: Path
     options: Options
@@ -123,24 +121,12 @@ def run_tasks(settings: Settings, plan: Plan, console: Console) -> list[Function
 
 
 def _run_tasks(settings: Settings, tasks: list[Task], console: Console) -> list[FunctionResult]:
-    total_s = settings.budget_s or DEFAULT_FUNCTION_BUDGET_S * max(1, len(tasks)) / settings.jobs
-    deadline_s = time.monotonic() + total_s
-    started = 0
-
-    def budget_s(_index: int) -> float:
-        """An equal part of the time that is left for the tasks that have not begun; a little more for the costly ones."""
-        nonlocal started
-        left_s = deadline_s - time.monotonic()
-        waiting = max(1, len(tasks) - started)
-        started += 1
-        rounds = max(1.0, waiting / settings.jobs)
-        if settings.budget_s is None:
-            return DEFAULT_FUNCTION_BUDGET_S
-        return max(_LEAST_FUNCTION_BUDGET_S, left_s / rounds)
-
+    total_s = settings.budget_s or FUNCTION_BUDGET_S * len(tasks) / min(settings.jobs, len(tasks))
+    allotment = Allotment([task.hot.share for task in tasks], total_s, settings.jobs)
     results: dict[int, FunctionResult] = {}
     with Display(console, [task.hot for task in tasks], total_s, settings.jobs) as display:
-        for index, answer in run_all(tasks, work_on, budget_s, settings.jobs, display.progressed):
+        for index, answer in run_all(tasks, work_on, allotment.begin, settings.jobs, display.progressed):
+            allotment.end(index)
             display.finished(index, answer)
             if isinstance(answer, Died):
                 log.write(str(settings.project), f"tune: {tasks[index].hot.profiled.symbol}: {answer.reason}")
