@@ -1,7 +1,8 @@
 """What GCC's own dump says of functions that a listing does not: volatile accesses, atomics, calling conventions.
 
 Source: `-fdump-tree-optimized` prints `{v}` behind every volatile access (GCC Internals, tree-pretty-print.cc); it prints it
-too where a variable's life ends (`x ={v} {CLOBBER(eol)};`), which is no access. In front of a function it prints the
+too where a variable's life ends (`x ={v} {CLOBBER(eol)};`), which is no access, and where GCC has found that a path leads through a
+null pointer and ends it there (gimple-ssa-isolate-paths.cc), of which nobody can tell whether a volatile member is behind it. In front of a function it prints the
 function's attributes (tree-cfg.cc, dump_function_to_file); a call that may return twice shows as an edge from `.ABNORMAL_DISPATCHER`.
 """
 
@@ -11,6 +12,12 @@ import re
 
 _HEADER = re.compile(r"^;; Function .* \((?P<symbol>[^\s,]+), funcdef_no=\d+", re.MULTILINE)
 _VOLATILE = re.compile(r"\{v\}(?! \{CLOBBER)")
+# Through a null pointer of a type that is not volatile, followed by a trap; what is loaded or stored is a register or a constant.
+_ISOLATED = re.compile(
+    r"^ *(?:\w+ =\{v\} (?P<load>MEM\[\([^\n\[\]]*\*\)0B\][^\n;{}]*)|(?P<store>MEM\[\([^\n\[\]]*\*\)0B\][^\n;{}]*) =\{v\} [\w.()+-]+);\n"
+    r"(?= *__builtin_trap \(\);)",
+    re.MULTILINE,
+)
 _ATOMIC = re.compile(r"\b(__atomic_\w+|__sync_\w+|\.ATOMIC_\w+)\b")
 _RETURNS_TWICE = re.compile(r"\b(_?_?sigsetjmp|_?setjmp|vfork|getcontext|__builtin_setjmp\w*)\b")
 _ATTRIBUTES = re.compile(r"^__attribute__\(\((?P<list>.*)\)\)$", re.MULTILINE)
@@ -42,8 +49,10 @@ def unsafe_functions(dump: str) -> dict[str, str]:
         symbol = header["symbol"]
         if special := _special(body):
             reasons[symbol] = special
-        elif _VOLATILE.search(body):
+        elif _VOLATILE.search(_ISOLATED.sub(_unless_volatile, body)):
             reasons[symbol] = "it accesses volatile memory"
+        elif _VOLATILE.search(body):
+            reasons[symbol] = "GCC found that a path in it leads through a null pointer, which may be volatile memory"
         elif match := _ATOMIC.search(body):
             reasons[symbol] = f"it uses atomics ({match[0]})"
         elif match := _RETURNS_TWICE.search(body):
@@ -53,6 +62,10 @@ def unsafe_functions(dump: str) -> dict[str, str]:
         elif re.search(r"\b__asm__\b", body):
             reasons[symbol] = "it holds inline assembly"
     return reasons
+
+
+def _unless_volatile(match: re.Match[str]) -> str:
+    return match[0] if "volatile" in match[0] else ""
 
 
 def _special(body: str) -> str:

@@ -24,6 +24,9 @@ from compiler_ai.verify.state import Answering, EntryState
 
 ENDS = (OutcomeKind.RETURNED, OutcomeKind.LEFT, OutcomeKind.MAX_EVENTS)
 
+_MOST_CHOSEN = 32  # calls of a run
+_LATEST = 2
+
 Constants = Callable[[int, int], bytes]
 Until = Callable[[int], tuple[Outcome, Outcome]]
 
@@ -48,6 +51,17 @@ def granted_answers(state: EntryState, wish: Wish, events: Sequence[CallEvent]) 
             others = tuple(pair for pair in state.answers.chosen if pair[0] != number)
             how = replace(state.answers, chosen=(*others, (number, wish.wanted & 0xFFFFFFFFFFFFFFFF)))
             yield replace(state, name=f"{state.name}, call {number + 1} gives {wish.wanted:#x}", answers=how)
+
+
+def answered_instead(state: EntryState, wish: Wish, returned: Sequence[int]) -> Iterator[EntryState]:
+    """`state` with its calls answered as callees answered them (`returned`, in order) up to the one whose answer may be the compared
+    value: that one gives the wanted value. The latest such calls."""
+    mask = (1 << 8 * wish.size_bytes) - 1
+    alike = [number for number, value in enumerate(returned[:_MOST_CHOSEN]) if not (value ^ wish.seen) & mask]
+    for number in reversed(alike[-_LATEST:]):
+        chosen = (*enumerate(returned[:number]), (number, wish.wanted & 0xFFFFFFFFFFFFFFFF))
+        name = f"{state.name}, call {number + 1} gives {wish.wanted:#x} instead"
+        yield replace(state, name=name, origin="answered", answers=Answering(number, chosen=chosen))
 
 
 def leads_outside(outcome: Outcome, body: LoadedObject, variables: PageSet) -> bool:

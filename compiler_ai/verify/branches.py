@@ -218,7 +218,8 @@ def _of_the_other_sign(value: int, size: int) -> int:
 @dataclass(frozen=True)
 class Dispatch:
     """A jump through a table in a run, at the address `site` and at `step` of the trace's words: the index that its bounds check compared with the last one
-    that there is, and what was loaded just before: the index, and what the code that the jump before led to may have loaded."""
+    that there is, and what was loaded just before: the index, and what the code that the jump before led to may have loaded; `targets` are
+    where each index leads, none when no table was found."""
 
     site: int
     step: int
@@ -228,6 +229,7 @@ class Dispatch:
     near: tuple[tuple[int, int], ...]
     lookups: tuple[Lookup, ...] = ()
     first: int = 0  # what the number that was loaded is where the index is 0
+    targets: tuple[int, ...] = ()
 
     def wish(self, index: int) -> Wish:
         """For another index."""
@@ -239,15 +241,21 @@ class Dispatch:
 
 
 def dispatches(
-    trace: Trace, sites: Iterable[int], decoder: Decoder, memory: Callable[[int, int], bytes]
+    trace: Trace,
+    sites: Iterable[int],
+    decoder: Decoder,
+    memory: Callable[[int, int], bytes],
+    constants: Callable[[int, int], bytes] = lambda _address, _size_bytes: b"",
 ) -> list[Dispatch]:
-    """The first and last few jumps through tables at the addresses `sites`, in the order of the run."""
+    """The first and last few jumps through tables at the addresses `sites`, and the last at each, in the order of the run; `constants` gives so many bytes
+    of the body's own data, where its tables are."""
     wanted = set(sites)
     comparing = _Instructions(decoder, _sets_flags)
     view = memoryview(trace.data).cast("Q")
     jumps = [at for at in range(0, len(view), 18) if view[at] in wanted]
     found = []
-    for at in sorted({*jumps[:_JUMPS], *jumps[-_JUMPS:]}):
+    last = {view[at]: at for at in jumps}
+    for at in sorted({*jumps[:_JUMPS], *jumps[-_JUMPS:], *last.values()}):
         for step in range(at - 18, max(-18, at - 18 * _TABLE_LOOK_BACK), -18):
             instruction = comparing.at(view[step])
             if instruction is None or instruction.mnemonic != "cmp":
@@ -256,11 +264,39 @@ def dispatches(
             if pair is not None and pair[1] <= _LARGEST_TABLE:
                 near, lookups = tuple(_loads(view, step, decoder)), tuple(_lookups(view, step, decoder, memory))
                 held = int.from_bytes(memory(near[0][0], near[0][1] - near[0][0]), "little") if near else pair[0]
-                found.append(
-                    Dispatch(view[at], at, *pair, near, lookups, held - pair[0] if 0 < held - pair[0] < _BYTES else 0)
-                )
+                first = held - pair[0] if 0 < held - pair[0] < _BYTES else 0
+                targets = _targets(view, at, decoder, *pair[:2], constants)
+                found.append(Dispatch(view[at], at, *pair, near, lookups, first, targets))
             break
     return found
+
+
+def _targets(
+    view: Any,
+    jump: int,
+    decoder: Decoder,
+    index: int,
+    last_index: int,
+    constants: Callable[[int, int], bytes],
+) -> tuple[int, ...]:
+    """Where the jump at this step leads for every index: its table has addresses (8 bytes each), or distances from one address
+    (4 bytes each). () when what was loaded before it is no such table."""
+    if jump + 18 >= len(view) or index > last_index:
+        return ()
+    for step in range(jump, max(-18, jump - 18 * _TABLE_LOOK_BACK), -18):
+        for operand in decoder.decoded(view[step]).operands:
+            size = operand.size_bytes
+            if not operand.reads or size not in (4, 8):
+                continue
+            address = decoder.address(operand, view[step + 2 : step + 18])
+            data = constants(address - size * index, size * (last_index + 1))
+            if len(data) < size * (last_index + 1):
+                continue
+            entries = [int.from_bytes(data[at : at + size], "little", signed=True) for at in range(0, len(data), size)]
+            base = view[jump + 18] - entries[index]
+            if size == 4 or base == 0:
+                return tuple(base + entry for entry in entries)
+    return ()
 
 
 def _differences(first: int, second: int, size: int) -> set[int]:

@@ -8,8 +8,9 @@ Source: System V ABI AMD64, 3.2.3 (parameter passing).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import capstone
 
@@ -40,6 +41,7 @@ SPECIFIED = {
     "memset": Callee.FILLS,
     **dict.fromkeys(("memcmp", "bcmp"), Callee.COMPARES),
 }
+_STEP = 18  # words of a trace
 _ARGUMENTS = ("rdi", "rsi", "rdx", "rcx", "r8", "r9")
 _PARTS = {
     "rdi": {"rdi": 8, "edi": 4, "di": 2, "dil": 1},
@@ -101,24 +103,36 @@ def outside_calls(
     view = memoryview(trace.data).cast("Q")
     reads = _RegisterReads(code)
     found: list[Call] = []
-    at, end = 0, len(view)
-    was_inside = True
-    while at < end:
-        rip = view[at]
-        is_inside = any(low <= rip < high for low, high in inside)
-        if was_inside and not is_inside:
-            stop = at
-            while stop < end and not any(low <= view[stop] < high for low, high in inside):
-                stop += 18
-            if not callees.is_transparent(rip):
-                arguments = {name: view[at + 2 + GENERAL.index(name)] for name in _ARGUMENTS}
-                steps = (view[step] for step in range(at, stop, 18))
-                found.append(Call(rip, arguments, reads.before_written(steps)))
-            at, is_inside = stop, True
-        else:
-            at += 18
-        was_inside = is_inside
+    for at, stop in _outside(view, inside):
+        if not callees.is_transparent(view[at]):
+            arguments = {name: view[at + 2 + GENERAL.index(name)] for name in _ARGUMENTS}
+            steps = (view[step] for step in range(at, stop, _STEP))
+            found.append(Call(view[at], arguments, reads.before_written(steps)))
     return found
+
+
+def returned(trace: Trace, inside: Sequence[tuple[int, int]], callees: Callees) -> list[int]:
+    """What was in rax after each such call that came back, in order."""
+    view = memoryview(trace.data).cast("Q")
+    return [
+        view[stop + 2 + GENERAL.index("rax")]
+        for at, stop in _outside(view, inside)
+        if stop < len(view) and not callees.is_transparent(view[at])
+    ]
+
+
+def _outside(view: Any, inside: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """The stretches of a trace's words, from one to the next, that are outside of the half-open address ranges `inside`."""
+    start = -1
+    for at in range(0, len(view), _STEP):
+        is_inside = any(low <= view[at] < high for low, high in inside)
+        if start >= 0 and is_inside:
+            yield start, at
+            start = -1
+        elif start < 0 and not is_inside:
+            start = at
+    if start >= 0:
+        yield start, len(view)
 
 
 def calls_differ(baseline: Sequence[Call], candidate: Sequence[Call], callees: Callees, stack_pointer: int) -> str:

@@ -62,6 +62,18 @@ def events_differ(
     return "", None
 
 
+def is_undetermined(baseline: Side, source: Side, callees: Callees, uses: ArgumentUse, stack_pointer: int) -> bool:
+    """Whether two bodies that GCC made of one source pass different integers or pointers to a callee: then the source does not say
+    what is passed, as when it calls a function through a pointer to one that takes fewer arguments (ISO C11, 6.5.2.2: undefined)."""
+    for theirs, mine in zip(baseline.events, source.events, strict=False):
+        if theirs.target != mine.target:
+            return False
+        for a, b in _passed(theirs, mine, (baseline, source), callees, uses):
+            if a.kind.kind != "float" and _argument_differs(a, b, (), (baseline, source), stack_pointer):
+                return True
+    return False
+
+
 def _call_differs(
     theirs: CallEvent,
     mine: CallEvent,
@@ -80,13 +92,21 @@ def _call_differs(
         return "the x87 stack is at another depth"
     if theirs.stack_pointer % 16 == 8 and mine.stack_pointer % 16 != 8:
         return "the stack is not aligned to 16 bytes"
-    passed = [list(_arguments(event, side, callees, uses)) for event, side in zip((theirs, mine), sides, strict=True)]
-    counts = [a.value for a in passed[0] if a.kind.kind == "integer" and a.kind.size_bytes == 8 and not a.kind.signed]
-    for a, b in zip(*passed, strict=False):
+    passed = _passed(theirs, mine, sides, callees, uses)
+    counts = [a.value for a, _ in passed if a.kind.kind == "integer" and a.kind.size_bytes == 8 and not a.kind.signed]
+    for a, b in passed:
         found = _argument_differs(a, b, counts, sides, stack_pointer)
         if found:
             return found
     return ""
+
+
+def _passed(
+    theirs: CallEvent, mine: CallEvent, sides: tuple[Side, Side], callees: Callees, uses: ArgumentUse
+) -> list[tuple[Argument, Argument]]:
+    """The arguments of one call as both pass them."""
+    each = [_arguments(event, side, callees, uses) for event, side in zip((theirs, mine), sides, strict=True)]
+    return list(zip(*each, strict=False))
 
 
 def _arguments(event: CallEvent, side: Side, callees: Callees, uses: ArgumentUse) -> Iterator[Argument]:

@@ -15,7 +15,8 @@ from compiler_ai.verify.equivalence import describe_end, is_dead
 from compiler_ai.verify.footprint import footprint_of, overreach
 from compiler_ai.verify.frames import Paths
 from compiler_ai.verify.machine import Body, Context
-from compiler_ai.verify.prepare import Preparation
+from compiler_ai.verify.mutate import Seed
+from compiler_ai.verify.prepare import Preparation, scale_of
 from compiler_ai.verify.relations import Relations, never_the_same, one_sided_differ, to_be_turned
 from compiler_ai.verify.search import boundary_states, directed_states, leading_to
 from compiler_ai.verify.state import EntryState
@@ -24,6 +25,7 @@ from compiler_ai.verify.unwinding import UnwindTable, read_table, wrong_rule
 
 _ANY_FRAME_BYTES = 64  # of stack that the baseline may do without in a call that ends at once
 _MOST_CALLEES = 4
+_MOST_IDLE = 3  # turns of looking for what no test reached that reach nothing more
 _MOST_SEEDS = 16  # that a candidate is traced on
 
 
@@ -164,17 +166,30 @@ class Judgement:
         self._counts["answered" if test.state.answers is not None else test.state.origin] += 1
 
     def _reach(self, found: Blocks) -> None:
-        """Looks for states that reach what no test reached. What one candidate needs is no test of the next."""
-        if not self._uncovered:
-            return
+        """Looks for states that reach what no test reached, again and again as long as that reaches anything. What one candidate
+        needs is no test of the next."""
+        seeds, turn, idle = list(self._prepared.seeds), 0, 0
+        while self._uncovered and idle < _MOST_IDLE:
+            before = len(self._uncovered)
+            self._reach_more(found, seeds, turn)
+            idle = idle + 1 if len(self._uncovered) == before else 0
+            turn += 1
+        if self._uncovered:
+            self._lacking.append(
+                f"{len(self._uncovered)} of {len(self._starts)} blocks were reached by no test: {_places(self._uncovered)}"
+            )
+
+    def _reach_more(self, found: Blocks, seeds: list[Seed], turn: int) -> None:
+        """One turn; what reaches anything is added to the tests and the seeds."""
         prepared = self._prepared
-        seeds = list(prepared.seeds)
         entry = self._body.at(self._machine.contexts[0]).entry
         states = directed_states(
             self._machine, self._body, seeds, prepared.prototype, prepared.constants + found.constants, found,
-            lambda: leading_to(found, entry, self._uncovered),
+            lambda: leading_to(found, entry, self._uncovered), latest=turn > 0, turn=turn,
+            wanted=lambda: self._uncovered,
         )  # fmt: skip
-        for number, state in zip(range(self._settings.directed), states, strict=False):
+        most = self._settings.directed * scale_of(len(self._starts))
+        for number, state in zip(range(most), states, strict=False):
             if not self._uncovered:
                 return
             state = answered_again(state, number)
@@ -186,10 +201,6 @@ class Judgement:
                 self._tests.append(test)
                 if len(self._uncovered) < before:
                     seeds.append(prepared.seed_of(test.fills[0][0]))
-        if self._uncovered:
-            self._lacking.append(
-                f"{len(self._uncovered)} of {len(self._starts)} blocks were reached by no test: {_places(self._uncovered)}"
-            )
 
     def _may_reach(self, state: EntryState) -> bool:
         """Whether the candidate reaches anything new from a state, which costs less to see than what the baseline does. With
@@ -222,9 +233,10 @@ class Judgement:
         entry = self._body.at(first).entry
         selects = frozenset(at - entry for at in found.selects)
         mine, one_sided = Relations(self._machine, self._body, found, first), set(theirs.one_sided().values())
+        most_steps = self._settings.relation_steps * scale_of(len(self._starts))
         for test in sorted(self._tests, key=lambda test: (test.state.origin == "captured", test.state.size)):
             is_hopeless = not new and never_the_same(one_sided, mine)
-            if is_hopeless or not to_be_turned(one_sided, mine, selects) or mine.steps > self._settings.relation_steps:
+            if is_hopeless or not to_be_turned(one_sided, mine, selects) or mine.steps > most_steps:
                 break
             mine.keep(mine.look(test.fills[0][0]))
         left = one_sided_differ(theirs, mine, selects)

@@ -128,7 +128,9 @@ def _granted(seed: Seed, prototype: Prototype | None, wish: Wish, each: int) -> 
             yield 1, changed(seed.state, f"{name} to {value:#x}", {**registers.general, name: value}, {})
     apart = signed_difference(wish.wanted, wish.seen, wish.size_bytes)
     ends = [
-        name for name, kind in parameters if _is_end(name, kind, parameters, registers) and not _misaligns(kind, apart)
+        name
+        for name, kind in parameters
+        if _is_end(name, kind, parameters, registers, wish) and not _misaligns(kind, apart)
     ]
     for name in ends if apart else ():
         value = registers[name] + apart & _mask(8)
@@ -156,10 +158,13 @@ def _granted(seed: Seed, prototype: Prototype | None, wish: Wish, each: int) -> 
         yield 2, changed(seed.state, f"{name} to {value:#x}", {**registers.general, name: value}, {})
 
 
-def _is_end(name: str, kind: Type, parameters: Sequence[tuple[str, Type]], registers: Registers) -> bool:
-    """Whether a parameter is a pointer beside another one of its type that leads into the same array, as far as addresses tell."""
+def _is_end(name: str, kind: Type, parameters: Sequence[tuple[str, Type]], registers: Registers, wish: Wish) -> bool:
+    """Whether a parameter is a pointer beside another one of its type that leads into the same array, as far as addresses tell, or
+    is compared with that one."""
     twins = [registers[other] for other, like in parameters if like == kind and other != name]
-    return kind.kind == "pointer" and any(abs(registers[name] - twin) < ARRAY_BYTES for twin in twins)
+    apart = [registers[name] - twin for twin in twins] if kind.kind == "pointer" else []
+    seen = signed_difference(wish.seen, 0, wish.size_bytes) if wish.size_bytes == 8 else 0
+    return any(abs(distance) < ARRAY_BYTES or abs(distance - seen) < ARRAY_BYTES for distance in apart)
 
 
 def _shift(value: int, seen: int) -> int:

@@ -46,7 +46,7 @@ _ROUNDS = 2  # of bringing comparisons to equality: the second begins where thos
 _VARIED_AGAIN = 12
 _MOST_SEEDS = 24  # or as many as the function has blocks
 _BLOCKS_A_REPLICA = 24  # of large functions, which have more
-_BLOCKS = 64  # for which so many directed states as the settings say are tried
+_BLOCKS = 64  # for which as much is tried as the settings say
 _MORE_SEEDS = 32  # besides, those whose comparisons came out as never before
 _MOST_IDLE = 4  # turns that reach nothing more
 _MOST_REPLICAS = 4
@@ -55,6 +55,11 @@ _CALLING = 3  # times as many traces where a function calls out of its unit: arg
 _SMALL = 33  # the length of a test worth tracing
 _ANSWERED_STATES = 24
 _SAVED = ("rbx", "rbp", "r12", "r13", "r14", "r15", "rsp")
+
+
+def scale_of(blocks: int) -> int:
+    """How many times as much as the settings say is tried for a function of so many blocks."""
+    return max(1, blocks // _BLOCKS)
 
 
 class Preparation(Baseline):
@@ -193,6 +198,9 @@ class Preparation(Baseline):
         """How many blocks the function has, as far as is known: of large ones more is tried."""
         return len(self._blocks.starts) if self._blocks is not None else 0
 
+    def _scale(self) -> int:
+        return scale_of(self._size())
+
     def _arrange(self) -> None:
         """The first captured call with its arrays in other orders, and overlapping."""
         states = arranged(self.tests[0].fills[0][0], self.prototype) if self.prototype is not None else iter(())
@@ -278,8 +286,9 @@ class Preparation(Baseline):
         states = directed_states(
             self.machine, self.body, self.seeds, self.prototype, self.constants, blocks,
             lambda: leading_to(blocks, entry, self._uncovered), latest=latest, turn=self._turn,
+            wanted=lambda: self._uncovered,
         )  # fmt: skip
-        most = self.settings.directed * max(1, self._size() // _BLOCKS)
+        most = self.settings.directed * self._scale()
         self._turn += 1
         for number, state in zip(range(most), states, strict=False):
             if not self._uncovered:
@@ -369,7 +378,7 @@ class Preparation(Baseline):
         relations = self.relations
         if relations is None or self._blocks is None:
             return
-        most_steps = relations.steps + self.settings.relation_steps
+        most_steps = relations.steps + self.settings.relation_steps * self._scale()
         states = directed_states(
             self.machine,
             self.body,
@@ -381,7 +390,7 @@ class Preparation(Baseline):
             narrow=True,
             latest=True,
         )
-        for _, state in zip(range(self.settings.relations), states, strict=False):
+        for _, state in zip(range(self.settings.relations * self._scale()), states, strict=False):
             if relations.is_complete() or relations.steps > most_steps:
                 return
             found = relations.look(state)
@@ -412,7 +421,7 @@ class Preparation(Baseline):
         relations, state = self.relations, test.fills[0][0]
         if relations is None or not looked_at or relations.is_complete():
             return
-        if relations.steps > self.settings.relation_steps:
+        if relations.steps > self.settings.relation_steps * self._scale():
             return
         found = relations.look(state)
         relations.keep(found)

@@ -3,8 +3,8 @@ those that bring the two sides of a comparison together."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, islice, zip_longest
@@ -14,9 +14,11 @@ from random import Random
 from compiler_ai.sandbox.pages import PAGE_BYTES, page_floor
 from compiler_ai.sandbox.process import Trace
 from compiler_ai.verify.accesses import Decoder
-from compiler_ai.verify.answered import granted_answers
+from compiler_ai.verify.answered import answered_instead, granted_answers
+from compiler_ai.verify.answered import constants as constants_of
 from compiler_ai.verify.branches import (
     Compared,
+    Dispatch,
     Extensions,
     Span,
     compared,
@@ -25,12 +27,14 @@ from compiler_ai.verify.branches import (
     nearest_bytes,
     wishes,
 )
+from compiler_ai.verify.calls import returned
 from compiler_ai.verify.coverage import Blocks
 from compiler_ai.verify.elsewhere import elsewhere
 from compiler_ai.verify.machine import Body, Machine
-from compiler_ai.verify.mutate import Seed, agreeing, changed, exact, extremes, granted, mutations, other_argument
+from compiler_ai.verify.mutate import Seed, Wish, agreeing, changed, exact, extremes, granted, mutations, other_argument
 from compiler_ai.verify.prototype import Prototype
 from compiler_ai.verify.state import EntryState
+from compiler_ai.verify.testcase import inside
 
 _LOOK_STEPS = 1_500
 _EXTENSIONS_A_SEED = 4
@@ -58,9 +62,10 @@ def directed_states(
     narrow: bool = False,
     latest: bool = False,
     turn: int = 0,
+    wanted: Callable[[], set[int]] | None = None,
 ) -> Iterator[EntryState]:
-    """An endless stream, as long as there are seeds, which may grow meanwhile; `open_sites` gives the conditions to turn,
-    relative to the entry. `narrow` changes nothing but what was compared, where it was loaded just before; `latest` takes the
+    """An endless stream, as long as there are seeds, which may grow meanwhile; `open_sites` gives the conditions to turn, and
+    `wanted` the blocks to reach, relative to the entry: what leads to others through a table is tried later. `narrow` changes nothing but what was compared, where it was loaded just before; `latest` takes the
     latest seeds first: they came farthest. What is drawn differs from `turn` to turn.
 
     `blocks` are the body's in the first context.
@@ -71,6 +76,7 @@ def directed_states(
     chance = Random(f"directed {turn}")
     most_tries = len(seeds) + _MOST_SEEDS if narrow else _MOST_TRIES
     streams: dict[int, Iterator[EntryState]] = {}
+    later: deque[tuple[tuple[int, int], Seed, Wish]] = deque()  # what leads to other blocks through a table
     while seeds:
         while len(looked) < len(seeds):
             fresh = [index for index in range(len(seeds)) if index not in looked]
@@ -84,14 +90,16 @@ def directed_states(
             trace = machine.trace(seed.state, loaded, _LOOK_STEPS)
             what = compared(trace, sites, body.decoder(context), seed.memory)
             seen = {at: one.differences for at, one in what.items()}
+            gave = [] if seed.state.answers is not None else returned(trace, inside(loaded), machine.callees)
             for (at, change), wish in wishes(trace, what, body.decoder(context), seed.memory, seen):
                 tried[at - shift, change] += 1
                 if tried[at - shift, change] > most_tries:
                     continue
                 yield from granted_answers(seed.state, wish, trace.outcome.events)
+                yield from answered_instead(seed.state, wish, gave)
                 found = list(exact(seed, wish)) or list(elsewhere(seed, prototype, wish))
                 if not (narrow and found):
-                    found += [state for _, state in granted(seed, prototype, wish, 2 if narrow or found else 6)]
+                    found += _besides(found, seed, prototype, wish, 2 if narrow or found else 6)
                 yield from found
             for site, at in nearest_bytes(trace, what, body.decoder(context)):
                 key = site - shift, _ALIKE
@@ -99,13 +107,23 @@ def directed_states(
                 tried[key] += bool(found)
                 yield from found
             jumps = [at + shift for at in blocks.indirect]
-            for jump in reversed(dispatches(trace, jumps, body.decoder(context), seed.memory)):
-                for wish in jump.wishes():
+            own = constants_of(loaded, context.image.pages)
+            for jump in reversed(dispatches(trace, jumps, body.decoder(context), seed.memory, own)):
+                leading = _leading(jump, loaded.entry, wanted)
+                for number, wish in enumerate(jump.wishes()):
                     key = jump.site - shift, _INDICES + wish.wanted
-                    if tried[key] < most_tries:
-                        found = list(exact(seed, wish)) or list(elsewhere(seed, prototype, wish))
+                    if number not in leading:
+                        later.append((key, seed, wish))
+                    elif tried[key] < most_tries:
+                        found = _looked_up(seed, prototype, wish)
                         tried[key] += bool(found)
                         yield from found
+        while later and len(looked) == len(seeds):
+            key, seed, wish = later.popleft()
+            if tried[key] < most_tries:
+                found = _looked_up(seed, prototype, wish)
+                tried[key] += bool(found)
+                yield from found
         for index, seed in enumerate(list(seeds)):
             if index not in streams:
                 streams[index] = mutations(seed, prototype, constants, f"directed {turn} {seed.state.name}")
@@ -114,6 +132,27 @@ def directed_states(
                 yield state
         if len(looked) == len(seeds) and not any(seed.reads or prototype for seed in seeds):
             return
+
+
+def _besides(
+    found: Sequence[EntryState], seed: Seed, prototype: Prototype | None, wish: Wish, most: int
+) -> list[EntryState]:
+    """At most so many of the granted states that are not among those found already."""
+    names = {state.name for state in found}
+    others = (state for _, state in granted(seed, prototype, wish, most + len(found)) if state.name not in names)
+    return list(islice(others, most))
+
+
+def _looked_up(seed: Seed, prototype: Prototype | None, wish: Wish) -> list[EntryState]:
+    return list(exact(seed, wish)) or list(elsewhere(seed, prototype, wish))
+
+
+def _leading(jump: Dispatch, entry: int, wanted: Callable[[], set[int]] | None) -> Container[int]:
+    """The indices that lead to the blocks `wanted` (relative to the entry): all when that is not known."""
+    if wanted is None or not jump.targets:
+        return range(jump.last_index + 1)
+    blocks = wanted()
+    return {index for index, target in enumerate(jump.targets) if target - entry in blocks}
 
 
 def leading_to(blocks: Blocks, entry: int, uncovered: set[int]) -> set[int]:
