@@ -59,6 +59,7 @@ class Judgement:
         self._logged_runs = 0
         self._unlogged: set[str] = set()
         self._lacking: list[str] = []
+        self._reaching: list[EntryState] = []  # of tests that were the first in a block
         self._found: Blocks | None = None
         self._decided: Refuted | Undecided | None = None
 
@@ -155,6 +156,8 @@ class Judgement:
         for state, expected in test.fills:
             marks = [body.entry + offset for offset in self._uncovered]
             outcome = self._machine.run(state, body, test.limit_ns, marks)
+            if outcome.covered:
+                self._reaching.append(state)
             self._uncovered -= {address - body.entry for address in outcome.covered}
             if outcome.kind is OutcomeKind.TIMEOUT:
                 raise Undecided(
@@ -168,7 +171,10 @@ class Judgement:
     def _reach(self, found: Blocks) -> None:
         """Looks for states that reach what no test reached, again and again as long as that reaches anything. What one candidate
         needs is no test of the next."""
-        seeds, turn, idle = list(self._prepared.seeds), 0, 0
+        kept = self._prepared.seeds
+        there = {id(seed.state) for seed in kept}
+        seeds = [*(self._prepared.seed_of(state) for state in self._reaching if id(state) not in there), *kept]
+        turn = idle = 0
         while self._uncovered and idle < _MOST_IDLE:
             before = len(self._uncovered)
             self._reach_more(found, seeds, turn)

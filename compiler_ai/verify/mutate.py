@@ -14,6 +14,9 @@ from compiler_ai.verify.state import ARRAY_BYTES, EntryState, integer_parameters
 from compiler_ai.verify.values import LENGTHS, float_element_bytes, integer, mutated_number, one_nan, signed_difference
 
 _MOST_EXTREME_SPANS = 6
+_MOST_APART = (
+    255  # of what a table holds and what is compared: how far a code subtracts from it what a range begins with
+)
 _NEAR_BYTES = 4096
 
 
@@ -113,9 +116,22 @@ def granted(seed: Seed, prototype: Prototype | None, wish: Wish, most: int = 6) 
 
 def _granted(seed: Seed, prototype: Prototype | None, wish: Wish, each: int) -> Iterator[tuple[int, EntryState]]:
     """`granted`, with at most `each` states for values like the compared one in memory, further left there, or in an argument."""
-    yield from ((0, state) for state in _looked_up(seed, wish))
     registers = seed.state.registers
     parameters = integer_parameters(prototype) if prototype is not None else []
+    apart = signed_difference(wish.wanted, wish.seen, wish.size_bytes)
+    ends = [
+        name
+        for name, kind in reversed(parameters)  # the end is mostly passed behind the beginning
+        if _is_end(name, kind, parameters, registers, wish) and not _misaligns(kind, apart)
+    ]
+    moved = (
+        (2, changed(seed.state, f"{name} to {value:#x}", {**registers.general, name: value}, {}))
+        for name in (ends if apart else ())
+        for value in [registers[name] + apart & _mask(8)]
+    )
+    if wish.size_bytes == 8:
+        yield from moved  # as many bytes as pointers have: most likely one was compared
+    yield from ((0, state) for state in _looked_up(seed, wish))
     for name, kind in parameters:
         mask = _mask(min(8, kind.size_bytes))
         is_same = (registers[name] ^ wish.seen) & mask & _mask(wish.size_bytes) == 0
@@ -126,15 +142,7 @@ def _granted(seed: Seed, prototype: Prototype | None, wish: Wish, each: int) -> 
         if shift:
             value = passed(wish.wanted << shift | registers[name] & _low(shift), kind)
             yield 1, changed(seed.state, f"{name} to {value:#x}", {**registers.general, name: value}, {})
-    apart = signed_difference(wish.wanted, wish.seen, wish.size_bytes)
-    ends = [
-        name
-        for name, kind in parameters
-        if _is_end(name, kind, parameters, registers, wish) and not _misaligns(kind, apart)
-    ]
-    for name in ends if apart else ():
-        value = registers[name] + apart & _mask(8)
-        yield 2, changed(seed.state, f"{name} to {value:#x}", {**registers.general, name: value}, {})
+    yield from moved
     spans = [span for span in seed.reads if span[1] - span[0] <= 8 and span not in seed.floats]
     values = {span: int.from_bytes(seed.value(span), "little") for span in spans}
     same = [s for s in spans if (values[s] ^ wish.seen) & _mask(s[1] - s[0]) & _mask(wish.size_bytes) == 0]
@@ -251,7 +259,8 @@ def _looked_up(seed: Seed, wish: Wish) -> Iterator[EntryState]:
     for one in wish.lookups:
         wanted = (one.value + wish.wanted - wish.seen) & _mask(one.size_bytes)
         span = one.index, one.index + 1
-        if wanted in one.indices and span in seed.reads:
+        far = abs(one.value - wish.seen) > _MOST_APART  # what is compared is something else
+        if wanted in one.indices and span in seed.reads and not far:
             yield _patched(seed, span, one.indices[wanted])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import combinations, zip_longest
 from pathlib import Path
@@ -378,6 +378,12 @@ class Preparation(Baseline):
         relations = self.relations
         if relations is None or self._blocks is None:
             return
+        self._turn_conditions(relations, self._blocks, lambda: set(relations.one_sided()), broad=True)
+        self._turn_conditions(relations, self._blocks, relations.open_sites, broad=False)
+
+    def _turn_conditions(
+        self, relations: Relations, blocks: Blocks, sites: Callable[[], set[int]], broad: bool
+    ) -> None:
         most_steps = relations.steps + self.settings.relation_steps * self._scale()
         states = directed_states(
             self.machine,
@@ -385,13 +391,15 @@ class Preparation(Baseline):
             self.seeds,
             self.prototype,
             self.constants,
-            self._blocks,
-            relations.open_sites,
+            blocks,
+            sites,
             narrow=True,
+            broad=broad,
             latest=True,
+            wanted=set if broad else None,  # no block: every jump through a table can wait
         )
         for _, state in zip(range(self.settings.relations * self._scale()), states, strict=False):
-            if relations.is_complete() or relations.steps > most_steps:
+            if not sites() or relations.steps > most_steps:
                 return
             found = relations.look(state)
             if found.new:

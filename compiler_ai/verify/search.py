@@ -60,12 +60,14 @@ def directed_states(
     blocks: Blocks,
     open_sites: Callable[[], set[int]],
     narrow: bool = False,
+    broad: bool = False,
     latest: bool = False,
     turn: int = 0,
     wanted: Callable[[], set[int]] | None = None,
 ) -> Iterator[EntryState]:
     """An endless stream, as long as there are seeds, which may grow meanwhile; `open_sites` gives the conditions to turn, and
-    `wanted` the blocks to reach, relative to the entry: what leads to others through a table is tried later. `narrow` changes nothing but what was compared, where it was loaded just before; `latest` takes the
+    `wanted` the blocks to reach, relative to the entry: what leads to others through a table is tried later. `narrow` changes nothing but what was compared, where it was loaded just before, again and again from every seed, unless
+    it is also `broad`; `latest` takes the
     latest seeds first: they came farthest. What is drawn differs from `turn` to turn.
 
     `blocks` are the body's in the first context.
@@ -74,7 +76,7 @@ def directed_states(
     looked: set[int] = set()
     tried: Counter[tuple[int, int]] = Counter()
     chance = Random(f"directed {turn}")
-    most_tries = len(seeds) + _MOST_SEEDS if narrow else _MOST_TRIES
+    most_tries = len(seeds) + _MOST_SEEDS if narrow and not broad else _MOST_TRIES
     streams: dict[int, Iterator[EntryState]] = {}
     later: deque[tuple[tuple[int, int], Seed, Wish]] = deque()  # what leads to other blocks through a table
     while seeds:
@@ -101,7 +103,7 @@ def directed_states(
                 if not (narrow and found):
                     found += _besides(found, seed, prototype, wish, 2 if narrow or found else 6)
                 yield from found
-            for site, at in nearest_bytes(trace, what, body.decoder(context)):
+            for site, at in nearest_bytes(trace, what, body.decoder(context)) if not broad else ():
                 key = site - shift, _ALIKE
                 found = list(_alike(machine, seed, at, turn)) if tried[key] < most_tries else []
                 tried[key] += bool(found)
