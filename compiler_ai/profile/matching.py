@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from compiler_ai.artifacts import CompileCommand, HotFunction, ProfiledFunction
-from compiler_ai.profile.objects import ObjectFunction, functions_of
+from compiler_ai.profile.objects import ObjectFunction, functions_in, functions_of
 from compiler_ai.profile.symbols import FunctionSymbol, ModuleSymbols
+from compiler_ai.proposers.debuginfo import plain_object
+
+_MOST_NAMES = 3
 
 
 @dataclass
@@ -44,7 +47,7 @@ class _Matcher:
     def match(self, functions: Sequence[HotFunction]) -> Matched:
         matched = Matched()
         for hot in functions:
-            options = self._options(hot.profiled)
+            options = self._options(hot.profiled) or self._options(hot.profiled, again=True)
             chosen, reason = self._choose(hot.profiled, options)
             never = chosen.function.never if chosen is not None and chosen.function is not None else ""
             if never:
@@ -56,12 +59,13 @@ class _Matcher:
                 matched.unmatched.append((hot, reason))
         return matched
 
-    def _options(self, profiled: ProfiledFunction) -> list[_Option]:
+    def _options(self, profiled: ProfiledFunction, again: bool = False) -> list[_Option]:
+        """The units that define it. Of those compiled and linked at once no object is left: `again` makes it once more."""
         options = []
         for unit in self._units:
             if profiled.source and Path(unit.source).name != profiled.source:
                 continue
-            table = self._object(unit)
+            table = self._object(unit) or (self._made_again(unit) if again else {})
             if profiled.symbol in table:
                 options.append(_Option(unit, table[profiled.symbol]))
             elif not table and profiled.source:
@@ -87,16 +91,17 @@ class _Matcher:
                 None,
                 "the program holds other code than the recorded objects: build it with CC=aicc and profile again",
             )
-        if len({option.unit.source for option in options}) > 1:
-            return None, f"several units may define it: {_names(option.unit.source for option in options)}"
-        if len(options) > 1 and module.functions and not module.is_instrumented:
+        is_linked = bool(module.functions) and not module.is_instrumented
+        if len(options) > 1 and is_linked and (_is_one_source(options) or len(module.named(profiled.symbol)) == 1):
             options = self._most_alike(module, options)
-        elif len(options) > 1:
+        if not _is_one_source(options):
+            return None, f"several units may define it: {_names(option.unit.source for option in options)}"
+        if len(options) > 1 and not is_linked:
             return None, f"several objects may hold it: {_names(option.unit.object_path for option in options)}"
         return options[0], ""
 
     def _most_alike(self, module: ModuleSymbols, options: list[_Option]) -> list[_Option]:
-        """One source compiled several times into the same body: the object that has most of its functions in the program."""
+        """One body in several objects (a source compiled or included several times): those with most of their functions in the program."""
 
         def alike(option: _Option) -> tuple[float, int]:
             table = self._object(option.unit)
@@ -127,10 +132,19 @@ class _Matcher:
             self._objects[unit.object_path] = functions_of(unit.object_path)
         return self._objects[unit.object_path]
 
+    def _made_again(self, unit: CompileCommand) -> dict[str, ObjectFunction]:
+        if not Path(unit.object_path).exists():
+            self._objects[unit.object_path] = functions_in(plain_object(unit))
+        return self._objects[unit.object_path]
+
     def _module(self, path: str) -> ModuleSymbols:
         if path not in self._modules:
             self._modules[path] = ModuleSymbols(path)
         return self._modules[path]
+
+
+def _is_one_source(options: Sequence[_Option]) -> bool:
+    return len({option.unit.source for option in options}) == 1
 
 
 def _is_shared_code(unit: CompileCommand) -> bool:
@@ -139,4 +153,6 @@ def _is_shared_code(unit: CompileCommand) -> bool:
 
 
 def _names(paths: Iterable[str]) -> str:
-    return ", ".join(sorted(set(paths)))
+    found = sorted(set(paths))
+    more = f" and {len(found) - _MOST_NAMES} more" if len(found) > _MOST_NAMES else ""
+    return ", ".join(found[:_MOST_NAMES]) + more

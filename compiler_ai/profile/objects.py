@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 from bisect import bisect_left
 from dataclasses import dataclass
+from pathlib import Path
 
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
@@ -64,8 +66,15 @@ class ObjectFunction:
 def functions_of(object_path: str) -> dict[str, ObjectFunction]:
     """By name; empty when the file cannot be read or holds no code (link-time optimisation)."""
     try:
-        with open(object_path, "rb") as file:
-            return _read(ELFFile(file))
+        return functions_in(Path(object_path).read_bytes())
+    except OSError:
+        return {}
+
+
+def functions_in(data: bytes) -> dict[str, ObjectFunction]:
+    """The same of an object's bytes."""
+    try:
+        return _read(ELFFile(io.BytesIO(data)))
     except _BROKEN:
         return {}
 

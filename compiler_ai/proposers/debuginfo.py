@@ -23,6 +23,11 @@ def unoptimised_object(command: CompileCommand, shared: Path | None) -> bytes:
     return _kept(command, ("-O0", "-fno-lto"), shared)
 
 
+def plain_object(command: CompileCommand) -> bytes:
+    """The object as the compiler itself makes it; empty when the unit does not compile, or its source is gone."""
+    return _compiled(command, ()) if Path(command.source).exists() else b""
+
+
 def _kept(command: CompileCommand, options: tuple[str, ...], shared: Path | None) -> bytes:
     if shared is None:
         return _compiled(command, options)

@@ -6,7 +6,7 @@ defaults are read and then given to the other compiler explicitly.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from compiler_ai.toolchains.description import Toolchain
 
@@ -46,6 +46,13 @@ def position_arguments(macros: Mapping[str, str]) -> tuple[str, ...]:
     if "__PIC__" in macros:
         return ("-fpic" if macros["__PIC__"] == "1" else "-fPIC",)
     return ("-fno-pic",)
+
+
+def data_arguments(macros: Mapping[str, str], arguments: Sequence[str]) -> tuple[str, ...]:
+    """What has Clang reach other units' variables as GCC does: in a program directly, without the global offset table."""
+    said = [word for word in arguments if word in ("-mdirect-extern-access", "-mno-direct-extern-access")]
+    is_direct = "__PIC__" not in macros or "__PIE__" in macros
+    return ("-fdirect-access-external-data",) if is_direct and said[-1:] != ["-mno-direct-extern-access"] else ()
 
 
 def hardening_arguments(macros: Mapping[str, str]) -> tuple[str, ...]:

@@ -312,6 +312,7 @@ class Recompiler:
             *self._level_rules(),
             *kept,
             *position,
+            *isa.data_arguments(macros, self._options.code),
         ]
         if position[0] in ("-fPIC", "-fpic") and "-fno-semantic-interposition" not in kept:
             words.append("-fsemantic-interposition")

@@ -211,6 +211,12 @@ class _Transplant:
             return
         if resolved is not None and not SYMBOL.fullmatch(resolved):
             raise _Refused(f"{symbol} stands for {resolved}")
+        if (
+            resolved is not None
+            and self.target.aliases.get(symbol) == resolved
+            and listing.function(resolved) is not None
+        ):
+            return  # another name of a function in both, as GCC calls what may be replaced at run time
         if resolved is not None and symbol.startswith(".L"):
             self._settle(resolved)
             self._names[symbol] = self._names.get(resolved, resolved)

@@ -81,6 +81,35 @@ def test_of_objects_with_the_same_code_the_one_that_is_for_such_a_module_is_take
     assert [Path(unit.object_path).name for _, unit in matched.found] == [expected]
 
 
+def test_of_a_source_and_another_that_includes_it_the_one_that_was_linked_is_taken(sources):
+    (sources / "test.c").write_text(
+        '#include "one.c"\nint main(void) { unsigned a[2] = {1, 2}; return one(a, 2) == 7; }\n'
+    )
+    units = [
+        compile_unit(sources / "test.c", "test.o", *FIRST),
+        compile_unit(sources / "one.c", "one.o", *FIRST),
+        compile_unit(sources / "main.c", "main.o", "-O2"),
+    ]
+    program = link(sources, "one.o", "main.o")
+    matched = match_units([hot(program, "one")], units)
+    assert [Path(unit.object_path).name for _, unit in matched.found] == ["one.o"]
+    both = match_units([hot(link(sources, "test.o"), "one")], units)
+    assert [Path(unit.object_path).name for _, unit in both.found] == ["test.o"]
+
+
+def test_units_that_were_compiled_and_linked_at_once_are_compiled_again(sources):
+    words = (*FIRST, "-fno-inline")
+    subprocess.run(["gcc", *words, "one.c", "main.c", "-o", "program"], cwd=sources, check=True)
+    units = [
+        CompileCommand(("gcc",), words, str(sources / name), str(sources / f"program-{name}.o"), str(sources), "x86_64")
+        for name in ("one.c", "main.c")
+    ]
+    matched = match_units([hot(sources / "program", "one")], units)
+    assert [Path(unit.source).name for _, unit in matched.found] == ["one.c"]
+    (sources / "one.c").unlink()
+    assert "no recorded unit defines it" in match_units([hot(sources / "program", "one")], units).unmatched[0][1]
+
+
 def test_a_single_unit_of_other_code_is_refused(sources):
     units = [compile_unit(sources / "one.c", "a.o", *FIRST), compile_unit(sources / "main.c", "main.o", "-O2")]
     program = link(sources, "a.o", "main.o")

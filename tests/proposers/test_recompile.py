@@ -119,6 +119,22 @@ def body(listing: str) -> str:
     return normalised_text(function.body)
 
 
+@pytest.mark.parametrize(
+    ("flags", "is_direct"),
+    [((), True), (("-fPIC",), False), (("-fno-pie",), True), (("-fPIE", "-mno-direct-extern-access"), False)],
+    ids=str,
+)
+def test_clang_reaches_other_units_data_as_gcc_does(
+    flags: tuple[str, ...], is_direct: bool, tmp_path: Path, context: ProposalContext
+) -> None:
+    unit = command(tmp_path, "-O3", *flags)
+    (tmp_path / "unit.c").write_text("extern int table[99]; int wanted(int n) { return table[n]; }\n")
+    for label in ("clang -O3", "llvm -O3"):
+        one = next(c for c in portfolio("same") if c.label == label)
+        with Recompiler(unit, context, True) as recompiler:
+            assert ("GOTPCREL" not in recompiler.listing(one, "wanted").text) == is_direct
+
+
 def test_no_configuration_changes_what_the_source_means_or_allows_more_instructions() -> None:
     forbidden = (
         "fast",

@@ -201,3 +201,20 @@ def test_who_calls_whom_how_often_stays_behind(tmp_path: Path) -> None:
     assert ".cg_profile" not in candidate.body + candidate.extra
     spliced = replace(target, "total", candidate, 0)
     assert Screener(target.text, "total", X86_64, ("as", "--64")).screen(candidate, spliced).rejection is None
+
+
+RECURSIVE = """
+#include <stdio.h>
+int walk(int n) { return n < 2 ? n : walk(n - 1) + walk(n - 2) * 3; }
+int main(void) { printf("%d\\n", walk(12)); return 0; }
+"""
+
+
+def test_a_function_that_calls_itself_though_it_may_be_replaced_at_run_time(tmp_path: Path) -> None:
+    target = listing(tmp_path, "gcc", "-O2", "-fPIC", text=RECURSIVE)
+    theirs = listing(tmp_path, "gcc", "-O2", "-fPIC", "-fno-inline", text=RECURSIVE)
+    assert all("call\twalk.localalias" in one.text for one in (target, theirs))
+    candidate = transplant(Source(theirs, False, "search", "gcc", (), Counter), target, "walk", "p", X86_64)
+    assert isinstance(candidate, Candidate), candidate
+    text = replace(target, "walk", candidate, 16)
+    assert output_of(text, tmp_path) == output_of(target.text, tmp_path)
