@@ -18,6 +18,7 @@ from compiler_ai.profile.errors import ProfileError
 from compiler_ai.profile.model import Profile, Run, iso_date, scaled
 from compiler_ai.profile.symbols import ModuleSymbols
 
+_SCRIPT = ("script", "--show-mmap-events", "--show-task-events", "-F", "pid,ip,period,event,comm")
 # perf script -F ip,dso,period --show-mmap-events: "55d0 r-xp /path" lines give where files are mapped.
 _MMAP = re.compile(r"PERF_RECORD_MMAP2? .*?\[0x([0-9a-f]+)\(0x([0-9a-f]+)\) @ (0x[0-9a-f]+|0) .*?\]: (\S+) (.+)$")
 _FORK = re.compile(r"PERF_RECORD_FORK\((\d{1,10}):\d+\):\((\d{1,10}):\d+\)")
@@ -123,16 +124,7 @@ def from_perf_data(
     data: Path, command: tuple[str, ...], weight: float, note: str = "", *, date: str = "", status: int = 0
 ) -> Profile:
     """The profile in a perf.data file. Raises ProfileError."""
-    words = [
-        "perf",
-        "script",
-        "-i",
-        str(data),
-        "--show-mmap-events",
-        "--show-task-events",
-        "-F",
-        "pid,ip,period,event,comm",
-    ]
+    words = ["perf", *_SCRIPT, "-i", str(data)]
     try:
         done = subprocess.run(words, capture_output=True, text=True, errors="replace", check=False)
     except OSError as error:
@@ -165,7 +157,10 @@ def _resolve(lines: Sequence[str]) -> Iterator[RawSample]:
             if child != parent:
                 maps[child] = list(maps.get(parent, []))
             continue
-        sample = re.match(r"^\s*(?:.*?\s)?(\d{1,10})\s+(\d{1,18})\s+(\S+):\s+([0-9a-f]{1,16})", line)
+        sample = re.match(
+            r"^\s*(?:.*?\s)?(\d{1,10})(?:/\d+)?\s+(?:\[\d+\]\s+)?(?:\d+\.\d+:\s+)?(\d{1,18})\s+(\S+):\s+([0-9a-f]{1,16})",
+            line,
+        )
         if not sample:
             continue
         pid_number, period, ip = int(sample[1]), float(sample[2]), int(sample[4], 16)

@@ -7,10 +7,11 @@ import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-_REQUEST = struct.Struct("<Q16sQQIIIIII")
+_REQUEST = struct.Struct("<Q16sQQ8I")
 _CALLEE = struct.Struct("<QBBBBBxxx")
 _PARAMETER = struct.Struct("<BBBxI")
 _CHOSEN = struct.Struct("<QQ")
+_WRITTEN = struct.Struct("<4Q")
 _EVENT = struct.Struct("<4Q6Q6Q8Q8Q2Q4I")
 EVENT_BYTES = _EVENT.size
 MAX_EVENTS = 255
@@ -68,7 +69,7 @@ class Answers:
     """How the calls of one run are answered: pseudo-randomly from `seed`, or as `chosen` (call number from 0 -> value) says.
 
     `arena` is writable memory of the image, `slot_count` times `slot_bytes`, that returned pointers lead to. `effects`:
-    callees also write through their arguments. The run ends at call `max_events` (from 0); memory is digested at the first
+    callees also write through their arguments; `written` (call number, address, size in bytes, value) besides. The run ends at call `max_events` (from 0); memory is digested at the first
     `digest_events` calls and at the last.
     """
 
@@ -81,6 +82,7 @@ class Answers:
     digest_events: int = 32
     effects: bool = False
     chosen: tuple[tuple[int, int], ...] = ()
+    written: tuple[tuple[int, int, int, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -108,10 +110,11 @@ def pack_answers(answers: Answers, key: bytes) -> bytes:
     head = _REQUEST.pack(
         answers.seed & 0xFFFFFFFFFFFFFFFF, key, answers.arena, answers.slot_bytes, answers.slot_count,
         min(answers.max_events, MAX_EVENTS), answers.digest_events, answers.effects, len(answers.callees),
-        len(answers.chosen),
+        len(answers.chosen), len(answers.written), 0,
     )  # fmt: skip
     callees = [_pack_callee(address, callee) for address, callee in sorted(answers.callees.items())]
-    return b"".join((head, *callees, *(_CHOSEN.pack(*pair) for pair in answers.chosen)))
+    chosen = (_CHOSEN.pack(*pair) for pair in answers.chosen)
+    return b"".join((head, *callees, *chosen, *(_WRITTEN.pack(*one) for one in answers.written)))
 
 
 def _pack_callee(address: int, callee: Callee) -> bytes:

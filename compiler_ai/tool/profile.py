@@ -23,7 +23,7 @@ from compiler_ai.profile.model import Profile, merge
 from compiler_ai.profile.record import INTERRUPTED
 from compiler_ai.profile.record import record as record_profile
 from compiler_ai.program import snapshot
-from compiler_ai.tool.locate import project_directory
+from compiler_ai.tool.locate import NoProjectError, project_directory
 from compiler_ai.tune.captured import captures_of, directory_of, forget_all
 
 
@@ -67,7 +67,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Exit status: the command's own, 128 + n when signal n ended it, 130 when it was interrupted."""
     _check(arguments)
-    project = arguments.output or project_directory()
+    own = project_directory() if not arguments.output else _project_or(arguments.output)
+    project = arguments.output or own
     path = project / "profile.json"
     _make_writable(project)
     old = (
@@ -79,14 +80,14 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         new = record_profile(arguments.words, project, arguments.frequency, weight=arguments.weight)
     named = frozenset((arguments.functions or "").split(",")) - {""}
-    profile = hotness.with_functions(merge(old, new) if old is not None else new, named, project.parent)
+    profile = hotness.with_functions(merge(old, new) if old is not None else new, named, own.parent)
     _save(profile, path)
-    hot = hotness.select(profile, project.parent, hotness.Rules(besides=named))
+    hot = hotness.select(profile, own.parent, hotness.Rules(besides=named))
     show(console, hot)
     for item in hot.left_out:
         if item.function in named:
             _say(console, f"  {item.function}: {item.reason}")
-    matched = hotness.match_units(hot.functions, list(units.load_all(str(project))))
+    matched = hotness.match_units(hot.functions, list(units.load_all(str(own))))
     wanted = [function for function in hot.functions if function not in matched.never]
     for function, reason in matched.unmatched:
         if function in matched.never:
@@ -104,9 +105,18 @@ def run(arguments: argparse.Namespace) -> int:
     return capture(console, project, arguments.words, wanted, arguments.captures, ended.status)
 
 
+def _project_or(output: Path) -> Path:
+    """The project that the profile is of; what it is written to where there is none."""
+    try:
+        return project_directory()
+    except NoProjectError:
+        return output.absolute()
+
+
 def _check(arguments: argparse.Namespace) -> None:
     if bool(arguments.words) == bool(arguments.imported):
-        raise ProfileArgumentError("give a command behind --, or --import FILE, not both")
+        both = " (not both)" if arguments.words else ""
+        raise ProfileArgumentError(f"give a command behind --, or --import FILE{both}")
     if arguments.module and not arguments.imported:
         raise ProfileArgumentError("--module goes with --import")
     if not (math.isfinite(arguments.weight) and arguments.weight > 0):

@@ -44,7 +44,8 @@ def run(arguments: argparse.Namespace) -> int:
         for problem in problems:
             console.print(problem, markup=False, highlight=False, soft_wrap=True)
         with contextlib.suppress(StoreError):  # one of a newer aicc: that is the problem, and is said
-            console.print(f"{len(store.entries())} rewrites, {len(problems)} problems", highlight=False)
+            counts = counted(len(store.entries()), "rewrite"), counted(len(problems), "problem")
+            console.print(", ".join(counts), highlight=False)
         return 1 if problems else 0
     elif arguments.action == "drop":
         for dropped in store.drop(*arguments.names):
@@ -63,6 +64,10 @@ def run(arguments: argparse.Namespace) -> int:
             )
         console.print(text.encode(errors="backslashreplace").decode(), markup=False, highlight=False, soft_wrap=True)
     return 0
+
+
+def counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' if number != 1 else ''}"
 
 
 def listed(store: Store) -> Table:

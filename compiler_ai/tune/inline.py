@@ -46,6 +46,7 @@ def main() -> int:
             raise AiccError("there is no .aicc directory here: run 'aicc-tool init'")
         _check(ours)
         if ours.mode == "tune":
+            treefile.disown(os.environ)
             with (
                 tempfile.TemporaryDirectory(prefix="aicc-tune-") as shared,
                 hosting(ours, cache_directory(), Path(shared)),

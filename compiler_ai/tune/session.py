@@ -27,6 +27,7 @@ from compiler_ai.proposers.language_model import MODEL_STAGE
 from compiler_ai.report import results as stored_results
 from compiler_ai.report.table import print_table
 from compiler_ai.store.errors import StoreError
+from compiler_ai.store.store import Store
 from compiler_ai.store.trials import cache_directory
 from compiler_ai.toolchains.x86_64 import X86_64
 from compiler_ai.tune import plan as planning
@@ -79,6 +80,8 @@ def tune(settings: Settings, console: Console) -> int:
         raise TuneError("no hot function can be tuned; the lines above say why")
     results = run_tasks(settings, plan, console)
     print_table(console, results, profile)
+    for line in staying(results, Store(settings.project)):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
     stored_results.save(settings.project, results)
     for reason in model_failures(results):
         console.print(f"  {reason}", highlight=False, markup=False)
@@ -90,8 +93,23 @@ def tune(settings: Settings, console: Console) -> int:
 
 def closing_line(accepted: int, total: int, isa: str) -> str:
     """What came of it, and what to do to have it: a plain build uses nothing that needs more than the unit's -m flags."""
+    if not accepted:
+        return f"0 of {total} functions have a faster body: GCC's stay."
     how = "CC=aicc" if isa == "same" else f"CC=aicc AICC_ISA={isa}"
     return f"{accepted} of {total} functions have a faster body. Build again with {how} to use them."
+
+
+def staying(results: Sequence[FunctionResult], store: Store) -> list[str]:
+    """What earlier runs have stored for functions in which this one found nothing faster: builds go on using it."""
+    kept = {}
+    with contextlib.suppress(StoreError):  # 'aicc-tool store verify' says what is wrong with it
+        kept = {rewrite.baseline_key: rewrite for rewrite in map(store.load, store.entries())}
+    return [
+        f"  {result.hot.profiled.symbol}: an earlier run's rewrite ({kept[result.baseline.key].timing.warm.ratio:.2f}x) stays: "
+        f"'aicc-tool store drop {result.hot.profiled.symbol}' removes it"
+        for result in results
+        if result.rewrite is None and result.baseline is not None and result.baseline.key in kept
+    ]
 
 
 def model_failures(results: Sequence[FunctionResult]) -> list[str]:
@@ -125,7 +143,7 @@ def _run_tasks(settings: Settings, tasks: list[Task], console: Console) -> list[
     allotment = Allotment([task.hot.share for task in tasks], total_s, settings.jobs)
     results: dict[int, FunctionResult] = {}
     with Display(console, [task.hot for task in tasks], total_s, settings.jobs) as display:
-        for index, answer in run_all(tasks, work_on, allotment.begin, settings.jobs, display.progressed):
+        for index, answer in run_all(tasks, _in_worker, allotment.begin, settings.jobs, display.progressed):
             allotment.end(index)
             display.finished(index, answer)
             if isinstance(answer, Died):
@@ -135,6 +153,13 @@ def _run_tasks(settings: Settings, tasks: list[Task], console: Console) -> list[
             with contextlib.suppress(StoreError):  # a full disk: said at the end, when the last results are written
                 stored_results.save(settings.project, [results[i] for i in sorted(results)])
     return [results[index] for index in sorted(results)]
+
+
+def _in_worker(task: Task, budget_s: float, report: Callable[[Progress], None]) -> FunctionResult:
+    """`work_on` with its temporary files, and those of what it starts, where the run's end removes them: a worker may be killed."""
+    if task.shared is not None:
+        tempfile.tempdir = os.environ["TMPDIR"] = str(task.shared)
+    return work_on(task, budget_s, report)
 
 
 def work_on(

@@ -1,11 +1,11 @@
-"""Which argument registers a callee without a prototype reads: those that its code reads before it writes them.
+"""Which argument registers a callee without a prototype reads, and how much of them: what its code reads before it writes it.
 
 Its code is followed along every branch and direct jump, not into what it calls.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import capstone
 from capstone import x86_const as x86
@@ -15,6 +15,9 @@ _NAMES = (
     ("rcx", "ecx", "cx", "cl", "ch"), ("r8", "r8d", "r8w", "r8b"), ("r9", "r9d", "r9w", "r9b"),
 )  # fmt: skip
 _NUMBER = {name: number for number, names in enumerate(_NAMES) for name in names}
+_BYTES = {
+    name: size for names in _NAMES for name, size in zip(names, (8, 4, 2, 1, 2), strict=False)
+}  # dh: of edx's lowest two
 _MOST_INSTRUCTIONS = 2_000
 
 
@@ -25,16 +28,17 @@ class ArgumentUse:
         self._code = code
         self._capstone = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
         self._capstone.detail = True
-        self._known: dict[int, frozenset[int]] = {}
+        self._known: dict[int, dict[int, int]] = {}
 
-    def registers(self, target: int) -> frozenset[int]:
-        """The numbers (rdi is 0) of the argument registers that the function at `target` reads."""
+    def registers(self, target: int) -> Mapping[int, int]:
+        """The numbers (rdi is 0) of the argument registers that the function at `target` reads, each with how many of its lowest
+        bytes."""
         if target not in self._known:
             self._known[target] = self._read(target)
         return self._known[target]
 
-    def _read(self, target: int) -> frozenset[int]:
-        used: set[int] = set()
+    def _read(self, target: int) -> dict[int, int]:
+        used: dict[int, int] = {}
         seen: dict[int, frozenset[int]] = {}  # address -> what may still hold an argument there
         waiting = [(target, frozenset(range(len(_NAMES))))]
         budget = _MOST_INSTRUCTIONS
@@ -49,7 +53,9 @@ class ArgumentUse:
                 read, written = ({instruction.reg_name(r) for r in group} for group in instruction.regs_access())
                 if _clears(instruction):
                     read = set()
-                used |= {_NUMBER[name] for name in read if name in _NUMBER} & held
+                for name in read:
+                    if (number := _NUMBER.get(name, -1)) in held:
+                        used[number] = max(used.get(number, 0), _BYTES[name])
                 held -= {_NUMBER[name] for name in written if name in _NUMBER}
                 following = at + instruction.size
                 if instruction.group(x86.X86_GRP_CALL):
@@ -63,7 +69,7 @@ class ArgumentUse:
                 elif instruction.group(x86.X86_GRP_RET) or instruction.mnemonic in ("ud2", "hlt", "int3"):
                     break
                 at = following
-        return frozenset(used)
+        return used
 
 
 def _clears(instruction: capstone.CsInsn) -> bool:

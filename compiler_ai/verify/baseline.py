@@ -17,7 +17,6 @@ from compiler_ai.verify.argumentuse import ArgumentUse
 from compiler_ai.verify.calls import Callees
 from compiler_ai.verify.code import OwnCode, functions_of, own_code
 from compiler_ai.verify.equivalence import breaks_abi, difference, float_element_bytes, is_dead
-from compiler_ai.verify.events import Side, is_undetermined
 from compiler_ai.verify.machine import Body, Context, Machine
 from compiler_ai.verify.mutate import Seed
 from compiler_ai.verify.prototype import Prototype
@@ -163,22 +162,11 @@ class Baseline:
         )  # fmt: skip
 
     def is_undefined(self, test: Test) -> bool:
-        """Whether the source itself, compiled without optimisation, touches memory that is not there, or does not say what it passes
-        to a callee: then a difference is none."""
+        """Whether the source itself, compiled without optimisation, touches memory that is not there: then a difference is none."""
         if test.is_undefined is None:
             state, outcome = test.fills[0]
-            test.is_undefined = state.origin != "captured" and (
-                self._unoptimised.faults(state, outcome.cpu_ns) or self._passes_anything(state, outcome)
-            )
+            test.is_undefined = state.origin != "captured" and self._unoptimised.faults(state, outcome.cpu_ns)
         return test.is_undefined
-
-    def _passes_anything(self, state: EntryState, outcome: Outcome) -> bool:
-        source = self._unoptimised.run(state, outcome.cpu_ns) if outcome.events else None
-        if source is None:
-            return False
-        context = self.machine.context(state)
-        sides = [Side(one.events, constants(context.baseline, context.image.pages)) for one in (outcome, source)]
-        return is_undetermined(sides[0], sides[1], self.callees, self._uses, state.registers["rsp"])
 
     def until(self, test: Test, body: LoadedObject, target: int) -> Outcome:
         """The run of `body` up to its first call of `target`, where it faults."""

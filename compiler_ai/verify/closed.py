@@ -37,7 +37,7 @@ class ClosedWorld:
     def answers(self, how: Answering) -> Answers:
         return Answers(
             how.seed, self.callees, self.arena.regions[0].address, _SLOT_BYTES, _SLOTS,
-            max_events=how.max_events, effects=how.effects, chosen=how.chosen,
+            max_events=how.max_events, effects=how.effects, chosen=how.chosen, written=how.written,
         )  # fmt: skip
 
 

@@ -24,7 +24,6 @@ _MXCSR_CONTROL = 0xFFC0
 _TEXT_BYTES = 4096
 _INTEGERS, _VECTORS, _STACKED = 6, 8, 8
 _GENERAL = ("rdi", "rsi", "rdx", "rcx", "r8", "r9")
-_WORD, _REAL = Type("integer", 8), Type("float", 8)
 
 
 @dataclass(frozen=True)
@@ -60,18 +59,6 @@ def events_differ(
         if theirs.digest is not None and mine.digest is not None and theirs.digest != mine.digest:
             return "", number
     return "", None
-
-
-def is_undetermined(baseline: Side, source: Side, callees: Callees, uses: ArgumentUse, stack_pointer: int) -> bool:
-    """Whether two bodies that GCC made of one source pass different integers or pointers to a callee: then the source does not say
-    what is passed, as when it calls a function through a pointer to one that takes fewer arguments (ISO C11, 6.5.2.2: undefined)."""
-    for theirs, mine in zip(baseline.events, source.events, strict=False):
-        if theirs.target != mine.target:
-            return False
-        for a, b in _passed(theirs, mine, (baseline, source), callees, uses):
-            if a.kind.kind != "float" and _argument_differs(a, b, (), (baseline, source), stack_pointer):
-                return True
-    return False
 
 
 def _call_differs(
@@ -113,15 +100,31 @@ def _arguments(event: CallEvent, side: Side, callees: Callees, uses: ArgumentUse
     name = callees.names.get(event.target, "")
     prototype = prototype_of(name, callees.prototypes)
     kinds = _kinds(prototype)
-    if prototype is None or kinds is None:
-        for number in sorted(uses.registers(event.target)):
-            yield Argument(_GENERAL[number], event.arguments[number], event.pointees[number], _WORD)
+    is_open = (
+        prototype is not None and prototype.variadic and not prototype.parameters
+    )  # `int f();` says nothing of them
+    if prototype is None or kinds is None or is_open:
+        for number, size_bytes in sorted(uses.registers(event.target).items()):
+            kind = Type("integer", size_bytes)
+            yield Argument(_GENERAL[number], event.arguments[number], event.pointees[number], kind)
         return
-    at = format_position(name) if prototype.variadic else None
+    at = _format_of(name, prototype)
     if at is not None and at < len(kinds):
         text = side.constants(event.arguments[at], _TEXT_BYTES).partition(b"\0")
         kinds = [*kinds, *(conversions(text[0]) if text[1] else ())]
     yield from _placed(event, kinds, hidden=_returns_in_memory(prototype))
+
+
+def _format_of(name: str, prototype: Prototype) -> int | None:
+    """Which argument is a printf format: of a program's own variadic function, its last named one when that is a text."""
+    if not prototype.variadic:
+        return None
+    known = format_position(name)
+    if known is not None or not prototype.parameters:
+        return known
+    last = prototype.parameters[-1][1]
+    is_text = last.kind == "pointer" and last.target_kind == "integer" and last.target_bytes == 1
+    return len(prototype.parameters) - 1 if is_text else None
 
 
 def _kinds(prototype: Prototype | None) -> list[Type] | None:

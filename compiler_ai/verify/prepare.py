@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import combinations, zip_longest
@@ -35,6 +35,7 @@ from compiler_ai.verify.machine import Context
 from compiler_ai.verify.mutate import Seed, arranged, mutations
 from compiler_ai.verify.prototype import Prototype
 from compiler_ai.verify.relations import Relations
+from compiler_ai.verify.reloads import changed_by_callee, reloads
 from compiler_ai.verify.search import boundary_states, directed_states, leading_to, stretch_states
 from compiler_ai.verify.settings import Settings
 from compiler_ai.verify.state import EntryState
@@ -48,6 +49,7 @@ _MOST_SEEDS = 24  # or as many as the function has blocks
 _BLOCKS_A_REPLICA = 24  # of large functions, which have more
 _BLOCKS = 64  # for which as much is tried as the settings say
 _MORE_SEEDS = 32  # besides, those whose comparisons came out as never before
+_CHANGES, _MOST_CHANGES = 2, 64  # tests in which a callee changes what one load gives, and all of them
 _MOST_IDLE = 4  # turns that reach nothing more
 _MOST_REPLICAS = 4
 _MOST_ARRANGED = 48
@@ -103,6 +105,7 @@ class Preparation(Baseline):
         self._reach_the_rest()
         self._reach_relations()
         self._stretch()
+        self._change_behind_calls()
         self._trace()
 
     def _chosen(self, captures: Sequence[Path]) -> list[Path]:
@@ -450,6 +453,27 @@ class Preparation(Baseline):
         """Keeps a state as one to vary. Its reads are those of the first part of its run."""
         if len(self.seeds) - self._novel < max(_MOST_SEEDS, self._size()):
             self.seeds.append(self.seed_of(state))
+
+    def _change_behind_calls(self) -> None:
+        """Adds tests in which callees have changed what is loaded after them: for each such load, where several runs come to it."""
+        made: Counter[tuple[int, int]] = Counter()
+        answered_ones = [test for test in self.tests if test.state.answers is not None]
+        for test in sorted(answered_ones, key=lambda test: test.state.size):
+            state = test.fills[0][0]
+            context = self.machine.context(state)
+            body = self.body.at(context)
+            trace = self.machine.trace(state, body, self.settings.trace_steps)
+            seed = None
+            for one in reloads(trace, self.body.decoder(context), state.registers["rsp"]):
+                key = one.site - body.entry, one.call
+                if made[key] >= _CHANGES or made.total() >= _MOST_CHANGES:
+                    continue
+                seed = seed or self.seed_of(state)
+                changed_state = changed_by_callee(seed, one)
+                found = self.test(changed_state, self._uncovered)[0] if changed_state is not None else None
+                if found is not None:
+                    made[key] += 1
+                    self.tests.append(found)
 
     def _trace(self) -> None:
         """Traces the baseline on small tests of all origins in turn."""

@@ -26,11 +26,13 @@ _SCRATCH = ("rax", "r10", "r11", *_INTEGER_ARGUMENTS)
 @dataclass(frozen=True)
 class Answering:
     """Calls out of the unit are answered, pseudo-randomly from `seed` but for the `chosen` (call number from 0 -> value);
-    `effects`: callees also write through their arguments. The run ends at call `max_events`."""
+    `effects`: callees also write through their arguments; `written` (call number, address, size in bytes, value) besides. The run ends
+    at call `max_events`."""
 
     seed: int
     effects: bool = False
     chosen: tuple[tuple[int, int], ...] = ()
+    written: tuple[tuple[int, int, int, int], ...] = ()
     max_events: int = 64
 
 

@@ -34,7 +34,7 @@ class Unoptimised:
 
     def run(self, state: EntryState, baseline_cpu_ns: int) -> Outcome | None:
         """Its run, within what a candidate may take; None when there can be none."""
-        if self._body is None:
+        if self._body is None or state.answers is not None:
             return None
         try:
             body = self._body.at(self._machine.context(state))
@@ -45,7 +45,7 @@ class Unoptimised:
 
     def faults(self, state: EntryState, baseline_cpu_ns: int) -> bool:
         """Whether its run ends at memory that is not there; False when that cannot be told."""
-        outcome = self.run(state, baseline_cpu_ns) if state.answers is None else None
+        outcome = self.run(state, baseline_cpu_ns)
         if outcome is None or outcome.kind is not OutcomeKind.FAULT:
             return False
         in_frame = 0 <= state.registers["rsp"] - outcome.fault_address < _STACK_BYTES

@@ -50,6 +50,20 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     }
 
 
+def test_what_perf_script_prints_when_not_told_what_to_print_is_read_too(
+    files: dict[str, Path], tmp_path: Path
+) -> None:
+    words = ["perf", "script", "-i", "perf.data", "--show-mmap-events"]
+    plain = subprocess.run(words, cwd=files["script"].parent, check=True, capture_output=True).stdout
+    (tmp_path / "script").write_bytes(plain)
+    shares = []
+    for path in (files["script"], tmp_path / "script"):
+        profile = import_file(path, 1.0, None)
+        shares.append({one.symbol: one.cost for one in profile.functions})
+    assert shares[0] == shares[1]
+    assert shares[0]
+
+
 def damaged(content: bytes, chance: random.Random) -> Iterator[bytes]:
     """Empty, of another kind, cut short, with bytes changed, with pieces doubled, left out, or made of many digits."""
     yield from (b"", b"no profile at all\n")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -180,3 +182,14 @@ def test_damaged_caches_and_captures_are_made_again_or_passed_over(project: Proj
     assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
     assert "aicc-tool profile" in done.stderr
     project.build()
+
+
+def test_an_interrupted_tuning_leaves_no_temporary_files(project: Project, tmp_path: Path) -> None:
+    place = tmp_path / "tmp"
+    place.mkdir()
+    tuning = project.start("env", f"TMPDIR={place}", *tune_command("-j1"))
+    until(lambda: sum(not path.name.startswith("aicc-tune-") for path in place.rglob("*")))
+    os.kill(tuning.pid, signal.SIGINT)
+    tuning.communicate()
+    assert tuning.returncode == 130
+    assert [path.name for path in place.iterdir()] == []

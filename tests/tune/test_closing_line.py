@@ -18,3 +18,7 @@ def test_a_build_as_it_is_told_uses_what_was_tuned(isa: str) -> None:
     environment = dict(word.split("=") for word in told.split())
     assert environment["CC"] == "aicc"
     assert options.parse([], {**os.environ, **environment})[0].values["isa"] == isa
+
+
+def test_where_nothing_was_found_there_is_nothing_to_build_again():
+    assert "Build again" not in closing_line(0, 8, "same")

@@ -14,11 +14,12 @@ const char *answering_parse(struct answering *answering, struct cursor *from)
 {
     const struct answer_request *request = take(from, sizeof *request);
     if (!request || request->callee_count > 1 << 16 || request->chosen_count > 1 << 10
-        || request->max_events >= MAX_EVENTS || !request->slot_bytes)
+        || request->written_count > 1 << 10 || request->max_events >= MAX_EVENTS || !request->slot_bytes)
         return "malformed answer request";
     answering->request = request;
     answering->callees = take(from, request->callee_count * sizeof *answering->callees);
     answering->chosen = take(from, request->chosen_count * sizeof *answering->chosen);
+    answering->written = take(from, request->written_count * sizeof *answering->written);
     return from->failed ? "truncated answer request" : NULL;
 }
 
@@ -222,6 +223,12 @@ static const char *answer_give(struct answering *answering, const struct callee 
             if (callee->parameters[i].kind >= PARAMETER_TO_NUMBER && draw(answering) % 4)
                 effect_make(answering, callee, &callee->parameters[i], event->arguments[i], event->arguments);
 
+    for (uint32_t i = 0; i < answering->request->written_count; i++) {
+        const struct written *one = &answering->written[i];
+        if (one->event == answering->count && one->size_bytes <= sizeof one->value
+            && is_writable(answering, one->address, one->size_bytes))
+            child_write(answering->child, one->address, &one->value, one->size_bytes);
+    }
     vectors_overwrite(xstate, size);
     if (callee->returns == RETURNS_FLOAT) {
         /* 0, 1, -1, 2.5, 1e10, 2^-20; the runner itself uses no floating point */

@@ -14,6 +14,7 @@ struct answering {
     const struct answer_request *request; /* NULL when calls are made */
     const struct callee *callees;
     const struct chosen *chosen;
+    const struct written *written;
     uint64_t inside_low, inside_high; /* the body's own addresses */
     uint64_t return_address, entry_stack;
     const struct child *child;

@@ -70,7 +70,8 @@ struct patch_header {
     uint64_t size_bytes;
 };
 
-/* Calls out of the body are not made but answered: see events.h. Followed by callee[] (sorted by address), then chosen[]. */
+/* Calls out of the body are not made but answered: see events.h. Followed by callee[] (sorted by address), chosen[] and
+ * written[]. */
 struct answer_request {
     uint64_t seed;
     uint64_t key[2];            /* of the digests; a body must not know it */
@@ -78,7 +79,7 @@ struct answer_request {
     uint32_t slot_count;
     uint32_t max_events, digest_events; /* calls to answer; of how many memory is digested */
     uint32_t effects;                   /* whether callees also write through their arguments */
-    uint32_t callee_count, chosen_count;
+    uint32_t callee_count, chosen_count, written_count, reserved;
 };
 
 enum callee_returns { RETURNS_UNKNOWN = 0, RETURNS_NOTHING = 1, RETURNS_INTEGER = 2, RETURNS_FLOAT = 3, RETURNS_POINTER = 4 };
@@ -108,6 +109,11 @@ struct callee {
 /* The value that the call of this number returns, instead of a pseudo-random one. */
 struct chosen {
     uint64_t event, value;
+};
+
+/* What the callee in the call of this number writes besides: the lowest size_bytes of value. */
+struct written {
+    uint64_t event, address, size_bytes, value;
 };
 
 /* One call out of the body: the state at the callee's first instruction. */

@@ -1,0 +1,43 @@
+"""What a callee may have changed, and what it is passed, counts though nothing but its own code says what it takes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from bench import Bench, record_calls
+
+from compiler_ai.artifacts import Grade
+from compiler_ai.sandbox.process import Sandbox
+
+SOURCE = Path(__file__).with_name("callees.c")
+FUNCTIONS = ("tally", "notify", "limited", "old_style")
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    directory = tmp_path_factory.mktemp("callees")
+    record_calls(directory, [SOURCE, SOURCE.with_name("callees_main.c")], FUNCTIONS)
+    with Sandbox() as sandbox:
+        yield Bench(directory, SOURCE, sandbox)
+
+
+@pytest.mark.parametrize("function", ["tally", "notify", "old_style"])
+@pytest.mark.parametrize("command", ["gcc -O3", "gcc -Os", "clang-19 -O2 -fno-addrsig"])
+def test_other_compilations_are_tested(bench: Bench, function: str, command: str) -> None:
+    evidence = bench.verifier(function).check(bench.assembled(bench.listing(command)))
+    assert evidence.grade is Grade.TESTED, evidence
+    assert evidence.answered > 0
+
+
+@pytest.mark.parametrize(
+    ("function", "number"), [("tally", 1), ("notify", 2), ("notify", 3), ("limited", 4), ("old_style", 5)]
+)
+def test_wrong_bodies_are_refuted(bench: Bench, function: str, number: int) -> None:
+    wrong = bench.listing(f"gcc -O2 -DWRONG={number}")
+    assert bench.verifier(function).check(bench.assembled(wrong)).grade is Grade.REFUTED
