@@ -14,7 +14,7 @@ _HEADER = re.compile(r"^;; Function .* \((?P<symbol>[^\s,]+), funcdef_no=\d+", r
 _VOLATILE = re.compile(r"\{v\}(?! \{CLOBBER)")
 # Through a null pointer of a type that is not volatile, followed by a trap; what is loaded or stored is a register or a constant.
 _ISOLATED = re.compile(
-    r"^ *(?:\w+ =\{v\} (?P<load>MEM\[\([^\n\[\]]*\*\)0B\][^\n;{}]*)|(?P<store>MEM\[\([^\n\[\]]*\*\)0B\][^\n;{}]*) =\{v\} [\w.()+-]+);\n"
+    r"^ *(?:\w+ =\{v\} (?:MEM\[\([^\n\[\]]*\*\)0B\][^\n;{}]*)|(?:MEM\[\([^\n\[\]]*\*\)0B\][^\n;{}]*) =\{v\} [\w.()+-]+);\n"
     r"(?= *__builtin_trap \(\);)",
     re.MULTILINE,
 )

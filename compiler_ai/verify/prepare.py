@@ -49,7 +49,11 @@ _MOST_SEEDS = 24  # or as many as the function has blocks
 _BLOCKS_A_REPLICA = 24  # of large functions, which have more
 _BLOCKS = 64  # for which as much is tried as the settings say
 _MORE_SEEDS = 32  # besides, those whose comparisons came out as never before
-_CHANGES, _MOST_CHANGES = 2, 64  # tests in which a callee changes what one load gives, and all of them
+_CHANGES, _CHANGE_TRIES, _MOST_CHANGES = (
+    2,
+    8,
+    64,
+)  # tests in which a callee changes what one load gives, and all of them
 _MOST_IDLE = 4  # turns that reach nothing more
 _MOST_REPLICAS = 4
 _MOST_ARRANGED = 48
@@ -456,6 +460,7 @@ class Preparation(Baseline):
 
     def _change_behind_calls(self) -> None:
         """Adds tests in which callees have changed what is loaded after them: for each such load, where several runs come to it."""
+        tried: Counter[tuple[int, int]] = Counter()
         made: Counter[tuple[int, int]] = Counter()
         answered_ones = [test for test in self.tests if test.state.answers is not None]
         for test in sorted(answered_ones, key=lambda test: test.state.size):
@@ -466,8 +471,9 @@ class Preparation(Baseline):
             seed = None
             for one in reloads(trace, self.body.decoder(context), state.registers["rsp"]):
                 key = one.site - body.entry, one.call
-                if made[key] >= _CHANGES or made.total() >= _MOST_CHANGES:
+                if made[key] >= _CHANGES or tried[key] >= _CHANGE_TRIES or made.total() >= _MOST_CHANGES:
                     continue
+                tried[key] += 1
                 seed = seed or self.seed_of(state)
                 changed_state = changed_by_callee(seed, one)
                 found = self.test(changed_state, self._uncovered)[0] if changed_state is not None else None
