@@ -67,11 +67,6 @@ def descriptors(environment: Mapping[str, str]) -> list[int]:
     return [int(word) for word in environment.get(_VARIABLE, "").split() if word.isdigit()]
 
 
-def disown(environment: MutableMapping[str, str]) -> None:
-    """The compiles that this process starts are others: they do not have our descriptors."""
-    environment.pop(_VARIABLE, None)
-
-
 def read(environment: Mapping[str, str]) -> str:
     """The dumps of the unit that was compiled last; "" when there are none. Raises OSError."""
     chunks = []

@@ -16,6 +16,7 @@ from compiler_ai import dumps, remarks
 from compiler_ai.artifacts import CompileCommand
 from compiler_ai.asm import listing as listing_model
 from compiler_ai.driver import log, options, treefile
+from compiler_ai.driver.assembler import without_shim
 from compiler_ai.driver.duration import parse_duration_s
 from compiler_ai.driver.flags import target_flags
 from compiler_ai.driver.options import Options
@@ -46,12 +47,13 @@ def main() -> int:
             raise AiccError("there is no .aicc directory here: run 'aicc-tool init'")
         _check(ours)
         if ours.mode == "tune":
-            treefile.disown(os.environ)
+            commands = _commands()
+            _leave_the_shim()
             with (
                 tempfile.TemporaryDirectory(prefix="aicc-tune-") as shared,
                 hosting(ours, cache_directory(), Path(shared)),
             ):
-                _tune(ours, Path(project), Path(shared))
+                _tune(ours, Path(project), Path(shared), commands)
         else:
             names, flags, dump = _stored(project, text), target_flags(os.environ), treefile.read(os.environ)
             _describe(ours, apply_entries(text, names, project, ours, flags, dump))
@@ -72,11 +74,18 @@ def _check(ours: Options) -> None:
         raise AiccError(f"-fdump-aicc-{unknown[0]}: there is no such pass: write {', '.join(PASS_NAMES)} or all")
 
 
-def _tune(ours: Options, project: Path, shared: Path) -> None:
+def _leave_the_shim() -> None:
+    """The compiles that this process starts are no part of the user's: our assembler must not stand in for theirs and tune again."""
+    plain = without_shim(os.environ)
+    os.environ.clear()
+    os.environ.update(plain)
+
+
+def _tune(ours: Options, project: Path, shared: Path, commands: Sequence[CompileCommand]) -> None:
     """Tune the hot functions of the unit at hand, one after the other. Raises AiccError."""
     profile = Profile.load(Path(ours.values["profile"] or project / "profile.json"))
     hot_set = hotness.select(profile, project.parent, hotness.Rules())
-    for command in _commands():
+    for command in commands:
         own = [hot for hot in hot_set.functions if hot.profiled.source in ("", Path(command.source).name)]
         plan = planning.make([(hot, command) for hot in own], tuple(ours.flags), project, 0)
         for hot, reason in plan.left_out:
