@@ -153,7 +153,7 @@ def test_tune_mode_works_inside_one_compile(tuned, tmp_path):
     environment = {"AICC_DIR": str(tuned / ".aicc"), "AICC_CACHE": str(tmp_path / "cache")}
     done = run("aicc", "-O3", *flags, "-c", "bytes.c", "-o", "mine.o", cwd=tmp_path, **environment)
     assert "bytes.c:3: optimized: crc32_bitwise: rewritten, " in done.stderr
-    assert "Bad file descriptor" not in (tuned / ".aicc" / "log").read_text()
+    assert not (tuned / ".aicc" / "log").exists()  # nothing went wrong, in the compiles within either
     names = {path.name for path in tmp_path.iterdir()}
     assert {"mine.o", "bytes.c.001a.propose", "bytes.c.002a.screen"} <= names
     run("gcc", "-O3", "-c", "bytes.c", "-o", "gcc.o", cwd=tmp_path)
