@@ -42,6 +42,7 @@ class _Matcher:
     def __init__(self, units: Sequence[CompileCommand]) -> None:
         self._units = units
         self._objects: dict[str, dict[str, ObjectFunction]] = {}
+        self._again: dict[str, dict[str, ObjectFunction]] = {}  # those that are not there, compiled once more
         self._modules: dict[str, ModuleSymbols] = {}
 
     def match(self, functions: Sequence[HotFunction]) -> Matched:
@@ -104,7 +105,7 @@ class _Matcher:
         """One body in several objects (a source compiled or included several times): those with most of their functions in the program."""
 
         def alike(option: _Option) -> tuple[float, int]:
-            table = self._object(option.unit)
+            table = self._object(option.unit) or self._made_again(option.unit)
             present = sum(
                 any(function.is_code_of(module.code(symbol)) for symbol in module.named(name))
                 for name, function in table.items()
@@ -133,9 +134,10 @@ class _Matcher:
         return self._objects[unit.object_path]
 
     def _made_again(self, unit: CompileCommand) -> dict[str, ObjectFunction]:
-        if not Path(unit.object_path).exists():
-            self._objects[unit.object_path] = functions_in(plain_object(unit))
-        return self._objects[unit.object_path]
+        if unit.object_path not in self._again:
+            is_there = Path(unit.object_path).exists()
+            self._again[unit.object_path] = {} if is_there else functions_in(plain_object(unit))
+        return self._again[unit.object_path]
 
     def _module(self, path: str) -> ModuleSymbols:
         if path not in self._modules:

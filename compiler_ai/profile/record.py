@@ -158,7 +158,7 @@ def _resolve(lines: Sequence[str]) -> Iterator[RawSample]:
                 maps[child] = list(maps.get(parent, []))
             continue
         sample = re.match(
-            r"^\s*(?:.*?\s)?(\d{1,10})(?:/\d+)?\s+(?:\[\d+\]\s+)?(?:\d+\.\d+:\s+)?(\d{1,18})\s+(\S+):\s+([0-9a-f]{1,16})",
+            r"^\s*(?:.*?\s)?(\d{1,10})(?:/\d{1,10})?\s+(?:\[\d{1,6}\]\s+)?(?:\d{1,12}\.\d{1,12}:\s+)?(\d{1,18})\s+(\S+):\s+([0-9a-f]{1,16})",
             line,
         )
         if not sample:

@@ -17,7 +17,9 @@ from compiler_ai.tune.session import Settings, tune
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--budget", metavar="TIME", help="stop after TIME, such as 10m (default: 60s a function)")
+    parser.add_argument(
+        "--budget", metavar="TIME", help="stop after TIME, such as 10m (default: 60s a function on average)"
+    )
     parser.add_argument("--functions", metavar="NAME[,NAME]", help="only these functions, hot or not")
     parser.add_argument(
         "-j", "--jobs", type=int, default=os.cpu_count() or 1, help="functions at a time (default: one a core)"

@@ -9,15 +9,10 @@ function's attributes (tree-cfg.cc, dump_function_to_file); a call that may retu
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 _HEADER = re.compile(r"^;; Function .* \((?P<symbol>[^\s,]+), funcdef_no=\d+", re.MULTILINE)
-_VOLATILE = re.compile(r"\{v\}(?! \{CLOBBER)")
-# Through a null pointer of a type that is not volatile, followed by a trap; what is loaded or stored is a register or a constant.
-_ISOLATED = re.compile(
-    r"^ *(?:\w+ =\{v\} (?:MEM\[\([^\n\[\]]*\*\)0B\][^\n;{}]*)|(?:MEM\[\([^\n\[\]]*\*\)0B\][^\n;{}]*) =\{v\} [\w.()+-]+);\n"
-    r"(?= *__builtin_trap \(\);)",
-    re.MULTILINE,
-)
+_VOLATILE = re.compile(r"^.*\{v\}(?! \{CLOBBER).*$", re.MULTILINE)
 _ATOMIC = re.compile(r"\b(__atomic_\w+|__sync_\w+|\.ATOMIC_\w+)\b")
 _RETURNS_TWICE = re.compile(r"\b(_?_?sigsetjmp|_?setjmp|vfork|getcontext|__builtin_setjmp\w*)\b")
 _ATTRIBUTES = re.compile(r"^__attribute__\(\((?P<list>.*)\)\)$", re.MULTILINE)
@@ -49,10 +44,8 @@ def unsafe_functions(dump: str) -> dict[str, str]:
         symbol = header["symbol"]
         if special := _special(body):
             reasons[symbol] = special
-        elif _VOLATILE.search(_ISOLATED.sub(_unless_volatile, body)):
-            reasons[symbol] = "it accesses volatile memory"
-        elif _VOLATILE.search(body):
-            reasons[symbol] = "GCC found that a path in it leads through a null pointer, which may be volatile memory"
+        elif accesses := _VOLATILE.findall(body):
+            reasons[symbol] = _why_volatile(accesses)
         elif match := _ATOMIC.search(body):
             reasons[symbol] = f"it uses atomics ({match[0]})"
         elif match := _RETURNS_TWICE.search(body):
@@ -64,8 +57,10 @@ def unsafe_functions(dump: str) -> dict[str, str]:
     return reasons
 
 
-def _unless_volatile(match: re.Match[str]) -> str:
-    return match[0] if "volatile" in match[0] else ""
+def _why_volatile(accesses: Sequence[str]) -> str:
+    if all(")0B]" in line and "volatile" not in line for line in accesses):
+        return "GCC found that a path in it leads through a null pointer, which may be volatile memory"
+    return "it accesses volatile memory"
 
 
 def _special(body: str) -> str:

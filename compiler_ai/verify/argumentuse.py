@@ -10,14 +10,10 @@ from collections.abc import Callable, Mapping
 import capstone
 from capstone import x86_const as x86
 
-_NAMES = (
-    ("rdi", "edi", "di", "dil"), ("rsi", "esi", "si", "sil"), ("rdx", "edx", "dx", "dl", "dh"),
-    ("rcx", "ecx", "cx", "cl", "ch"), ("r8", "r8d", "r8w", "r8b"), ("r9", "r9d", "r9w", "r9b"),
-)  # fmt: skip
-_NUMBER = {name: number for number, names in enumerate(_NAMES) for name in names}
-_BYTES = {
-    name: size for names in _NAMES for name, size in zip(names, (8, 4, 2, 1, 2), strict=False)
-}  # dh: of edx's lowest two
+from compiler_ai.verify.calls import PARTS
+
+_NUMBER = {name: number for number, parts in enumerate(PARTS.values()) for name in parts}
+_BYTES = {name: size for parts in PARTS.values() for name, size in parts.items()}
 _MOST_INSTRUCTIONS = 2_000
 
 
@@ -40,7 +36,7 @@ class ArgumentUse:
     def _read(self, target: int) -> dict[int, int]:
         used: dict[int, int] = {}
         seen: dict[int, frozenset[int]] = {}  # address -> what may still hold an argument there
-        waiting = [(target, frozenset(range(len(_NAMES))))]
+        waiting = [(target, frozenset(range(len(PARTS))))]
         budget = _MOST_INSTRUCTIONS
         while waiting and budget:
             at, held = waiting.pop()

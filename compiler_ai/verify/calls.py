@@ -43,7 +43,7 @@ SPECIFIED = {
 }
 _STEP = 18  # words of a trace
 _ARGUMENTS = ("rdi", "rsi", "rdx", "rcx", "r8", "r9")
-_PARTS = {
+PARTS = {  # of the argument registers in order: how many of the lowest bytes each part has (dh: of edx's lowest two)
     "rdi": {"rdi": 8, "edi": 4, "di": 2, "dil": 1},
     "rsi": {"rsi": 8, "esi": 4, "si": 2, "sil": 1},
     "rdx": {"rdx": 8, "edx": 4, "dx": 2, "dl": 1, "dh": 2},
@@ -189,11 +189,11 @@ class _RegisterReads:
                     read = set()  # sets to zero, whatever was there
                 sizes = {
                     name: max(parts[part] for part in read if part in parts)
-                    for name, parts in _PARTS.items()
+                    for name, parts in PARTS.items()
                     if read & parts.keys()
                 }
                 gone = frozenset(
-                    name for name, parts in _PARTS.items() if any(parts.get(part, 0) >= 4 for part in written)
+                    name for name, parts in PARTS.items() if any(parts.get(part, 0) >= 4 for part in written)
                 )
                 self._known[address] = (sizes, gone)
         return self._known[address]

@@ -403,7 +403,6 @@ class Preparation(Baseline):
             narrow=True,
             broad=broad,
             latest=True,
-            wanted=set if broad else None,  # no block: every jump through a table can wait
         )
         for _, state in zip(range(self.settings.relations * self._scale()), states, strict=False):
             if not sites() or relations.steps > most_steps:
@@ -464,6 +463,8 @@ class Preparation(Baseline):
         made: Counter[tuple[int, int]] = Counter()
         answered_ones = [test for test in self.tests if test.state.answers is not None]
         for test in sorted(answered_ones, key=lambda test: test.state.size):
+            if made.total() >= _MOST_CHANGES:
+                return
             state = test.fills[0][0]
             context = self.machine.context(state)
             body = self.body.at(context)

@@ -13,7 +13,6 @@ from compiler_ai.verify.equivalence import is_dead
 from compiler_ai.verify.mutate import Seed, is_pointer
 from compiler_ai.verify.state import EntryState
 
-_STEP = 18  # words of a trace
 _APART = 3  # from the value that was there at the entry
 
 
@@ -29,20 +28,19 @@ class Reload:
 
 def reloads(trace: Trace, decoder: Decoder, stack_pointer: int) -> Iterator[Reload]:
     """What a run loads after an answered call without having stored to it since; its own frame left out."""
-    view = memoryview(trace.data).cast("Q")
     events = trace.outcome.events
     calls = 0
     stored: set[int] = set()
-    for at in range(0, len(view), _STEP):
-        if calls < len(events) and at and view[at] == events[calls].return_to:
+    for step in trace:
+        if calls < len(events) and step.rip == events[calls].return_to:
             calls += 1
             stored = set()
-        for operand in decoder.decoded(view[at]).operands if calls else ():
-            start, size = decoder.address(operand, view[at + 2 : at + _STEP]), operand.size_bytes
+        for operand in decoder.decoded(step.rip).operands if calls else ():
+            start, size = decoder.address(operand, step.general), operand.size_bytes
             if not 0 < size <= 8 or is_dead(start, stack_pointer):
                 continue
             if operand.reads and stored.isdisjoint(range(start, start + size)):
-                yield Reload(calls - 1, view[at], start, size)
+                yield Reload(calls - 1, step.rip, start, size)
             if operand.writes:
                 stored.update(range(start, start + size))
 

@@ -66,9 +66,10 @@ def directed_states(
     wanted: Callable[[], set[int]] | None = None,
 ) -> Iterator[EntryState]:
     """An endless stream, as long as there are seeds, which may grow meanwhile; `open_sites` gives the conditions to turn, and
-    `wanted` the blocks to reach, relative to the entry: what leads to others through a table is tried later. `narrow` changes nothing but what was compared, where it was loaded just before, again and again from every seed, unless
-    it is also `broad`; `latest` takes the
-    latest seeds first: they came farthest. What is drawn differs from `turn` to turn.
+    `wanted` the blocks to reach, relative to the entry: what leads to others through a table is tried later. `narrow` changes
+    nothing but what was compared, where it was loaded just before, again and again from every seed; `broad` a few times for each
+    condition, and jumps through tables last. `latest` takes the latest seeds first: they came farthest. What is drawn differs from
+    `turn` to turn.
 
     `blocks` are the body's in the first context.
     """
@@ -79,6 +80,12 @@ def directed_states(
     most_tries = len(seeds) + _MOST_SEEDS if narrow and not broad else _MOST_TRIES
     streams: dict[int, Iterator[EntryState]] = {}
     later: deque[tuple[tuple[int, int], Seed, Wish]] = deque()  # what leads to other blocks through a table
+
+    def led_by_table(key: tuple[int, int], seed: Seed, wish: Wish) -> Iterator[EntryState]:
+        found = _exact_or_elsewhere(seed, prototype, wish) if tried[key] < most_tries else []
+        tried[key] += bool(found)
+        yield from found
+
     while seeds:
         while len(looked) < len(seeds):
             fresh = [index for index in range(len(seeds)) if index not in looked]
@@ -99,7 +106,7 @@ def directed_states(
                     continue
                 yield from granted_answers(seed.state, wish, trace.outcome.events)
                 yield from answered_instead(seed.state, wish, gave)
-                found = list(exact(seed, wish)) or list(elsewhere(seed, prototype, wish))
+                found = _exact_or_elsewhere(seed, prototype, wish)
                 if not (narrow and found):
                     found += _besides(found, seed, prototype, wish, 2 if narrow or found else 6)
                 yield from found
@@ -111,21 +118,15 @@ def directed_states(
             jumps = [at + shift for at in blocks.indirect]
             own = constants_of(loaded, context.image.pages)
             for jump in reversed(dispatches(trace, jumps, body.decoder(context), seed.memory, own)):
-                leading = _leading(jump, loaded.entry, wanted)
+                leading = _leading(jump, loaded.entry, wanted) if not broad else ()
                 for number, wish in enumerate(jump.wishes()):
                     key = jump.site - shift, _INDICES + wish.wanted
-                    if number not in leading:
+                    if number in leading:
+                        yield from led_by_table(key, seed, wish)
+                    else:
                         later.append((key, seed, wish))
-                    elif tried[key] < most_tries:
-                        found = _looked_up(seed, prototype, wish)
-                        tried[key] += bool(found)
-                        yield from found
         while later and len(looked) == len(seeds):
-            key, seed, wish = later.popleft()
-            if tried[key] < most_tries:
-                found = _looked_up(seed, prototype, wish)
-                tried[key] += bool(found)
-                yield from found
+            yield from led_by_table(*later.popleft())
         for index, seed in enumerate(list(seeds)):
             if index not in streams:
                 streams[index] = mutations(seed, prototype, constants, f"directed {turn} {seed.state.name}")
@@ -145,7 +146,7 @@ def _besides(
     return list(islice(others, most))
 
 
-def _looked_up(seed: Seed, prototype: Prototype | None, wish: Wish) -> list[EntryState]:
+def _exact_or_elsewhere(seed: Seed, prototype: Prototype | None, wish: Wish) -> list[EntryState]:
     return list(exact(seed, wish)) or list(elsewhere(seed, prototype, wish))
 
 

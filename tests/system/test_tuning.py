@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from elftools.elf.elffile import ELFFile
+
+from compiler_ai.report import results as stored_results
+from compiler_ai.store.store import Store
+from compiler_ai.tune.session import staying
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "kernels"
 PLUGIN = Path(__file__).parents[2] / "examples" / "plugins" / "align_loops.py"
@@ -76,6 +82,23 @@ def test_the_plugin_proposed_too(tuned):
 def test_what_the_captured_calls_count_is_a_profile_for_gcc(tuned):
     (result,) = json.loads((tuned / ".aicc" / "results.json").read_text())["results"]
     assert "gcc -O3 -fprofile-use" in [trial["candidate"]["origin"] for trial in result["trials"]]
+
+
+def test_what_an_earlier_run_stored_is_said_to_stay_where_a_later_one_finds_nothing(tuned):
+    (result,) = stored_results.load(tuned / ".aicc")
+    assert staying([result], Store(tuned / ".aicc")) == []
+    (line,) = staying([replace(result, rewrite=None)], Store(tuned / ".aicc"))
+    assert "crc32_bitwise: an earlier run's rewrite" in line
+    other = replace(result, rewrite=None, baseline=replace(result.baseline, key="another"))
+    assert staying([other], Store(tuned / ".aicc")) == []
+
+
+def test_a_profile_that_is_written_elsewhere_is_of_the_same_project(tuned, tmp_path):
+    words = ["aicc-tool", "profile", "--no-captures", "-o", str(tmp_path / "other"), "--", "./kernels", "30"]
+    said = run(*words, cwd=tuned).stderr
+    (share,) = re.findall(r"^(\d+)% of all samples are in the project's own functions", said, re.MULTILINE)
+    assert int(share) > 50
+    assert (tmp_path / "other" / "profile.json").exists()
 
 
 def test_the_rebuilt_program_does_the_same(tuned):

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
+from compiler_ai.artifacts import Baseline, CompileCommand, HotFunction, ProfiledFunction
+from compiler_ai.driver import options
+from compiler_ai.tune import session
 from compiler_ai.tune.allotment import Allotment
+from compiler_ai.tune.plan import Plan, Task
 
 
 class Clock:
@@ -66,3 +76,21 @@ def test_those_that_use_their_time_up_end_with_the_run(shares, jobs, total_s):
             allotment.end(first)
         running[index] = clock.now_s + allotment.begin(index)
     assert max(running.values()) <= Clock.now_s + total_s + 10.0 * len(shares)
+
+
+def test_a_tuning_run_divides_its_time_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    given_s: list[float] = []
+
+    def run(tasks: list[Task], _work: Any, budget_s: Callable[[int], float], *_rest: Any) -> Iterator[Any]:
+        given_s.extend(budget_s(index) for index in range(len(tasks)))
+        return iter(())
+
+    monkeypatch.setattr(session, "run_all", run)
+    parsed, _ = options.parse([], {})
+    command = CompileCommand(("gcc",), (), "unit.c", "unit.o", str(tmp_path), "x86_64")
+    hot = HotFunction(ProfiledFunction("f", "/p/program", "unit.c", 0, 4, 1.0), 0.64)
+    one = Task(hot, Baseline("f", command, "", "key", 4), (), (), (), tmp_path, 0)
+    plan = Plan([one, replace(one, hot=replace(hot, share=0.04))])
+    settings = session.Settings(tmp_path, parsed, 100.0, frozenset(), 1, 0)
+    session.run_tasks(settings, plan, Console(quiet=True))
+    assert given_s[0] == pytest.approx(80.0, abs=1.0)

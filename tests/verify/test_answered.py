@@ -10,10 +10,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from bench import Bench, record_calls
+from bench import Bench, recorded
 
 from compiler_ai.artifacts import Grade
-from compiler_ai.sandbox.process import Sandbox
 
 SOURCE = Path(__file__).with_name("outside.c")
 FUNCTIONS = ("collect", "reserve", "drain", "two_notes")
@@ -21,10 +20,8 @@ FUNCTIONS = ("collect", "reserve", "drain", "two_notes")
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    directory = tmp_path_factory.mktemp("outside")
-    record_calls(directory, [SOURCE, SOURCE.with_name("outside_main.c")], (*FUNCTIONS, "checked"))
-    with Sandbox() as sandbox:
-        yield Bench(directory, SOURCE, sandbox)
+    with recorded(tmp_path_factory, SOURCE, SOURCE.with_name("outside_main.c"), (*FUNCTIONS, "checked")) as made:
+        yield made
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)

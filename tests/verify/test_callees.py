@@ -10,10 +10,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from bench import Bench, record_calls
+from bench import Bench, recorded
 
 from compiler_ai.artifacts import Grade
-from compiler_ai.sandbox.process import Sandbox
 
 SOURCE = Path(__file__).with_name("callees.c")
 FUNCTIONS = ("tally", "notify", "limited", "old_style")
@@ -21,10 +20,8 @@ FUNCTIONS = ("tally", "notify", "limited", "old_style")
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    directory = tmp_path_factory.mktemp("callees")
-    record_calls(directory, [SOURCE, SOURCE.with_name("callees_main.c")], FUNCTIONS)
-    with Sandbox() as sandbox:
-        yield Bench(directory, SOURCE, sandbox)
+    with recorded(tmp_path_factory, SOURCE, SOURCE.with_name("callees_main.c"), FUNCTIONS) as made:
+        yield made
 
 
 @pytest.mark.parametrize("function", ["tally", "notify", "old_style"])

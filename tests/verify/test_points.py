@@ -11,10 +11,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from bench import Bench, record_calls
+from bench import Bench, recorded
 
 from compiler_ai.artifacts import Grade
-from compiler_ai.sandbox.process import Sandbox
 
 SOURCE = Path(__file__).with_name("shapes.c")
 FUNCTIONS = ("decide", "magic", "keyword", "report")
@@ -22,10 +21,8 @@ FUNCTIONS = ("decide", "magic", "keyword", "report")
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    directory = tmp_path_factory.mktemp("points")
-    record_calls(directory, [SOURCE, SOURCE.with_name("shapes_main.c")], FUNCTIONS)
-    with Sandbox() as sandbox:
-        yield Bench(directory, SOURCE, sandbox)
+    with recorded(tmp_path_factory, SOURCE, SOURCE.with_name("shapes_main.c"), FUNCTIONS) as made:
+        yield made
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
