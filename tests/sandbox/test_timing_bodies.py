@@ -42,6 +42,14 @@ def test_the_slower_body_takes_more_ticks_in_every_pair(
     assert ticks.repeated is not cold
 
 
+@pytest.mark.parametrize("cold", [False, True])
+def test_a_body_that_is_a_million_times_slower_is_timed_all_the_same(
+    sandbox: Sandbox, tmp_path: Path, cold: bool
+) -> None:
+    ticks = pair(sandbox, tmp_path, LOOP.format(1), LOOP.format(4_000_000), cold=cold)
+    assert all(1000 * first < second for first, second in ticks.pairs)
+
+
 def test_every_call_starts_from_the_same_memory(sandbox: Sandbox, tmp_path: Path) -> None:
     # Each body traps unless it finds the counter at its captured value.
     check = "void f(int *p, long n) { if (*p != 41) __builtin_trap(); *p = (int)n; }"

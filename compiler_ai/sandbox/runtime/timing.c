@@ -125,6 +125,7 @@ const char *time_serve(struct cursor *from, struct buffer *reply)
         shared->request_bytes = request_bytes;
         shared->ticks_at = ticks_at;
         shared->block_ticks = request->block_ns * (ticks_per_s() / 1000000) / 1000;
+        shared->most_ticks = request->cpu_limit_ns / 1000 * (ticks_per_s() / 1000000) / 4;
         shared->xcr0 = enabled_features();
         memcpy(shared->request, from->at, request_bytes);
         problem = child_measure(request, sets, fd, shared, bytes, reply);

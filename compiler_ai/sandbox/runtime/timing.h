@@ -10,7 +10,7 @@ const char *time_serve(struct cursor *request, struct buffer *reply);
 /* What the child and its parent share at WORKLOAD_ADDRESS; the request's bytes and then the ticks follow it. */
 struct timing_shared {
     uint64_t request_bytes, ticks_at; /* ticks_at: offset of the results */
-    uint64_t block_ticks;
+    uint64_t block_ticks, most_ticks; /* wanted for a block; allowed for all of them */
     uint64_t xcr0;
     uint64_t calls_per_block, overhead_ticks; /* results */
     uint32_t repeated, complete;

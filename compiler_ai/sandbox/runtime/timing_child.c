@@ -204,24 +204,36 @@ static uint64_t overhead_of_block(uint64_t passes)
     return median(samples, calls) * passes * request->state_count;
 }
 
-static uint64_t fastest_pass(uint64_t entry)
+/* `body`: what block_timed says; `whole`: with all that it does around the calls. */
+struct pass_ticks {
+    uint64_t body, whole;
+};
+
+static uint64_t smaller(uint64_t a, uint64_t b)
 {
-    uint64_t best = ~0UL;
+    return a < b ? a : b;
+}
+
+static struct pass_ticks fastest_pass(uint64_t entry)
+{
+    struct pass_ticks best = {~0UL, ~0UL};
     for (int i = 0; i < WARMUP_PASSES; i++) {
-        uint64_t ticks = block_timed(entry, 1);
-        if (ticks < best)
-            best = ticks;
+        uint64_t start = timing_ticks();
+        best.body = smaller(best.body, block_timed(entry, 1));
+        best.whole = smaller(best.whole, timing_ticks() - start);
     }
     return best;
 }
 
-/* How many passes a block needs so that the faster body's lasts `wanted` ticks, the overhead not counted. */
-static uint64_t passes_for(uint64_t wanted)
+/* How many passes a block needs so that the faster body's lasts `wanted` ticks, the overhead not counted; fewer where all
+ * blocks would take more than `most` ticks with it, as they do beside a body that is thousands of times slower. */
+static uint64_t passes_for(uint64_t wanted, uint64_t most)
 {
-    uint64_t a = fastest_pass(request->entries[0]), b = fastest_pass(request->entries[1]);
-    uint64_t overhead = overhead_of_block(1), fastest = a < b ? a : b;
+    struct pass_ticks a = fastest_pass(request->entries[0]), b = fastest_pass(request->entries[1]);
+    uint64_t overhead = overhead_of_block(1), fastest = smaller(a.body, b.body);
     uint64_t net = fastest > overhead + 4 * request->state_count ? fastest - overhead : 4 * request->state_count;
-    uint64_t passes = (wanted + net - 1) / net;
+    uint64_t limit = most / (request->pair_count + WARMUP_PASSES) / (a.whole + b.whole) + 1;
+    uint64_t passes = smaller((wanted + net - 1) / net, limit);
     if (passes < 64)
         return passes ? passes : 1;
     /* A single call is too short to be judged alone: look again at a block. */
@@ -234,8 +246,7 @@ static uint64_t passes_for(uint64_t wanted)
         }
     overhead = overhead_of_block(passes);
     net = ticks > overhead + passes * request->state_count ? ticks - overhead : passes * request->state_count;
-    uint64_t better = wanted * passes / net + 1;
-    return better > 16 * passes ? 16 * passes : better;
+    return smaller(smaller(wanted * passes / net + 1, 16 * passes), limit);
 }
 
 static uint64_t random_next(uint64_t *state)
@@ -254,7 +265,7 @@ void timing_main(void)
     if (states_parse(&from) < 0)
         stop();
     uint64_t *ticks = (uint64_t *)((char *)shared + shared->ticks_at);
-    uint64_t passes = passes_for(shared->block_ticks);
+    uint64_t passes = passes_for(shared->block_ticks, shared->most_ticks);
     uint64_t random = request->seed | 1;
     shared->overhead_ticks = overhead_of_block(passes);
     for (uint32_t pair = 0; pair < request->pair_count; pair++) {
