@@ -26,10 +26,11 @@ _LOADS_BACK = 12  # instructions before a comparison among which its inputs are 
 _LOADS = 3
 _JUMPS = 6
 _OF_RAX = {"cbw": 1, "cwde": 2, "cdqe": 4}  # how many of its bytes they extend
+_TIMES_OUTSIDE_LOOPS = 2  # a condition is executed in one run
 _WISHES_FOR_A_SIGN = 3  # not every run has room for a negative index
 _EXTENSIONS = ("movzx", "movsx", "movsxd", *_OF_RAX)
 _TABLE_LOOK_BACK = 8
-_LARGEST_TABLE = 64
+_LARGEST_TABLE = 255
 _BYTES = 256
 SIGNS = 3  # a difference in sign bits, where signed and unsigned numbers compare differently
 _LOOK_BACK = 4  # instructions between a comparison and its branch
@@ -138,6 +139,21 @@ def wishes(
                 else:
                     yield (site, change), Wish(first, second + change, size, near, lookups)
                     yield (site, change), Wish(second, first - change, size)
+
+
+def alike_in_low_bits(
+    trace: Trace, found: Mapping[int, Compared], decoder: Decoder, memory: Callable[[int, int], bytes]
+) -> Iterator[tuple[int, Wish]]:
+    """By address, values that would make the conditions in `found` compare what differs in one high bit only: a body that compares
+    less than the whole is wrong for no others. None for conditions of loops, which would go on too long."""
+    view = memoryview(trace.data).cast("Q")
+    for site, one in found.items():
+        step, (first, second, size) = one.last
+        if one.times <= _TIMES_OUTSIDE_LOOPS:
+            near, lookups = tuple(_loads(view, step, decoder)), tuple(_lookups(view, step, decoder, memory))
+            bit = 1 << min(8 * size - 2, 32)
+            yield site, Wish(first, second ^ bit, size, near, lookups)
+            yield site, Wish(second, first ^ bit, size)
 
 
 def loaded(

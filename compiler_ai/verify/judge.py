@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import islice
 
 from compiler_ai.artifacts import Counterexample, Evidence, Grade
 from compiler_ai.sandbox.errors import SandboxError
@@ -16,7 +17,7 @@ from compiler_ai.verify.footprint import footprint_of, overreach
 from compiler_ai.verify.frames import Paths
 from compiler_ai.verify.machine import Body, Context
 from compiler_ai.verify.mutate import Seed
-from compiler_ai.verify.prepare import Preparation, scale_of
+from compiler_ai.verify.prepare import Preparation, half_scale_of, scale_of
 from compiler_ai.verify.relations import Relations, never_the_same, one_sided_differ, to_be_turned
 from compiler_ai.verify.search import boundary_states, directed_states, leading_to
 from compiler_ai.verify.state import EntryState
@@ -26,6 +27,7 @@ from compiler_ai.verify.unwinding import UnwindTable, read_table, wrong_rule
 _ANY_FRAME_BYTES = 64  # of stack that the baseline may do without in a call that ends at once
 _MOST_CALLEES = 4
 _MOST_IDLE = 3  # turns of looking for what no test reached that reach nothing more
+_MOST_THERE, _VARIATIONS = 40, 24  # blocks that only tests made for them reach, and tests with other data there
 _MOST_SEEDS = 16  # that a candidate is traced on
 
 
@@ -60,6 +62,7 @@ class Judgement:
         self._unlogged: set[str] = set()
         self._lacking: list[str] = []
         self._reaching: list[EntryState] = []  # of tests that were the first in a block
+        self._first_there: list[tuple[Test, int]] = []  # tests that were made for a block, and the block
         self._found: Blocks | None = None
         self._decided: Refuted | Undecided | None = None
 
@@ -170,7 +173,7 @@ class Judgement:
 
     def _reach(self, found: Blocks) -> None:
         """Looks for states that reach what no test reached, again and again as long as that reaches anything. What one candidate
-        needs is no test of the next."""
+        needs is no test of the next. Where it needed one, it gets others with other data."""
         kept = self._prepared.seeds
         there = {id(seed.state) for seed in kept}
         seeds = [*(self._prepared.seed_of(state) for state in self._reaching if id(state) not in there), *kept]
@@ -180,6 +183,10 @@ class Judgement:
             self._reach_more(found, seeds, turn)
             idle = idle + 1 if len(self._uncovered) == before else 0
             turn += 1
+        for test, block in self._first_there[:_MOST_THERE]:
+            for varied in islice(self._prepared.varied_data(test, self._body, block, set()), _VARIATIONS):
+                if self._held_against(varied, self._compare):
+                    self._tests.append(varied)
         if self._uncovered:
             self._lacking.append(
                 f"{len(self._uncovered)} of {len(self._starts)} blocks were reached by no test: {_places(self._uncovered)}"
@@ -202,11 +209,12 @@ class Judgement:
             test, _ = prepared.test_or_answered(state, set()) if self._may_reach(state) else (None, None)
             if test is None:
                 continue
-            before = len(self._uncovered)
+            before = set(self._uncovered)
             if self._held_against(test, self._compare):
                 self._tests.append(test)
-                if len(self._uncovered) < before:
+                if reached := before - self._uncovered:
                     seeds.append(prepared.seed_of(test.fills[0][0]))
+                    self._first_there += [(test, block) for block in sorted(reached)]
 
     def _may_reach(self, state: EntryState) -> bool:
         """Whether the candidate reaches anything new from a state, which costs less to see than what the baseline does. With
@@ -223,7 +231,8 @@ class Judgement:
         states = boundary_states(
             self._machine, self._body, prepared.seeds, prepared.prototype, found, most_seeds=_MOST_SEEDS
         )
-        for _, state in zip(range(self._settings.boundary // 4), states, strict=False):
+        most = self._settings.boundary * half_scale_of(len(self._starts)) // 4
+        for _, state in zip(range(most), states, strict=False):
             test, _ = prepared.test_or_answered(state, set())
             if test is not None and self._held_against(test, self._compare):
                 self._tests.append(test)
@@ -240,7 +249,9 @@ class Judgement:
         selects = frozenset(at - entry for at in found.selects)
         mine, one_sided = Relations(self._machine, self._body, found, first), set(theirs.one_sided().values())
         most_steps = self._settings.relation_steps * scale_of(len(self._starts))
-        for test in sorted(self._tests, key=lambda test: (test.state.origin == "captured", test.state.size)):
+        for test in sorted(
+            self._tests, key=lambda test: (not test.is_novel, test.state.origin == "captured", test.state.size)
+        ):
             is_hopeless = not new and never_the_same(one_sided, mine)
             if is_hopeless or not to_be_turned(one_sided, mine, selects) or mine.steps > most_steps:
                 break

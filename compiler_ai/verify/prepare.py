@@ -6,7 +6,7 @@ import random
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from itertools import combinations, zip_longest
+from itertools import combinations, islice, zip_longest
 from pathlib import Path
 
 from compiler_ai.capture.errors import CaptureError
@@ -31,8 +31,8 @@ from compiler_ai.verify.code import reader
 from compiler_ai.verify.coverage import Blocks, UnknownTargetError, blocks
 from compiler_ai.verify.equivalence import describe_end, is_dead
 from compiler_ai.verify.generate import Base, generated
-from compiler_ai.verify.machine import Context
-from compiler_ai.verify.mutate import Seed, arranged, mutations
+from compiler_ai.verify.machine import Body, Context
+from compiler_ai.verify.mutate import Seed, arranged, mutations, overlapping
 from compiler_ai.verify.prototype import Prototype
 from compiler_ai.verify.relations import Relations
 from compiler_ai.verify.reloads import changed_by_callee, reloads
@@ -41,6 +41,7 @@ from compiler_ai.verify.settings import Settings
 from compiler_ai.verify.state import EntryState
 from compiler_ai.verify.sums import sum_states
 from compiler_ai.verify.testcase import Test, trace_body
+from compiler_ai.verify.variety import other_data
 from compiler_ai.verify.walks import walks
 
 _ROUNDS = 2  # of bringing comparisons to equality: the second begins where those of the first came out
@@ -54,9 +55,13 @@ _CHANGES, _CHANGE_TRIES, _MOST_CHANGES = (
     8,
     64,
 )  # tests in which a callee changes what one load gives, and all of them
+_FEW = 64  # tests that come to a block: with fewer, what it works on is varied
+_VARIED_TESTS, _VARIATIONS = 6, 12  # of one block, and of one of these tests
+_BROADLY = 2  # times as much where a condition came out the same way in every test
 _MOST_IDLE = 4  # turns that reach nothing more
 _MOST_REPLICAS = 4
 _MOST_ARRANGED = 48
+_OVERLAPPING = range(63, 130)  # the lengths of calls whose arrays are made to overlap
 _CALLING = 3  # times as many traces where a function calls out of its unit: arguments show only there
 _SMALL = 33  # the length of a test worth tracing
 _ANSWERED_STATES = 24
@@ -66,6 +71,11 @@ _SAVED = ("rbx", "rbp", "r12", "r13", "r14", "r15", "rsp")
 def scale_of(blocks: int) -> int:
     """How many times as much as the settings say is tried for a function of so many blocks."""
     return max(1, blocks // _BLOCKS)
+
+
+def half_scale_of(blocks: int) -> int:
+    """The same of what takes long: half as many times."""
+    return max(1, scale_of(blocks) // 2)
 
 
 class Preparation(Baseline):
@@ -102,6 +112,7 @@ class Preparation(Baseline):
         self._check_unoptimised()
         self._arrange()
         self._fill_up()
+        self._overlap()
         self._reach_blocks()
         self._answer()
         self._reach_boundaries()
@@ -109,6 +120,7 @@ class Preparation(Baseline):
         self._reach_the_rest()
         self._reach_relations()
         self._stretch()
+        self._vary_where_few_come()
         self._change_behind_calls()
         self._trace()
 
@@ -215,6 +227,18 @@ class Preparation(Baseline):
             test, _ = self.test(state, self._uncovered)
             if test is not None:
                 self._keep(test)
+
+    def _overlap(self) -> None:
+        """A made call on arrays of its own, of some length, with these overlapping by every distance."""
+        made = [test for test in self.tests if test.state.origin == "generated" and test.state.size in _OVERLAPPING]
+        if not made or self.prototype is None:
+            return
+        longest = max(made, key=lambda test: self._steps(test.fills[0][0]))
+        for number, state in enumerate(overlapping(longest.fills[0][0], self.prototype)):
+            test, _ = self.test(state, self._uncovered)
+            if test is not None:
+                test.fills = [test.fills[number % len(test.fills)]]
+                self.tests.append(test)
 
     def _smallest(self, group: list[EntryState]) -> Test | None:
         """The test on the first state of a group on which the baseline does not fault, if it is one."""
@@ -342,7 +366,8 @@ class Preparation(Baseline):
         for round_ in range(_ROUNDS):
             states = boundary_states(self.machine, self.body, seeds, self.prototype, self._blocks, lacks)
             found = []
-            for number, state in zip(range(self.settings.boundary // _ROUNDS), states, strict=False):
+            most = self.settings.boundary * half_scale_of(self._size()) // _ROUNDS
+            for number, state in zip(range(most), states, strict=False):
                 test, _ = self.test_or_answered(state, self._uncovered)
                 if test is not None:
                     self._keep(test, looked_at=round_ == 0)
@@ -391,7 +416,8 @@ class Preparation(Baseline):
     def _turn_conditions(
         self, relations: Relations, blocks: Blocks, sites: Callable[[], set[int]], broad: bool
     ) -> None:
-        most_steps = relations.steps + self.settings.relation_steps * self._scale()
+        much = self._scale() * (_BROADLY if broad else 1)
+        most_steps = relations.steps + self.settings.relation_steps * much
         states = directed_states(
             self.machine,
             self.body,
@@ -404,7 +430,7 @@ class Preparation(Baseline):
             broad=broad,
             latest=True,
         )
-        for _, state in zip(range(self.settings.relations * self._scale()), states, strict=False):
+        for _, state in zip(range(self.settings.relations * much), states, strict=False):
             if not sites() or relations.steps > most_steps:
                 return
             found = relations.look(state)
@@ -412,6 +438,7 @@ class Preparation(Baseline):
                 test, _ = self.test_or_answered(state, self._uncovered)
                 if test is not None:
                     relations.keep(found)
+                    test.is_novel = True
                     self.tests.append(test)
                     self._plant_novel(test.fills[0][0])
 
@@ -427,7 +454,9 @@ class Preparation(Baseline):
             self.tests.append(test)
             test.fills = [test.fills[number % len(test.fills)]]
             if self.relations is not None and not self.relations.is_complete():
-                self.relations.keep(self.relations.look(test.fills[0][0]))
+                looked_at = self.relations.look(test.fills[0][0])
+                self.relations.keep(looked_at)
+                test.is_novel = bool(looked_at.new)
 
     def _keep(self, test: Test, looked_at: bool = True) -> None:
         """Adds a test; one on which some comparison comes out as never before is, when `looked_at`, also one to vary."""
@@ -440,6 +469,7 @@ class Preparation(Baseline):
         found = relations.look(state)
         relations.keep(found)
         test.kinds = found.kinds
+        test.is_novel = bool(found.new)
         if found.new and test.state.origin != "captured":
             self._plant_novel(state)
 
@@ -456,6 +486,63 @@ class Preparation(Baseline):
         """Keeps a state as one to vary. Its reads are those of the first part of its run."""
         if len(self.seeds) - self._novel < max(_MOST_SEEDS, self._size()):
             self.seeds.append(self.seed_of(state))
+
+    def _vary_where_few_come(self) -> None:
+        """Adds tests with other data in blocks that few tests come to, the fewest first. They are not varied further."""
+        if self._blocks is None:
+            return
+        coming = self._few_come()
+        left = self.settings.varied
+        for block in sorted(coming, key=lambda block: len(coming[block])):
+            few = _spread(sorted(coming[block], key=lambda test: test.state.size), _VARIED_TESTS)[:_VARIED_TESTS]
+            for test in few:
+                if left <= 0 or len(coming[block]) >= _FEW:
+                    break
+                most = max(_VARIATIONS, _FEW // len(few))
+                for found in islice(self.varied_data(test, self.body, block, self._uncovered), min(left, most)):
+                    left -= 1
+                    self.tests.append(found)
+                    for other in self._come_to(found, set(coming)):
+                        coming[other].append(found)
+
+    def _few_come(self) -> dict[int, list[Test]]:
+        """By block (relative to the entry), the tests that come there, of those to which some but few do."""
+        assert self._blocks is not None
+        entry = self.machine.contexts[0].baseline.entry
+        coming: dict[int, list[Test]] = {start - entry: [] for start in self._blocks.starts}
+        for test in self.tests:
+            for block in self._come_to(test, set(coming)):
+                coming[block].append(test)
+                if len(coming[block]) >= _FEW:
+                    del coming[block]
+        return {block: tests for block, tests in coming.items() if tests}
+
+    def _come_to(self, test: Test, blocks: set[int]) -> set[int]:
+        """Those of the blocks, relative to the entry, that a test comes to."""
+        baseline = self.machine.context(test.state).baseline
+        marks = [baseline.entry + block for block in blocks]
+        outcome = self.machine.run(test.fills[0][0], baseline, test.limit_ns, marks)
+        return {address - baseline.entry for address in outcome.covered}
+
+    def varied_data(self, test: Test, body: Body, block: int, uncovered: set[int]) -> Iterator[Test]:
+        """The test with other data, as far as `body` comes to its block (relative to the entry) with them."""
+        state = test.fills[0][0]
+        context = self.machine.context(state)
+        loaded, limit_ns = body.at(context), self.settings.baseline_limit_ns
+
+        def comes_there(state: EntryState) -> bool:
+            return bool(self.machine.run(state, loaded, limit_ns, [loaded.entry + block]).covered)
+
+        states = other_data(
+            self.seed_of(state), self.machine.trace(state, loaded, self.settings.trace_steps), loaded.entry + block,
+            body.decoder(context), self.prototype, self.constants, comes_there,
+            random.Random(f"{self.settings.seed} {block} {state.name}"),
+        )  # fmt: skip
+        for number, state in enumerate(states):
+            found, _ = self.test(answered_again(state, number), uncovered)
+            if found is not None:
+                found.fills = [found.fills[number % len(found.fills)]]
+                yield found
 
     def _change_behind_calls(self) -> None:
         """Adds tests in which callees have changed what is loaded after them: for each such load, where several runs come to it."""

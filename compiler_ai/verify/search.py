@@ -21,6 +21,7 @@ from compiler_ai.verify.branches import (
     Dispatch,
     Extensions,
     Span,
+    alike_in_low_bits,
     compared,
     dispatches,
     loaded,
@@ -44,7 +45,13 @@ _NEAR_STEPS = 300
 _MOST_NEAR = 16  # states looked at for one condition
 _IN_ORDER = 2  # turns; in later ones seeds come in any order, so that wishes are tried on others
 _MOST_TRIES = 4  # of one wish, each from another seed
-_EXTREMES, _OTHER_SIGN, _ALIKE, _INDICES = 9, 10, 11, 12  # beside the differences that `wishes` tells apart
+_HIGH_BIT, _EXTREMES, _OTHER_SIGN, _ALIKE, _INDICES = (
+    8,
+    9,
+    10,
+    11,
+    12,
+)  # beside the differences that `wishes` tells apart
 _MOST_SEEDS = 40  # whose runs are looked at
 _MOST_STRETCHES = 12  # of those runs, in which one condition's sides are made to agree
 _KINDS_OF_BYTES = ((0x20, 0x80), (0x80, 0xC0))  # ASCII, and what follows the first byte of a character in UTF-8
@@ -83,6 +90,8 @@ def directed_states(
 
     def led_by_table(key: tuple[int, int], seed: Seed, wish: Wish) -> Iterator[EntryState]:
         found = _exact_or_elsewhere(seed, prototype, wish) if tried[key] < most_tries else []
+        if not found and tried[key] < most_tries:
+            found = _besides([], seed, prototype, wish, 6)  # the index may be an argument
         tried[key] += bool(found)
         yield from found
 
@@ -193,6 +202,10 @@ def boundary_states(
             states = [*answers, *granted(seed, prototype, wish, most=4)]
             found.setdefault(key, []).extend((likeness, n, state) for n, (likeness, state) in enumerate(states))
             near[key[0]].extend((len(trace), state, seed) for _, state in states if state.answers is None)
+        for address, wish in alike_in_low_bits(trace, mine, decoder, seed.memory):
+            found.setdefault((address, _HIGH_BIT), []).extend(
+                (likeness, n, state) for n, (likeness, state) in enumerate(granted(seed, prototype, wish, most=4))
+            )
         for address, wish in islice(extensions.wishes(trace, seed.memory), _EXTENSIONS_A_SEED):
             states = [*((0, state) for state in exact(seed, wish)), *granted(seed, prototype, wish, most=2)]
             found.setdefault((address, _OTHER_SIGN), []).extend(

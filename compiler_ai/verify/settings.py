@@ -12,8 +12,9 @@ class Settings:
     many times.
 
     `captures`, `mutated` and `generated` are how many tests of each kind are wanted; `attempts` bounds the states tried for
-    them, `directed` those tried for blocks that no test reached (this, like all that is tried for relations, for every 64 blocks of a function), `boundary` those tried for comparisons that come out
+    them, `directed` those tried for blocks that no test reached (this, like `boundary` and all that is tried for relations, for every 64 blocks of a function), `boundary` those tried for comparisons that come out
     equal, `walks` those in which jumps through tables lead elsewhere, `sums` those for comparisons of what several inputs make up, which at most `sum_steps` single steps find, `stretches` those in which what is compared goes on to agree,
+    `varied` the tests with other data in blocks that few come to,
     `relations` those tried for relations of compared values that no test has shown, by at most `relation_steps` (single
     steps or what logging costs in them), `answered` those tried with answered calls, of which `answered_kept` are kept though they reach nothing new. A
     test is traced for at most `trace_steps` instructions; `traced_steps` bounds the traces of one candidate together,
@@ -33,6 +34,7 @@ class Settings:
     sums: int = 96
     sum_steps: int = 40_000
     stretches: int = 240
+    varied: int = 1_500
     relations: int = 300
     relation_steps: int = 120_000
     answered: int = 160

@@ -44,7 +44,7 @@ def sum_states(
     left = most_steps
     for seed in reversed(seeds):
         loaded = body.at(machine.context(seed.state))
-        inputs = _inputs(seed, prototype)
+        inputs = inputs_of(seed, prototype)
         if loaded.entry != first_entry or not 2 <= len(inputs) <= _MOST_INPUTS or seed.state.answers is not None:
             continue
 
@@ -60,7 +60,7 @@ def sum_states(
             return {site: signed_difference(*pair) for site, _, pair in comparisons(trace, sites, decoder, memory)}
 
         now = differences(seed.state)
-        moved = [differences(_with(seed.state, {one: _next(one)}, prototype)) for one in inputs if left > 0]
+        moved = [differences(with_inputs(seed.state, {one: _next(one)}, prototype)) for one in inputs if left > 0]
         if left <= 0:
             return
         for site, difference in now.items():
@@ -73,7 +73,7 @@ def sum_states(
                 if tried[site, change] < _MOST_TRIES and difference != change:
                     for solution in solutions(weights, change - difference):
                         tried[site, change] += 1
-                        yield _with(seed.state, solution, prototype)
+                        yield with_inputs(seed.state, solution, prototype)
 
 
 def solutions(weights: Mapping[Input, int], lacking: int) -> Iterator[dict[Input, int]]:
@@ -93,7 +93,8 @@ def solutions(weights: Mapping[Input, int], lacking: int) -> Iterator[dict[Input
             yield {one: value for one, value in values.items() if value != one.value}
 
 
-def _inputs(seed: Seed, prototype: Prototype | None) -> list[Input]:
+def inputs_of(seed: Seed, prototype: Prototype | None) -> list[Input]:
+    """The numbers that a seed's run reads of memory that a caller may have filled, and those that it is passed in registers."""
     spans = [span for span in seed.reads if span[1] - span[0] <= 8 and not is_pointer(seed, span)]
     found = [Input(int.from_bytes(seed.value(span), "little"), span[1] - span[0], span[0]) for span in spans]
     parameters = integer_parameters(prototype) if prototype is not None else []
@@ -109,7 +110,8 @@ def _next(one: Input) -> int:
     return one.value + 1 if one.value + 1 < 1 << 8 * one.size_bytes else one.value - 1
 
 
-def _with(state: EntryState, values: Mapping[Input, int], prototype: Prototype | None) -> EntryState:
+def with_inputs(state: EntryState, values: Mapping[Input, int], prototype: Prototype | None) -> EntryState:
+    """The state with other values of these inputs."""
     kinds = dict(integer_parameters(prototype)) if prototype is not None else {}
     general = dict(state.registers.general)
     general |= {one.name: passed(value, kinds[one.name]) for one, value in values.items() if one.name}

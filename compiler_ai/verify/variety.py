@@ -1,0 +1,91 @@
+"""Other data in the blocks that few tests come to: with only some of it shows what a body computes wrongly there.
+
+A run that comes to such a block is varied in what it loaded last and in its arguments: first each of these alone, which tells what may
+be changed without leaving the way, then several of them together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from random import Random
+
+from compiler_ai.sandbox.process import Trace
+from compiler_ai.verify.accesses import Decoder
+from compiler_ai.verify.mutate import Seed
+from compiler_ai.verify.prototype import Prototype
+from compiler_ai.verify.state import EntryState
+from compiler_ai.verify.sums import Input, inputs_of, with_inputs
+from compiler_ai.verify.values import FLOATS, float_bytes, mutated_number
+
+_MOST_LOADS = 10  # the last ones up to the block, and a little farther
+_STEPS_FARTHER = 24
+_TOGETHER = 64
+_CHANGED = (0.2, 0.5, 0.9)  # of the inputs that may be changed: some lead to where others lie
+_STEP_WORDS = 18  # of a trace: rip, rflags, the general registers
+
+
+def other_data(
+    seed: Seed,
+    trace: Trace,
+    block: int,
+    decoder: Decoder,
+    prototype: Prototype | None,
+    constants: Sequence[int],
+    comes_there: Callable[[EntryState], bool],
+    chance: Random,
+) -> Iterator[EntryState]:
+    """The seed's state with other numbers in what its run (`trace`) loads up to its last visit of the block at this address and a little
+    later, and in its integer arguments, as long as it `comes_there`."""
+    loads = _loads(trace, block, decoder)
+    inputs = [one for one in inputs_of(seed, prototype) if one.name or (one.address, one.size_bytes) in loads]
+    floats = {span[0] for span in seed.reads if span in seed.floats}
+    free = []
+    for one in inputs:
+        state = with_inputs(seed.state, {one: _other(one, inputs, floats, constants, chance)}, prototype)
+        if comes_there(state):
+            free.append(one)
+            yield state
+    for _ in range(_TOGETHER if free else 0):
+        share = chance.choice(_CHANGED)
+        changed = [one for one in free if chance.random() < share] or [chance.choice(free)]
+        values = {one: _other(one, inputs, floats, constants, chance) for one in changed}
+        state = with_inputs(seed.state, values, prototype)
+        if comes_there(state):
+            yield state
+
+
+def _loads(trace: Trace, block: int, decoder: Decoder) -> set[tuple[int, int]]:
+    """(address, size in bytes) of what was loaded last up to the last visit of a block and a little later; none when the trace does not
+    get there."""
+    view = memoryview(trace.data).cast("Q")
+    visits = [step for step in range(0, len(view), _STEP_WORDS) if view[step] == block]
+    found: set[tuple[int, int]] = set()
+    last = min(len(view), visits[-1] + _STEPS_FARTHER * _STEP_WORDS) - _STEP_WORDS if visits else -1
+    for step in range(last, -1, -_STEP_WORDS):
+        for operand in decoder.decoded(view[step]).operands:
+            if operand.reads:
+                found.add((decoder.address(operand, view[step + 2 : step + _STEP_WORDS]), operand.size_bytes))
+        if len(found) >= _MOST_LOADS:
+            break
+    return found
+
+
+def _other(one: Input, inputs: Sequence[Input], floats: set[int], constants: Sequence[int], chance: Random) -> int:
+    """Another value: any, a small one, one with nothing but high bits, a neighbour or an extreme, another input's or next to it."""
+    if not one.name and one.address in floats:
+        value = chance.choice((chance.choice(FLOATS), chance.uniform(-100, 100)))
+        return int.from_bytes(float_bytes(value, one.size_bytes), "little")
+    bits = 8 * one.size_bytes
+    data = one.value.to_bytes(one.size_bytes, "little")
+    few = chance.randrange(1, bits + 1)
+    value = chance.choice(
+        (
+            chance.getrandbits(bits),
+            chance.getrandbits(few),
+            -chance.getrandbits(few),
+            chance.getrandbits(few) << bits - few,
+            int.from_bytes(mutated_number(data, chance, constants), "little"),
+            chance.choice(inputs).value + chance.choice((-1, 0, 0, 1)),
+        )
+    )
+    return value & (1 << bits) - 1

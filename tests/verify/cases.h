@@ -1,0 +1,10 @@
+#include <stdint.h>
+
+struct machine {
+    int32_t cells[16];
+    int top;
+    unsigned flags;
+};
+
+unsigned operate(struct machine *machine, int operation, int argument);
+unsigned reading(unsigned char letter, unsigned number);

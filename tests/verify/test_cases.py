@@ -1,0 +1,37 @@
+"""Where few calls come to a block, what it works on is varied: a body that is wrong there for some data is seen to be."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from bench import Bench, recorded
+
+from compiler_ai.artifacts import Grade
+
+SOURCE = Path(__file__).with_name("cases.c")
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    with recorded(tmp_path_factory, SOURCE, SOURCE.with_name("cases_main.c"), ("operate", "reading")) as made:
+        yield made
+
+
+@pytest.mark.parametrize("function", ["operate", "reading"])
+@pytest.mark.parametrize("command", ["gcc -O3", "gcc -Os", "clang-19 -O2 -fno-addrsig"])
+def test_other_compilations_are_tested(bench: Bench, function: str, command: str) -> None:
+    evidence = bench.verifier(function).check(bench.assembled(bench.listing(command)))
+    assert evidence.grade is Grade.TESTED, evidence
+
+
+@pytest.mark.parametrize("number", range(1, 16))
+def test_a_case_that_is_wrong_for_some_data_is_refuted(bench: Bench, number: int) -> None:
+    function = "operate" if number < 11 else "reading"
+    wrong = bench.assembled(bench.listing(f"gcc -O2 -DWRONG={number}"))
+    assert bench.verifier(function).check(wrong).grade is Grade.REFUTED
