@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,22 +20,37 @@ def register(manager: PassManager, options: Options, source: str, object_path: s
             raise OptionError(f"-fdump-aicc-{wanted}: there is no such pass; the passes are {', '.join(names)}")
     if not (options.dumps or options.dump_all):
         return
-    directory, base = Path(object_path).parent, Path(source).name
     started: set[Path] = set()
 
     def dump(work: UnitWork | FunctionWork, pass_: Any) -> None:
         if not options.dumps_pass(pass_.name):
             return
-        path = directory / f"{base}.{names.index(pass_.name) + 1:03d}a.{pass_.name}"
-        text = describe_unit(work) if isinstance(work, UnitWork) else describe_function(work)
-        try:
-            with path.open("a" if path in started else "w", encoding="utf-8", errors="backslashreplace") as file:
-                file.write(text + "\n")
-        except OSError as error:
-            log.write(None, f"dump: cannot write {path}: {error.strerror}")
+        path = path_of(source, object_path, names, pass_.name)
+        _write(path, describe_unit(work) if isinstance(work, UnitWork) else describe_function(work), path in started)
         started.add(path)
 
     manager.register_callback(Event.AFTER_PASS, dump)
+
+
+def path_of(source: str, object_path: str, passes: Sequence[str], name: str) -> Path:
+    """Where the dump of the pass `name` lies: beside the object and named after it, with the source's suffix, like GCC's."""
+    beside = Path(object_path)
+    return beside.with_name(f"{beside.stem}{Path(source).suffix}.{passes.index(name) + 1:03d}a.{name}")
+
+
+def of_apply_mode(options: Options, source: str, object_path: str, passes: Sequence[str], text: str) -> None:
+    """The one dump of a compile that only takes what the store has: the listing as it is assembled, as the last of the `passes`
+    would write it, if `options` ask for that one."""
+    if options.dumps_pass(passes[-1]):
+        _write(path_of(source, object_path, passes, passes[-1]), f";; Unit {source}\n\n{text}", False)
+
+
+def _write(path: Path, text: str, more: bool) -> None:
+    try:
+        with path.open("a" if more else "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(text + "\n")
+    except OSError as error:
+        log.write(None, f"dump: cannot write {path}: {error.strerror}")
 
 
 def describe_unit(unit: UnitWork) -> str:

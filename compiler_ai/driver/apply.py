@@ -29,7 +29,7 @@ def rewrite_listing(text: bytes, arguments: Sequence[str], project: str | None) 
         _dump(dump, text)
         return None
     ours, _ = options.parse([word for word in os.environ.get("AICC_SHIM_FLAGS", "").split("\x1f") if word], {})
-    if ours.wants_passes and not _run_passes(text, arguments, project):
+    if ours.wants_passes and not _run_passes(text, arguments, project) and ours.mode == "tune":
         return None
     if project is None:
         return None

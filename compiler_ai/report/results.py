@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 from compiler_ai.artifacts import FunctionResult
 from compiler_ai.errors import AiccError
@@ -12,27 +13,37 @@ from compiler_ai.store.codec import CodecError, from_json, to_json
 from compiler_ai.store.files import write_atomically
 
 _VERSION = 2
+_T = TypeVar("_T")
 
 
 class ResultsError(AiccError):
     """There are no results, or they cannot be read."""
 
 
-def save(project: Path, results: Sequence[FunctionResult]) -> None:
-    """Write the results, whole or not at all. Raises StoreError or OSError."""
-    value = {"version": _VERSION, "results": [to_json(result) for result in results]}
+def save(project: Path, results: Sequence[FunctionResult], left_alone: Mapping[str, str]) -> None:
+    """Write the results, whole or not at all, and why which functions were `left_alone`. Raises StoreError or OSError."""
+    value = {"version": _VERSION, "results": [to_json(one) for one in results], "left_alone": dict(left_alone)}
     write_atomically(project / "results.json", json.dumps(value, indent=1).encode())
 
 
 def load(project: Path) -> list[FunctionResult]:
     """The last run's results. Raises ResultsError."""
+    return _loaded(project, lambda value: [from_json(FunctionResult, item) for item in value["results"]])
+
+
+def left_alone(project: Path) -> dict[str, str]:
+    """Why the last run left functions alone, by their names. Raises ResultsError."""
+    return _loaded(project, lambda value: {str(name): str(why) for name, why in value.get("left_alone", {}).items()})
+
+
+def _loaded(project: Path, read: Callable[[dict[str, Any]], _T]) -> _T:
     path = project / "results.json"
     try:
         value = json.loads(path.read_bytes())
         if value["version"] != _VERSION:
             raise ResultsError(f"{path}: version {value['version']} is not known: run 'aicc-tool tune' again")
-        return [from_json(FunctionResult, item) for item in value["results"]]
+        return read(value)
     except FileNotFoundError:
         raise ResultsError("nothing was tuned yet: run 'aicc-tool tune' first") from None
-    except (OSError, ValueError, KeyError, TypeError, CodecError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, CodecError, RecursionError) as error:
         raise ResultsError(f"{path}: damaged ({error}): run 'aicc-tool tune' again") from error

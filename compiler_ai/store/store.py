@@ -11,7 +11,7 @@ import contextlib
 import hashlib
 import os
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -96,19 +96,19 @@ class Store:
         return entry
 
     def drop(self, *names: str) -> tuple[str, ...]:
-        """Remove the entries of these names, or of these functions; return the names of those removed.
+        """Remove the entries of these names (or what only one begins with), or of these functions; return the names of those removed.
 
-        Raises StoreError for a name that is neither, before anything is removed.
+        Raises StoreError for a name that is none of it, before anything is removed.
         """
         if not self._directory.is_dir():
             raise StoreError(f"{self._directory}: there is no store")
         with locked(self._lock):
             before = self._lock_file()
-            known = {entry.name for entry in before.entries} | {entry.function for entry in before.entries}
-            unknown = sorted(set(names) - known)
+            found = {name: named(before.entries, name) for name in names}
+            unknown = sorted(name for name, entries in found.items() if not entries)
             if unknown:
                 raise StoreError(f"no such entry or function in the store: {', '.join(unknown)}")
-            gone = [entry for entry in before.entries if entry.name in names or entry.function in names]
+            gone = [entry for entry in before.entries if any(entry in entries for entries in found.values())]
             self._commit(before, [entry for entry in before.entries if entry not in gone])
         return tuple(entry.name for entry in gone)
 
@@ -209,3 +209,10 @@ def _entry(rewrite: Rewrite, assembly: bytes, evidence: bytes) -> Entry:
         assembly_sha256=hashes[0],
         evidence_sha256=hashes[1],
     )
+
+
+def named(entries: Sequence[Entry], name: str) -> list[Entry]:
+    """The entries of that name or of that function, or the only one whose name begins so; [] when there is none or more than one."""
+    found = [entry for entry in entries if name in (entry.name, entry.function)]
+    beginning = [entry for entry in entries if entry.name.startswith(name)]
+    return found or (beginning if name and len(beginning) == 1 else [])

@@ -7,11 +7,10 @@ import os
 import shlex
 from pathlib import Path
 
-from rich.console import Console
-
 from compiler_ai.driver import options
 from compiler_ai.driver.options import OptionError, Options
 from compiler_ai.models import spec
+from compiler_ai.tool.console import console as opened
 from compiler_ai.tool.locate import project_directory
 
 
@@ -81,7 +80,7 @@ def _models(arguments: argparse.Namespace) -> int:
         seed=arguments.seed,
         search=not arguments.no_search,
     )
-    return bench(settings, Console())
+    return bench(settings, opened())
 
 
 def _supercoder(arguments: argparse.Namespace) -> int:
@@ -98,4 +97,4 @@ def _supercoder(arguments: argparse.Namespace) -> int:
         output=arguments.output,
         seed=arguments.seed,
     )
-    return bench(settings, Console())
+    return bench(settings, opened())

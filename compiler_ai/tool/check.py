@@ -15,7 +15,9 @@ from compiler_ai.driver.duration import parse_duration_s
 from compiler_ai.errors import AiccError
 from compiler_ai.program import snapshot
 from compiler_ai.program.compare import Comparison, compare
+from compiler_ai.program.opened import Watch
 from compiler_ai.store.codec import to_json
+from compiler_ai.tool.console import console as opened
 from compiler_ai.tool.locate import project_directory
 
 
@@ -43,8 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
     command: Sequence[str] = arguments.words
     before: Sequence[str] = shlex.split(arguments.before) if arguments.before else command
     replacements = {} if arguments.before else changed_modules(project)
-    console = Console()
-    with console.status("comparing") as status:
+    console = opened()
+    with console.status("comparing") as status, Watch(replacements) as modules:
         result = compare(
             before,
             command,
@@ -54,7 +56,13 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.seed,
             lambda done, total: status.update(f"comparing: {done} of at most {total} pairs"),
         )
+        ran = not replacements or modules.any_opened()
     show(console, command, result)
+    if not ran:
+        names = ", ".join(map(str, replacements))
+        console.print(
+            f"  but it ran nothing that was profiled: not {names}", highlight=False, markup=False, soft_wrap=True
+        )
     if arguments.json:
         write(arguments.json, result)
     return 1 if result.difference else 0

@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 import compiler_ai
 from compiler_ai.driver import compiler, log, options, project, treefile, units
 from compiler_ai.errors import AiccError
 from compiler_ai.models import spec
+from compiler_ai.tool.console import console as opened
 
 _MODEL_PACKAGES = {"openai": ("openai",), "hf": ("torch", "transformers"), "gguf": ("torch", "transformers", "gguf")}
 _PACKAGE = Path(compiler_ai.__file__).resolve().parent
@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
     for finding in findings:
         mark = "[red]missing[/]" if finding.fatal else "[yellow]note[/]" if finding.fix else "[green]ok[/]"
         table.add_row(mark, finding.subject, finding.state + (f"\n-> {finding.fix}" if finding.fix else ""))
-    console = Console()
+    console = opened()
     console.print(table)
     if found and (lines := log.tail(found, arguments.log)):
         console.print(f"\nthe last lines of {found}/log:")

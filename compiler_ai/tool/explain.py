@@ -6,8 +6,6 @@ import argparse
 import os
 import shlex
 
-from rich.console import Console
-
 from compiler_ai.artifacts import FunctionResult, Trial
 from compiler_ai.driver import options
 from compiler_ai.driver.options import OptionError
@@ -15,6 +13,7 @@ from compiler_ai.errors import AiccError
 from compiler_ai.models.shown import shown_prompts
 from compiler_ai.report import results as stored_results
 from compiler_ai.report.table import speedup
+from compiler_ai.tool.console import console as opened
 from compiler_ai.tool.locate import project_directory
 
 
@@ -36,10 +35,14 @@ def run(arguments: argparse.Namespace) -> int:
         return show_prompt(arguments)
     tuned = stored_results.load(project_directory())
     found = [result for result in tuned if result.hot.profiled.symbol == arguments.function]
+    reason = stored_results.left_alone(project_directory()).get(arguments.function)
+    if not found and reason is not None:
+        print(f"{arguments.function}: left alone: {reason}")
+        return 0
     if not found:
         names = ", ".join(result.hot.profiled.symbol for result in tuned)
         raise ExplainError(f"'{arguments.function}' was not tuned in the last run, which had {names}")
-    console = Console()
+    console = opened()
     for result in found:
         console.print(explained(result), markup=False, highlight=False, soft_wrap=True)
     return 0

@@ -23,6 +23,7 @@ from compiler_ai.profile.model import Profile, merge
 from compiler_ai.profile.record import INTERRUPTED
 from compiler_ai.profile.record import record as record_profile
 from compiler_ai.program import snapshot
+from compiler_ai.tool.console import console as opened
 from compiler_ai.tool.locate import NoProjectError, project_directory
 from compiler_ai.tune.captured import captures_of, directory_of, forget_all
 
@@ -74,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
     old = (
         Profile.load(path) if arguments.add and path.exists() else None
     )  # what is wrong with it shows before the long run
-    console = Console(stderr=True)
+    console = opened(to_stderr=True)
     if arguments.imported:
         new = import_file(arguments.imported, arguments.weight, arguments.module)
     else:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from rich.console import Console
-
 from compiler_ai.profile.model import Profile
 from compiler_ai.report import results as stored_results
 from compiler_ai.report.html import render
 from compiler_ai.report.table import print_table, workload
 from compiler_ai.store.files import write_atomically
+from compiler_ai.tool.console import console as opened
 from compiler_ai.tool.locate import project_directory
 
 
@@ -22,7 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     project = project_directory()
     tuned, profile = stored_results.load(project), Profile.load(project / "profile.json")
-    console = Console()
+    console = opened()
     if arguments.html is None:
         for profiled in profile.runs:
             console.print(f"Profiled: {workload(profiled)}", markup=False, highlight=False, soft_wrap=True)

@@ -6,7 +6,6 @@ import argparse
 import contextlib
 import difflib
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -16,7 +15,8 @@ from compiler_ai.errors import AiccError
 from compiler_ai.report import results as stored_results
 from compiler_ai.report.table import speedup
 from compiler_ai.store.errors import StoreError
-from compiler_ai.store.store import Store
+from compiler_ai.store.store import Store, named
+from compiler_ai.tool.console import console as opened
 from compiler_ai.tool.locate import project_directory
 
 
@@ -28,7 +28,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     actions.add_parser("list", help="every accepted rewrite with its evidence and speedup")
     for name, text in (("show", "print a rewrite with its evidence"), ("diff", "compare a rewrite with GCC's body")):
-        actions.add_parser(name, help=text).add_argument("name", help="an entry or function")
+        actions.add_parser(name, help=text).add_argument(
+            "name", help="an entry, what its name begins with, or a function"
+        )
     actions.add_parser("drop", help="remove rewrites").add_argument("names", nargs="+", help="entries or functions")
     actions.add_parser("verify", help="say what is wrong with the store's files")
 
@@ -36,7 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     project = project_directory()
     store = Store(project)
-    console = Console()
+    console = opened()
     if arguments.action == "list":
         console.print(listed(store))
     elif arguments.action == "verify":
@@ -86,10 +88,9 @@ def listed(store: Store) -> Table:
 
 
 def find(store: Store, name: str) -> Rewrite:
-    """The rewrite with that entry name or function. Raises StoreArgumentError, StoreError."""
-    for entry in store.entries():
-        if name in (entry.name, entry.function):
-            return store.load(entry)
+    """The rewrite of that entry (what only its name begins with will do) or function. Raises StoreArgumentError, StoreError."""
+    for entry in named(store.entries(), name)[:1]:
+        return store.load(entry)
     raise StoreArgumentError(f"no rewrite '{name}': 'aicc-tool store list' shows what there is")
 
 

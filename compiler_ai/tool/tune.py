@@ -6,12 +6,11 @@ import argparse
 import os
 import shlex
 
-from rich.console import Console
-
 from compiler_ai.driver import options
 from compiler_ai.driver.duration import parse_duration_s
 from compiler_ai.driver.options import OptionError
 from compiler_ai.models import spec
+from compiler_ai.tool.console import console as opened
 from compiler_ai.tool.locate import project_directory
 from compiler_ai.tune.session import Settings, tune
 
@@ -66,4 +65,4 @@ def run(arguments: argparse.Namespace) -> int:
         jobs=arguments.jobs,
         seed=arguments.seed,
     )
-    return tune(settings, Console())
+    return tune(settings, opened())

@@ -56,7 +56,11 @@ def main() -> int:
                 _tune(ours, Path(project), Path(shared), commands)
         else:
             names, flags, dump = _stored(project, text), target_flags(os.environ), treefile.read(os.environ)
-            _describe(ours, apply_entries(text, names, project, ours, flags, dump))
+            result = apply_entries(text, names, project, ours, flags, dump)
+            _describe(ours, result)
+            for command in _commands():
+                if f'\t.file\t"{Path(command.source).name}"\n' in text:
+                    dumps.of_apply_mode(ours, command.source, command.object_path, PASS_NAMES, result.text)
     except AiccError as error:
         sys.stderr.write(f"aicc: {error}\n")
         log.write(project or None, f"as: {error}")
@@ -113,6 +117,7 @@ def _commands() -> list[CompileCommand]:
         tuple(word for word in _list("AICC_SHIM_ARGUMENTS") if word),
     )
     output = os.environ.get("AICC_SHIM_OUTPUT", "")
+    output = "" if output in ("-", os.devnull) else output
     commands = []
     for source in filter(None, _list("AICC_SHIM_SOURCES")):
         object_path = os.path.join(directory, output or Path(source).stem + ".o")

@@ -76,13 +76,15 @@ def tune(settings: Settings, console: Console) -> int:
     for hot, reason in left_out:
         line = f"  left alone: {hot.profiled.symbol} ({hot.share:.1%}): {reason}"
         console.print(line, highlight=False, markup=False, soft_wrap=True)
+    reasons = {hot.profiled.symbol: reason for hot, reason in left_out}
+    reasons |= {item.function: item.reason for item in hot_set.left_out if item.function not in reasons}
     if not plan.tasks:
         raise TuneError("no hot function can be tuned; the lines above say why")
     results = run_tasks(settings, plan, console)
     print_table(console, results, profile)
     for line in staying(results, Store(settings.project)):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
-    stored_results.save(settings.project, results)
+    stored_results.save(settings.project, results, reasons)
     for reason in model_failures(results):
         console.print(f"  {reason}", highlight=False, markup=False)
         log.write(str(settings.project), f"tune: {reason}")
@@ -151,7 +153,7 @@ def _run_tasks(settings: Settings, tasks: list[Task], console: Console) -> list[
                 answer = FunctionResult(tasks[index].hot, tasks[index].baseline, skipped=answer.reason)
             results[index] = answer
             with contextlib.suppress(StoreError):  # a full disk: said at the end, when the last results are written
-                stored_results.save(settings.project, [results[i] for i in sorted(results)])
+                stored_results.save(settings.project, [results[i] for i in sorted(results)], {})
     return [results[index] for index in sorted(results)]
 
 

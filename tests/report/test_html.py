@@ -117,8 +117,9 @@ def test_the_expected_gain_is_amdahls():
 
 
 def test_results_survive_their_file(tmp_path):
-    stored.save(tmp_path, [result()])
+    stored.save(tmp_path, [result()], {"main": "it reads the program counter"})
     assert stored.load(tmp_path) == [result()]
+    assert stored.left_alone(tmp_path) == {"main": "it reads the program counter"}
 
 
 def test_bytes_that_are_no_text_are_shown_and_not_fatal(tmp_path, monkeypatch):

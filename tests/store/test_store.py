@@ -102,6 +102,20 @@ def test_drop_takes_names_and_functions_and_knows_what_it_has_not(project: Path)
     assert store.verify() == []
 
 
+def test_the_beginning_of_a_name_will_do_where_only_one_begins_so(project: Path) -> None:
+    store = Store(project)
+    store.add(rewrite())
+    second = store.add(rewrite("other", "b" * 64))
+    with pytest.raises(StoreError, match="no such entry"):
+        store.drop("")
+    assert store.drop(second.name[:-2]) == (second.name,)
+    for letter in "cd":
+        store.add(rewrite("other", letter * 64))
+    with pytest.raises(StoreError, match="no such entry"):
+        store.drop("oth")
+    assert len(store.names()) == 3
+
+
 @pytest.mark.parametrize("suffix", [".asm", ".json"])
 def test_a_file_edited_by_hand_is_reported_and_not_used(project: Path, suffix: str) -> None:
     store = Store(project)

@@ -167,6 +167,22 @@ def test_remarks_say_what_apply_mode_did(tuned, tmp_path):
     assert functions(tmp_path / "mine.o") == functions(tuned / "bytes.o")
 
 
+def test_apply_mode_dumps_the_listing_that_it_assembles(tuned, tmp_path):
+    run("aicc", "-O3", "-fdump-aicc-all", "-c", "bytes.c", "-o", str(tmp_path / "mine.o"), cwd=tuned)
+    (dump,) = tmp_path.glob("mine.c.*")
+    assert dump.name.endswith("a.emit")
+    (tmp_path / "again.s").write_text(dump.read_text().partition("\n")[2])  # without the line that names the unit
+    run("gcc", "-c", str(tmp_path / "again.s"), "-o", str(tmp_path / "again.o"), cwd=tuned)
+    assert functions(tmp_path / "again.o") == functions(tmp_path / "mine.o")
+
+
+def test_a_dump_that_there_is_not_costs_no_rewrite(tuned, tmp_path):
+    done = run("aicc", "-O3", "-fdump-aicc-nosuch", "-c", "bytes.c", "-o", str(tmp_path / "mine.o"), cwd=tuned)
+    assert done.stderr.startswith("aicc: -fdump-aicc-nosuch: there is no such pass: ")
+    (tuned / ".aicc" / "log").unlink()  # which says so too
+    assert functions(tmp_path / "mine.o") == functions(tuned / "bytes.o")
+
+
 def test_tune_mode_works_inside_one_compile(tuned, tmp_path):
     """The whole pipeline in one compile, with a numbered dump a pass beside the object."""
     text = (tuned / "bytes.c").read_text()
@@ -178,7 +194,7 @@ def test_tune_mode_works_inside_one_compile(tuned, tmp_path):
     assert "bytes.c:3: optimized: crc32_bitwise: rewritten, " in done.stderr
     assert not (tuned / ".aicc" / "log").exists()  # nothing went wrong, in the compiles within either
     names = {path.name for path in tmp_path.iterdir()}
-    assert {"mine.o", "bytes.c.001a.propose", "bytes.c.002a.screen"} <= names
+    assert {"mine.o", "mine.c.001a.propose", "mine.c.002a.screen"} <= names  # named as GCC names its dumps
     run("gcc", "-O3", "-c", "bytes.c", "-o", "gcc.o", cwd=tmp_path)
     assert functions(tmp_path / "mine.o")["crc32_bitwise"] != functions(tmp_path / "gcc.o")["crc32_bitwise"]
 
@@ -190,6 +206,11 @@ def test_the_demo_compares_before_and_after_when_something_was_stored(tuned):
     assert said.splitlines()[-1] == "aicc-tool check --budget 20s -- ./kernels 20"
 
 
+def test_check_says_when_nothing_that_was_profiled_ran(tuned):
+    said = run("aicc-tool", "check", "--pairs", "6", "--budget", "1s", "--", "true", cwd=tuned).stdout
+    assert f"but it ran nothing that was profiled: not {tuned / 'kernels'}\n" in said
+
+
 def test_check_compares_before_and_after(tuned):
     figures = tuned / "check.json"
     options = ("--pairs", "8", "--budget", "20s", "--json", str(figures))
@@ -198,4 +219,5 @@ def test_check_compares_before_and_after(tuned):
     assert kept["difference"] == ""
     assert kept["cpu"]["low"] <= kept["cpu"]["ratio"] <= kept["cpu"]["high"]
     assert "same output and exit status" in said
+    assert "but it ran nothing" not in said
     assert "CPU time" in said
