@@ -30,6 +30,7 @@ from compiler_ai.verify.calls import Callees
 from compiler_ai.verify.code import reader
 from compiler_ai.verify.coverage import Blocks, UnknownTargetError, blocks
 from compiler_ai.verify.equivalence import describe_end, is_dead
+from compiler_ai.verify.footprint import BLOCK_BYTES
 from compiler_ai.verify.generate import Base, generated
 from compiler_ai.verify.machine import Body, Context
 from compiler_ai.verify.mutate import Seed, arranged, mutations, overlapping
@@ -38,7 +39,7 @@ from compiler_ai.verify.relations import Relations
 from compiler_ai.verify.reloads import changed_by_callee, reloads
 from compiler_ai.verify.search import boundary_states, directed_states, leading_to, stretch_states
 from compiler_ai.verify.settings import Settings
-from compiler_ai.verify.state import EntryState
+from compiler_ai.verify.state import EntryState, integer_parameters
 from compiler_ai.verify.sums import sum_states
 from compiler_ai.verify.testcase import Test, trace_body
 from compiler_ai.verify.variety import other_data
@@ -63,6 +64,7 @@ _MOST_REPLICAS = 4
 _MOST_ARRANGED = 48
 _OVERLAPPING = range(63, 130)  # the lengths of calls whose arrays are made to overlap
 _CALLING = 3  # times as many traces where a function calls out of its unit: arguments show only there
+_PLACE_BYTES, _MOST_PLACES = 8, 24
 _SMALL = 33  # the length of a test worth tracing
 _ANSWERED_STATES = 24
 _SAVED = ("rbx", "rbp", "r12", "r13", "r14", "r15", "rsp")
@@ -238,6 +240,7 @@ class Preparation(Baseline):
             test, _ = self.test(state, self._uncovered)
             if test is not None:
                 test.fills = [test.fills[number % len(test.fills)]]
+                test.is_variation = True
                 self.tests.append(test)
 
     def _smallest(self, group: list[EntryState]) -> Test | None:
@@ -293,10 +296,29 @@ class Preparation(Baseline):
         """Some of the made tests and of those on which comparisons come out equal: a body that goes one step too far and stores
         what is there already shows in its accesses only."""
         most = self.settings.logged_small
-        small = [test for test in self.tests if test.state.size <= _SMALL and test.state.answers is None]
+        small = [test for test in self._differing_in_kind() if test.state.answers is None]
         made = [test for test in small if test.state.origin == "generated"]
         near = [test for test in self._near_boundaries if test in small]
-        return [*_spread(made, most)[:most], *_spread(near, most)[:most]]
+        chosen = [*self._at_all_places(small)[:_MOST_PLACES], *_spread(made, most)[:most], *_spread(near, most)[:most]]
+        return list({id(test): test for test in chosen}.values())
+
+    def _at_all_places(self, tests: Sequence[Test]) -> list[Test]:
+        """Of these tests, those in which a pointer argument leads to a place in a block as in none before: what is read in a block of
+        which something is read anyway cannot fault, and does not count."""
+        parameters = integer_parameters(self.prototype) if self.prototype is not None else []
+        pointers = [name for name, kind in parameters if kind.kind == "pointer"]
+        seen: set[tuple[str, int]] = set()
+        found = []
+        for test in tests:
+            places = {(name, test.state.registers[name] % BLOCK_BYTES // _PLACE_BYTES) for name in pointers}
+            if not places <= seen:
+                seen |= places
+                found.append(test)
+        return found
+
+    def _differing_in_kind(self) -> list[Test]:
+        """The tests worth tracing: small ones, of which the many that differ in their data only would take all places."""
+        return [test for test in self.tests if test.state.size <= _SMALL and not test.is_variation]
 
     def _misaligned(self, base: EntryState) -> Iterator[list[EntryState]]:
         """The same call with the stack 8 bytes lower: GCC may call a local function with less alignment."""
@@ -542,6 +564,7 @@ class Preparation(Baseline):
             found, _ = self.test(answered_again(state, number), uncovered)
             if found is not None:
                 found.fills = [found.fills[number % len(found.fills)]]
+                found.is_variation = True
                 yield found
 
     def _change_behind_calls(self) -> None:
@@ -571,7 +594,7 @@ class Preparation(Baseline):
 
     def _trace(self) -> None:
         """Traces the baseline on small tests of all origins in turn."""
-        small = [test for test in self.tests if test.state.size <= _SMALL]
+        small = self._differing_in_kind()
         by_origin = {
             origin: _spread([test for test in small if test.state.origin == origin], self.settings.traces)
             for origin in ("generated", "mutated", "captured", "answered")

@@ -47,7 +47,8 @@ class Test:
     """`fills` are the state with different contents of all that no callee may rely on, each with the baseline's outcome;
     `limit_ns` is what a candidate may take; `traced` the baseline's trace once one was made, `is_long` when it is too long for one,
     `logged` what an instrumented baseline did; `first_calls` its runs up to the first call of an address; `is_undefined` whether the source itself breaks there, once asked;
-    `kinds` what the baseline's conditions decided on, as far as that was looked at, and `is_novel` that one did as in no test before."""
+    `kinds` what the baseline's conditions decided on, as far as that was looked at, and `is_novel` that one did as in no test before;
+    `is_variation`: another test differs from it in its data only."""
 
     state: EntryState
     fills: list[tuple[EntryState, Outcome]]
@@ -59,6 +60,7 @@ class Test:
     is_undefined: bool | None = None
     kinds: frozenset[tuple[int, object]] = frozenset()
     is_novel: bool = False
+    is_variation: bool = False
 
 
 def trace_body(machine: Machine, state: EntryState, body: Body, callees: Callees, max_steps: int) -> Traced:
