@@ -58,6 +58,7 @@ _CHANGES, _CHANGE_TRIES, _MOST_CHANGES = (
 )  # tests in which a callee changes what one load gives, and all of them
 _FEW = 64  # tests that come to a block: with fewer, what it works on is varied
 _VARIED_TESTS, _VARIATIONS = 6, 12  # of one block, and of one of these tests
+_TRIES, _TRIES_OF_LONG = 72, 6  # states tried for the variations of one test
 _BROADLY = 2  # times as much where a condition came out the same way in every test
 _MOST_IDLE = 4  # turns that reach nothing more
 _MOST_REPLICAS = 4
@@ -555,9 +556,10 @@ class Preparation(Baseline):
         def comes_there(state: EntryState) -> bool:
             return bool(self.machine.run(state, loaded, limit_ns, [loaded.entry + block]).covered)
 
+        trace = self.machine.trace(state, loaded, self.settings.trace_steps)
         states = other_data(
-            self.seed_of(state), self.machine.trace(state, loaded, self.settings.trace_steps), loaded.entry + block,
-            body.decoder(context), self.prototype, self.constants, comes_there,
+            self.seed_of(state), trace, loaded.entry + block, body.decoder(context), self.prototype, self.constants,
+            comes_there, _TRIES if len(trace) < self.settings.trace_steps else _TRIES_OF_LONG,
             random.Random(f"{self.settings.seed} {block} {state.name}"),
         )  # fmt: skip
         for number, state in enumerate(states):

@@ -19,7 +19,6 @@ from compiler_ai.verify.values import FLOATS, float_bytes, mutated_number
 
 _MOST_LOADS = 10  # the last ones up to the block, and a little farther
 _STEPS_FARTHER = 24
-_TOGETHER = 64
 _CHANGED = (0.2, 0.5, 0.9)  # of the inputs that may be changed: some lead to where others lie
 _STEP_WORDS = 18  # of a trace: rip, rflags, the general registers
 
@@ -32,20 +31,21 @@ def other_data(
     prototype: Prototype | None,
     constants: Sequence[int],
     comes_there: Callable[[EntryState], bool],
+    most_tries: int,
     chance: Random,
 ) -> Iterator[EntryState]:
     """The seed's state with other numbers in what its run (`trace`) loads up to its last visit of the block at this address and a little
-    later, and in its integer arguments, as long as it `comes_there`."""
+    later, and in its integer arguments, as long as it `comes_there`; at most so many states are tried."""
     loads = _loads(trace, block, decoder)
     inputs = [one for one in inputs_of(seed, prototype) if one.name or (one.address, one.size_bytes) in loads]
     floats = {span[0] for span in seed.reads if span in seed.floats}
     free = []
-    for one in inputs:
+    for one in inputs[:most_tries]:
         state = with_inputs(seed.state, {one: _other(one, inputs, floats, constants, chance)}, prototype)
         if comes_there(state):
             free.append(one)
             yield state
-    for _ in range(_TOGETHER if free else 0):
+    for _ in range(most_tries - len(inputs) if free else 0):
         share = chance.choice(_CHANGED)
         changed = [one for one in free if chance.random() < share] or [chance.choice(free)]
         values = {one: _other(one, inputs, floats, constants, chance) for one in changed}
