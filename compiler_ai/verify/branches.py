@@ -120,10 +120,11 @@ def wishes(
     memory: Callable[[int, int], bytes],
     seen: Mapping[int, Container[int]],
     most: int = 100,
+    is_turned: Callable[[int, int, int, int], bool] = lambda _site, _first, _second, _size: True,
 ) -> Iterator[tuple[tuple[int, int], Wish]]:
     """Values to look for in the input that would turn the conditions in `found`, or bring what they compare to equality or next
     to it, or give its sides different signs, each with its address and the difference; not the differences `seen` there already.
-    `memory` gives the input's bytes."""
+    `memory` gives the input's bytes; `is_turned(site, first, second, size)` whether sides like these are of any use."""
     view = memoryview(trace.data).cast("Q")
     for site, one in found.items():
         for step, (first, second, size) in dict.fromkeys((one.last, one.first)):
@@ -132,13 +133,13 @@ def wishes(
             for change in (0, 1, -1, SIGNS):
                 if change in seen.get(site, ()) or change in _differences(first, second, size) or most <= 0:
                     continue
-                most -= 1
-                if change == SIGNS:
-                    yield (site, change), Wish(first, first ^ (1 << 8 * size - 1), size, near)
-                    yield (site, change), Wish(second, second ^ (1 << 8 * size - 1), size, near)
-                else:
-                    yield (site, change), Wish(first, second + change, size, near, lookups)
-                    yield (site, change), Wish(second, first - change, size)
+                sign = 1 << 8 * size - 1
+                mine, theirs = (first ^ sign, second ^ sign) if change == SIGNS else (second + change, first - change)
+                if is_turned(site, mine, second, size):
+                    most -= 1
+                    yield (site, change), Wish(first, mine, size, near, () if change == SIGNS else lookups)
+                if is_turned(site, first, theirs, size):
+                    yield (site, change), Wish(second, theirs, size, near if change == SIGNS else ())
 
 
 def alike_in_low_bits(

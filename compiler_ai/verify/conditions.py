@@ -77,6 +77,22 @@ def code_of(mnemonic: str) -> str:
     return ""
 
 
+def flags_of(first: int, second: int, size_bytes: int) -> int:
+    """The status flags that a comparison of two numbers of this many bytes leaves."""
+    bits = 8 * size_bytes
+    mask, sign = (1 << bits) - 1, 1 << bits - 1
+    first, second = first & mask, second & mask
+    result = first - second & mask
+    flags = {
+        _CARRY: first < second,
+        _PARITY: (result & 0xFF).bit_count() % 2 == 0,
+        _ZERO: result == 0,
+        _SIGN: bool(result & sign),
+        _OVERFLOW: bool((first ^ second) & (first ^ result) & sign),
+    }
+    return sum(flag for flag, is_set in flags.items() if is_set)
+
+
 def observed(trace: Trace, sites: Container[int]) -> set[tuple[int, int]]:
     """(address, status flags) of every execution of the instructions at the addresses `sites`."""
     view = memoryview(trace.data).cast("Q")

@@ -275,19 +275,21 @@ class Judgement:
                 self._held_against(test, self._compare_logged)
 
     def _compare_rest(self) -> None:
-        """Traces or logs further tests for the blocks whose loads and stores have not been compared yet."""
-        for test in sorted(self._tests, key=lambda test: test.state.origin == "captured"):
-            wanted = self._uncompared - self._uncovered
-            if not wanted:
-                return
-            if test.traced is not None:
-                continue
-            body = self._body.at(self._machine.context(test.state))
-            outcome = self._machine.run(
-                test.fills[0][0], body, test.limit_ns, [body.entry + offset for offset in wanted]
-            )
-            if outcome.covered:
-                self._held_against(test, self._trace_or_log)
+        """Traces or logs further tests for the blocks whose loads and stores have not been compared yet: short runs first, for one
+        long run takes as much as many of them."""
+        tests = [test for test in self._tests if test.traced is None]
+        tests.sort(key=lambda test: test.state.origin == "captured")
+        for compare in (self._trace_short, self._trace_or_log):
+            for test in tests:
+                wanted = self._uncompared - self._uncovered
+                if not wanted:
+                    return
+                body = self._body.at(self._machine.context(test.state))
+                outcome = self._machine.run(
+                    test.fills[0][0], body, test.limit_ns, [body.entry + offset for offset in wanted]
+                )
+                if outcome.covered:
+                    self._held_against(test, compare)
         if self._uncompared - self._uncovered:
             self._lacking.append(
                 f"no run that executes {_places(self._uncompared - self._uncovered)} was short enough, and its accesses plain"
@@ -295,25 +297,33 @@ class Judgement:
                 + "".join(f" ({reason})" for reason in sorted(self._unlogged)[:2])
             )
 
+    def _trace_short(self, test: Test) -> None:
+        self._trace_anew(test, self._settings.trace_steps)
+
     def _trace_or_log(self, test: Test) -> None:
         # Instrumented bodies make their calls.
-        if not self._trace_anew(test) and test.state.answers is None and self._logged_runs < self._settings.logged_runs:
+        if (
+            not self._trace_anew(test, self._settings.long_trace_steps)
+            and test.state.answers is None
+            and self._logged_runs < self._settings.logged_runs
+        ):
             self._logged_runs += 1
             self._compare_logged(test)
 
-    def _trace_anew(self, test: Test) -> bool:
+    def _trace_anew(self, test: Test, most_steps: int) -> bool:
         """Single-steps a test that was not, unless it is known to be too long for that. Whether it was short enough."""
-        if test.is_long or self._steps > self._settings.traced_steps:
+        if test.longer_than >= most_steps or self._steps > self._settings.traced_steps * scale_of(len(self._starts)):
             return False
         traced = trace_body(
             self._machine,
             test.fills[0][0],
             self._prepared.body,
             self._prepared.callees,
-            self._settings.long_trace_steps,
+            most_steps,
         )
         self._steps += traced.steps
-        test.is_long = not traced.complete
+        if not traced.complete:
+            test.longer_than = most_steps
         if traced.complete:
             self._compare_with(test, traced)
         return traced.complete

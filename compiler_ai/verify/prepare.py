@@ -452,6 +452,7 @@ class Preparation(Baseline):
             narrow=True,
             broad=broad,
             latest=True,
+            is_turned=relations.is_turned_by if broad else None,
         )
         for _, state in zip(range(self.settings.relations * much), states, strict=False):
             if not sites() or relations.steps > most_steps:

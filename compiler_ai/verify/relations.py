@@ -11,7 +11,7 @@ from typing import TypeVar
 from compiler_ai.sandbox.errors import SandboxError
 from compiler_ai.sandbox.process import OutcomeKind
 from compiler_ai.verify.branches import SIGNS
-from compiler_ai.verify.conditions import Condition, observed
+from compiler_ai.verify.conditions import Condition, flags_of, observed
 from compiler_ai.verify.coverage import Blocks
 from compiler_ai.verify.machine import Body, Context, Machine
 from compiler_ai.verify.state import EntryState
@@ -116,6 +116,11 @@ class Relations:
         if change not in (0, SIGNS) or kinds <= {False, True}:
             return False
         return (0, 0) not in kinds if change == 0 else kinds <= {(0, 0), (1, 1), (-1, -1)}
+
+    def is_turned_by(self, at: int, first: int, second: int, size_bytes: int) -> bool:
+        """Whether the condition at an offset would come out as it never did, were it to compare these numbers."""
+        condition = self._conditions[at]
+        return condition.holds(flags_of(first, second, size_bytes)) not in map(condition.holds, self._seen[at])
 
     def found(self, at: int) -> tuple[str, frozenset[int]] | None:
         """`Condition.found` of the condition at an offset."""

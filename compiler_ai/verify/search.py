@@ -71,12 +71,13 @@ def directed_states(
     latest: bool = False,
     turn: int = 0,
     wanted: Callable[[], set[int]] | None = None,
+    is_turned: Callable[[int, int, int, int], bool] | None = None,
 ) -> Iterator[EntryState]:
     """An endless stream, as long as there are seeds, which may grow meanwhile; `open_sites` gives the conditions to turn, and
     `wanted` the blocks to reach, relative to the entry: what leads to others through a table is tried later. `narrow` changes
     nothing but what was compared, where it was loaded just before, again and again from every seed; `broad` a few times for each
     condition, and jumps through tables last. `latest` takes the latest seeds first: they came farthest. What is drawn differs from
-    `turn` to turn.
+    `turn` to turn. `is_turned(site, first, second, size)`, with the condition relative to the entry, leaves sides out that are of no use.
 
     `blocks` are the body's in the first context.
     """
@@ -109,7 +110,8 @@ def directed_states(
             what = compared(trace, sites, body.decoder(context), seed.memory)
             seen = {at: one.differences for at, one in what.items()}
             gave = [] if seed.state.answers is not None else returned(trace, inside(loaded), machine.callees)
-            for (at, change), wish in wishes(trace, what, body.decoder(context), seed.memory, seen):
+            of_use = partial(_of_use, is_turned, loaded.entry)
+            for (at, change), wish in wishes(trace, what, body.decoder(context), seed.memory, seen, is_turned=of_use):
                 tried[at - shift, change] += 1
                 if tried[at - shift, change] > most_tries:
                     continue
@@ -144,6 +146,12 @@ def directed_states(
                 yield state
         if len(looked) == len(seeds) and not any(seed.reads or prototype for seed in seeds):
             return
+
+
+def _of_use(
+    is_turned: Callable[[int, int, int, int], bool] | None, entry: int, site: int, first: int, second: int, size: int
+) -> bool:
+    return is_turned is None or is_turned(site - entry, first, second, size)
 
 
 def _besides(

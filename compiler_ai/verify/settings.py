@@ -17,7 +17,7 @@ class Settings:
     `varied` the tests with other data in blocks that few come to,
     `relations` those tried for relations of compared values that no test has shown, by at most `relation_steps` (single
     steps or what logging costs in them), `answered` those tried with answered calls, of which `answered_kept` are kept though they reach nothing new. A
-    test is traced for at most `trace_steps` instructions; `traced_steps` bounds the traces of one candidate together,
+    test is traced for at most `trace_steps` instructions; `traced_steps` bounds the traces of one candidate together (it too for every 64 blocks),
     `logged_runs` and `logged_entries` its longer runs and the accesses that these log; of made tests, and of those on which
     comparisons come out equal, `logged_small` each are logged besides.
     The `*_limit_ns` are safety limits on CPU time, far above what tests take: a generated state on which the baseline runs

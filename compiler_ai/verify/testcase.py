@@ -45,7 +45,7 @@ class Logged:
 @dataclass(eq=False)
 class Test:
     """`fills` are the state with different contents of all that no callee may rely on, each with the baseline's outcome;
-    `limit_ns` is what a candidate may take; `traced` the baseline's trace once one was made, `is_long` when it is too long for one,
+    `limit_ns` is what a candidate may take; `traced` the baseline's trace once one was made, `longer_than` so many steps, when one was cut off there,
     `logged` what an instrumented baseline did; `first_calls` its runs up to the first call of an address; `is_undefined` whether the source itself breaks there, once asked;
     `kinds` what the baseline's conditions decided on, as far as that was looked at, and `is_novel` that one did as in no test before;
     `is_variation`: another test differs from it in its data only."""
@@ -54,7 +54,7 @@ class Test:
     fills: list[tuple[EntryState, Outcome]]
     limit_ns: int
     traced: Traced | None = None
-    is_long: bool = False
+    longer_than: int = 0
     logged: Logged | None = None
     first_calls: dict[int, Outcome] = field(default_factory=dict)
     is_undefined: bool | None = None
