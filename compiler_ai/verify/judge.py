@@ -249,18 +249,22 @@ class Judgement:
         selects = frozenset(at - entry for at in found.selects)
         mine, one_sided = Relations(self._machine, self._body, found, first), set(theirs.one_sided().values())
         most_steps = self._settings.relation_steps * scale_of(len(self._starts))
+        telling = list(new)  # and the tests on which its conditions come out as never before
         for test in sorted(
             self._tests, key=lambda test: (not test.is_novel, test.state.origin == "captured", test.state.size)
         ):
             is_hopeless = not new and never_the_same(one_sided, mine)
             if is_hopeless or not to_be_turned(one_sided, mine, selects) or mine.steps > most_steps:
                 break
-            mine.keep(mine.look(test.fills[0][0]))
+            look = mine.look(test.fills[0][0])
+            mine.keep(look)
+            if look.new:
+                telling.append(test)
         left = one_sided_differ(theirs, mine, selects)
-        if left and new:
-            # On the candidate's own tests the baseline was not looked at yet.
+        if left and telling:
+            # There the baseline may not have been looked at yet.
             theirs = theirs.copy()
-            for test in new:
+            for test in telling:
                 theirs.keep(theirs.look(test.fills[0][0]))
             left = one_sided_differ(theirs, mine, selects)
         if left:

@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from bench import Bench, recorded
 
 from compiler_ai.artifacts import Grade
+from compiler_ai.verify.answered import answered
 
 SOURCE = Path(__file__).with_name("callees.c")
 FUNCTIONS = ("tally", "notify", "limited", "old_style")
@@ -38,3 +39,11 @@ def test_other_compilations_are_tested(bench: Bench, function: str, command: str
 def test_wrong_bodies_are_refuted(bench: Bench, function: str, number: int) -> None:
     wrong = bench.listing(f"gcc -O2 -DWRONG={number}")
     assert bench.verifier(function).check(bench.assembled(wrong)).grade is Grade.REFUTED
+
+
+def test_an_answered_state_from_which_nothing_is_called_is_a_plain_test(bench: Bench) -> None:
+    prepared = bench.verifier("limited")._prepared
+    (captured, *_) = (test.state for test in prepared.tests if test.state.origin == "captured")
+    test, _ = prepared.test_or_answered(answered(captured, 1), set())
+    assert test is not None
+    assert (test.state.answers, test.state.origin) == (None, "mutated")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import ctypes
 import struct
 import subprocess
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from compiler_ai.verify.conditions import Condition, code_of
+from compiler_ai.verify.conditions import STATUS, Condition, code_of, flags_of
 
 _CARRY, _PARITY, _ZERO, _SIGN, _OVERFLOW = 0x1, 0x4, 0x40, 0x80, 0x800
 CODES = ("e", "ne", "l", "ge", "g", "le", "b", "ae", "a", "be", "s", "ns", "o", "no", "p", "np")
@@ -99,3 +102,33 @@ def test_of_floating_point_numbers_either_may_stand_first() -> None:
     assert less.found([*forward, nan]) == greater.found([*backward, nan]) == less.found(forward)
     assert less.found([_ZERO]) is greater.found([_ZERO]) is None, "equal numbers do not tell which was asked about"
     assert Condition("b", "cmp 8 8").found(forward) is Condition("e", "ucomisd 16 16").found(forward) is None
+
+
+_COMPARE = """
+#include <stdint.h>
+#define COMPARING(bits) \\
+    uint64_t compare##bits(uint##bits##_t first, uint##bits##_t second) \\
+    { uint64_t flags; \\
+      __asm__ volatile("cmp %2, %1; pushfq; popq %0" : "=r"(flags) : "r"(first), "r"(second) : "cc"); \\
+      return flags; }
+COMPARING(8) COMPARING(16) COMPARING(32) COMPARING(64)
+"""
+
+
+@pytest.fixture(scope="module")
+def comparing(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
+    directory = tmp_path_factory.mktemp("compare")
+    (directory / "compare.c").write_text(_COMPARE)
+    words = ["gcc", "-O1", "-mno-red-zone", "-shared", "-fPIC", "-o", "compare.so", "compare.c"]
+    subprocess.run(words, cwd=directory, check=True)
+    return ctypes.CDLL(str(directory / "compare.so"))
+
+
+@given(st.sampled_from([1, 2, 4, 8]), st.integers(0, 2**64 - 1), st.integers(-3, 3) | st.integers(0, 2**64 - 1))
+def test_a_comparisons_flags_are_the_processors(comparing: ctypes.CDLL, size: int, first: int, other: int) -> None:
+    mask = (1 << 8 * size) - 1
+    first, second = first & mask, (first + other) & mask
+    function = getattr(comparing, f"compare{8 * size}")
+    number = getattr(ctypes, f"c_uint{8 * size}")
+    function.argtypes, function.restype = [number, number], ctypes.c_uint64
+    assert flags_of(first, second, size) == function(first, second) & STATUS
