@@ -183,14 +183,15 @@ class Judgement:
             self._reach_more(found, seeds, turn)
             idle = idle + 1 if len(self._uncovered) == before else 0
             turn += 1
-        for test, block in self._first_there[:_MOST_THERE]:
-            for varied in islice(self._prepared.varied_data(test, self._body, block, set()), _VARIATIONS):
-                if self._held_against(varied, self._compare):
-                    self._tests.append(varied)
         if self._uncovered:
             self._lacking.append(
                 f"{len(self._uncovered)} of {len(self._starts)} blocks were reached by no test: {_places(self._uncovered)}"
             )
+            return
+        for test, block in self._first_there[:_MOST_THERE]:
+            for varied in islice(self._prepared.varied_data(test, self._body, block, set()), _VARIATIONS):
+                if self._held_against(varied, self._compare):
+                    self._tests.append(varied)
 
     def _reach_more(self, found: Blocks, seeds: list[Seed], turn: int) -> None:
         """One turn; what reaches anything is added to the tests and the seeds."""

@@ -45,13 +45,8 @@ _NEAR_STEPS = 300
 _MOST_NEAR = 16  # states looked at for one condition
 _IN_ORDER = 2  # turns; in later ones seeds come in any order, so that wishes are tried on others
 _MOST_TRIES = 4  # of one wish, each from another seed
-_HIGH_BIT, _EXTREMES, _OTHER_SIGN, _ALIKE, _INDICES = (
-    8,
-    9,
-    10,
-    11,
-    12,
-)  # beside the differences that `wishes` tells apart
+# Beside the differences that `wishes` tells apart; from the last one on, indices of tables.
+_HIGH_BIT, _EXTREMES, _OTHER_SIGN, _ALIKE, _INDICES = range(8, 13)
 _MOST_SEEDS = 40  # whose runs are looked at
 _MOST_STRETCHES = 12  # of those runs, in which one condition's sides are made to agree
 _KINDS_OF_BYTES = ((0x20, 0x80), (0x80, 0xC0))  # ASCII, and what follows the first byte of a character in UTF-8

@@ -19,7 +19,8 @@ from compiler_ai.verify.values import FLOATS, float_bytes, mutated_number
 
 _MOST_LOADS = 10  # the last ones up to the block, and a little farther
 _STEPS_FARTHER = 24
-_CHANGED = (0.2, 0.5, 0.9)  # of the inputs that may be changed: some lead to where others lie
+_CHANGED = (0.2, 0.5, 0.9)  # of the inputs that may be changed; or all but one, for some lead to where others lie
+_STYLES = ("", "", "any", "negative")  # of all numbers of a state
 _STEP_WORDS = 18  # of a trace: rip, rflags, the general registers
 
 
@@ -45,10 +46,13 @@ def other_data(
         if comes_there(state):
             free.append(one)
             yield state
-    for _ in range(most_tries - len(inputs) if free else 0):
+    for number in range(most_tries - len(inputs) if free else 0):
         share = chance.choice(_CHANGED)
-        changed = [one for one in free if chance.random() < share] or [chance.choice(free)]
-        values = {one: _other(one, inputs, floats, constants, chance) for one in changed}
+        changed = [one for one in free if chance.random() < share]
+        if number % 2:
+            changed = [one for place, one in enumerate(free) if place != number // 2 % len(free)]
+        style = chance.choice(_STYLES)
+        values = {one: _other(one, inputs, floats, constants, chance, style) for one in changed or free}
         state = with_inputs(seed.state, values, prototype)
         if comes_there(state):
             yield state
@@ -70,13 +74,22 @@ def _loads(trace: Trace, block: int, decoder: Decoder) -> set[tuple[int, int]]:
     return found
 
 
-def _other(one: Input, inputs: Sequence[Input], floats: set[int], constants: Sequence[int], chance: Random) -> int:
-    """Another value: any, a small one, one with nothing but high bits, a neighbour or an extreme, another input's or next to it."""
+def _other(
+    one: Input,
+    inputs: Sequence[Input],
+    floats: set[int],
+    constants: Sequence[int],
+    chance: Random,
+    style: str = "",
+) -> int:
+    """Another value, in the style that is asked for or of a kind by chance: any, a small one, one with nothing but high bits, a neighbour or an extreme, another input's or next to it."""
     if not one.name and one.address in floats:
         value = chance.choice((chance.choice(FLOATS), chance.uniform(-100, 100)))
         return int.from_bytes(float_bytes(value, one.size_bytes), "little")
     bits = 8 * one.size_bytes
     data = one.value.to_bytes(one.size_bytes, "little")
+    if style:
+        return chance.getrandbits(bits) | (1 << bits - 1 if style == "negative" else 0)
     few = chance.randrange(1, bits + 1)
     value = chance.choice(
         (

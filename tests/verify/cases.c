@@ -48,3 +48,18 @@ unsigned reading(unsigned char letter, unsigned number)
     }
     return 0;
 }
+
+/* 32 bytes at a time, which is wrong where they come to lie fewer behind each other. */
+void copied_forward(unsigned char *to, const unsigned char *from, unsigned long count)
+{
+#if WRONG >= 16
+    if ((unsigned long)(to - from) >= BODY(16, 32ul, 31ul))
+        for (; count >= 32; count -= 32, to += 32, from += 32) {
+            unsigned long part[4];
+            __builtin_memcpy(part, from, 32);
+            __builtin_memcpy(to, part, 32);
+        }
+#endif
+    while (count--)
+        *to++ = *from++;
+}

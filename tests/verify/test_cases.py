@@ -15,15 +15,16 @@ from bench import Bench, recorded
 from compiler_ai.artifacts import Grade
 
 SOURCE = Path(__file__).with_name("cases.c")
+FUNCTIONS = ("operate", "reading", "copied_forward")
 
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    with recorded(tmp_path_factory, SOURCE, SOURCE.with_name("cases_main.c"), ("operate", "reading")) as made:
+    with recorded(tmp_path_factory, SOURCE, SOURCE.with_name("cases_main.c"), FUNCTIONS) as made:
         yield made
 
 
-@pytest.mark.parametrize("function", ["operate", "reading"])
+@pytest.mark.parametrize("function", FUNCTIONS)
 @pytest.mark.parametrize("command", ["gcc -O3", "gcc -Os", "clang-19 -O2 -fno-addrsig"])
 def test_other_compilations_are_tested(bench: Bench, function: str, command: str) -> None:
     evidence = bench.verifier(function).check(bench.assembled(bench.listing(command)))
@@ -35,3 +36,9 @@ def test_a_case_that_is_wrong_for_some_data_is_refuted(bench: Bench, number: int
     function = "operate" if number < 11 else "reading"
     wrong = bench.assembled(bench.listing(f"gcc -O2 -DWRONG={number}"))
     assert bench.verifier(function).check(wrong).grade is Grade.REFUTED
+
+
+def test_one_distance_of_overlapping_arrays_is_tested(bench: Bench) -> None:
+    wrong, right = (bench.assembled(bench.listing(f"gcc -O2 -DWRONG={number}")) for number in (16, 17))
+    assert bench.verifier("copied_forward").check(wrong).grade is Grade.REFUTED
+    assert bench.verifier("copied_forward").check(right).grade is Grade.TESTED
