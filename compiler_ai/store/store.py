@@ -212,7 +212,9 @@ def _entry(rewrite: Rewrite, assembly: bytes, evidence: bytes) -> Entry:
 
 
 def named(entries: Sequence[Entry], name: str) -> list[Entry]:
-    """The entries of that name or of that function, or the only one whose name begins so; [] when there is none or more than one."""
+    """The entries of that name or of that function, or the only one whose name begins so, up to somewhere in its hash: the beginning
+    of a function's name is another function's. [] when there is none or more than one."""
     found = [entry for entry in entries if name in (entry.name, entry.function)]
-    beginning = [entry for entry in entries if entry.name.startswith(name)]
-    return found or (beginning if name and len(beginning) == 1 else [])
+    stem = name.rpartition("-")[0]
+    beginning = [one for one in entries if one.name.startswith(name) and one.name.rpartition("-")[0] == stem]
+    return found or (beginning if len(beginning) == 1 else [])

@@ -17,7 +17,7 @@ from compiler_ai.program import snapshot
 from compiler_ai.program.compare import Comparison, compare
 from compiler_ai.program.opened import Watch
 from compiler_ai.store.codec import to_json
-from compiler_ai.tool.console import console as opened
+from compiler_ai.tool.console import opened
 from compiler_ai.tool.locate import project_directory
 
 

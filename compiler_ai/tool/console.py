@@ -10,8 +10,8 @@ from rich.console import Console
 _UNFOLDED = 10_000  # columns: what is read by another program, or kept in a file, has whole lines
 
 
-def console(to_stderr: bool = False) -> Console:
-    """Standard output or error. Lines are as long as they are where it is no terminal and COLUMNS does not say otherwise."""
+def opened(to_stderr: bool = False) -> Console:
+    """A console on standard output or error. Lines are as long as they are where it is no terminal and COLUMNS does not say otherwise."""
     is_terminal = (sys.stderr if to_stderr else sys.stdout).isatty()
     width = None if is_terminal or os.environ.get("COLUMNS") else _UNFOLDED
     return Console(stderr=to_stderr, width=width)

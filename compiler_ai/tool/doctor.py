@@ -17,7 +17,7 @@ import compiler_ai
 from compiler_ai.driver import compiler, log, options, project, treefile, units
 from compiler_ai.errors import AiccError
 from compiler_ai.models import spec
-from compiler_ai.tool.console import console as opened
+from compiler_ai.tool.console import opened
 
 _MODEL_PACKAGES = {"openai": ("openai",), "hf": ("torch", "transformers"), "gguf": ("torch", "transformers", "gguf")}
 _PACKAGE = Path(compiler_ai.__file__).resolve().parent

@@ -13,7 +13,7 @@ from compiler_ai.errors import AiccError
 from compiler_ai.models.shown import shown_prompts
 from compiler_ai.report import results as stored_results
 from compiler_ai.report.table import speedup
-from compiler_ai.tool.console import console as opened
+from compiler_ai.tool.console import opened
 from compiler_ai.tool.locate import project_directory
 
 
@@ -35,11 +35,11 @@ def run(arguments: argparse.Namespace) -> int:
         return show_prompt(arguments)
     tuned = stored_results.load(project_directory())
     found = [result for result in tuned if result.hot.profiled.symbol == arguments.function]
-    reason = stored_results.left_alone(project_directory()).get(arguments.function)
-    if not found and reason is not None:
-        print(f"{arguments.function}: left alone: {reason}")
-        return 0
     if not found:
+        reason = stored_results.left_alone(project_directory()).get(arguments.function)
+        if reason is not None:
+            print(f"{arguments.function}: left alone: {reason}")
+            return 0
         names = ", ".join(result.hot.profiled.symbol for result in tuned)
         raise ExplainError(f"'{arguments.function}' was not tuned in the last run, which had {names}")
     console = opened()

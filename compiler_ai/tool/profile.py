@@ -23,7 +23,7 @@ from compiler_ai.profile.model import Profile, merge
 from compiler_ai.profile.record import INTERRUPTED
 from compiler_ai.profile.record import record as record_profile
 from compiler_ai.program import snapshot
-from compiler_ai.tool.console import console as opened
+from compiler_ai.tool.console import opened
 from compiler_ai.tool.locate import NoProjectError, project_directory
 from compiler_ai.tune.captured import captures_of, directory_of, forget_all
 

@@ -10,7 +10,7 @@ from compiler_ai.report import results as stored_results
 from compiler_ai.report.html import render
 from compiler_ai.report.table import print_table, workload
 from compiler_ai.store.files import write_atomically
-from compiler_ai.tool.console import console as opened
+from compiler_ai.tool.console import opened
 from compiler_ai.tool.locate import project_directory
 
 

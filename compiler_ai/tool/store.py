@@ -16,7 +16,7 @@ from compiler_ai.report import results as stored_results
 from compiler_ai.report.table import speedup
 from compiler_ai.store.errors import StoreError
 from compiler_ai.store.store import Store, named
-from compiler_ai.tool.console import console as opened
+from compiler_ai.tool.console import opened
 from compiler_ai.tool.locate import project_directory
 
 
@@ -31,7 +31,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         actions.add_parser(name, help=text).add_argument(
             "name", help="an entry, what its name begins with, or a function"
         )
-    actions.add_parser("drop", help="remove rewrites").add_argument("names", nargs="+", help="entries or functions")
+    actions.add_parser("drop", help="remove rewrites").add_argument(
+        "names", nargs="+", help="entries, what their names begin with, or functions"
+    )
     actions.add_parser("verify", help="say what is wrong with the store's files")
 
 

@@ -10,7 +10,7 @@ from compiler_ai.driver import options
 from compiler_ai.driver.duration import parse_duration_s
 from compiler_ai.driver.options import OptionError
 from compiler_ai.models import spec
-from compiler_ai.tool.console import console as opened
+from compiler_ai.tool.console import opened
 from compiler_ai.tool.locate import project_directory
 from compiler_ai.tune.session import Settings, tune
 

@@ -7,7 +7,7 @@ import os
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -76,15 +76,16 @@ def tune(settings: Settings, console: Console) -> int:
     for hot, reason in left_out:
         line = f"  left alone: {hot.profiled.symbol} ({hot.share:.1%}): {reason}"
         console.print(line, highlight=False, markup=False, soft_wrap=True)
-    reasons = {hot.profiled.symbol: reason for hot, reason in left_out}
-    reasons |= {item.function: item.reason for item in hot_set.left_out if item.function not in reasons}
+    pairs = [(hot.profiled.symbol, reason) for hot, reason in left_out]
+    pairs += [(item.function, item.reason) for item in hot_set.left_out]
+    left_alone = dict(reversed(pairs))  # of functions of one name, the hottest counts
     if not plan.tasks:
         raise TuneError("no hot function can be tuned; the lines above say why")
-    results = run_tasks(settings, plan, console)
+    results = run_tasks(settings, plan, console, left_alone)
     print_table(console, results, profile)
     for line in staying(results, Store(settings.project)):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
-    stored_results.save(settings.project, results, reasons)
+    stored_results.save(settings.project, results, left_alone)
     for reason in model_failures(results):
         console.print(f"  {reason}", highlight=False, markup=False)
         log.write(str(settings.project), f"tune: {reason}")
@@ -131,16 +132,18 @@ def load_profile(settings: Settings) -> Profile:
     return Profile.load(path)
 
 
-def run_tasks(settings: Settings, plan: Plan, console: Console) -> list[FunctionResult]:
-    """Run the plan's tasks in workers; an interrupt ends them, keeps what they found and is passed on."""
+def run_tasks(settings: Settings, plan: Plan, console: Console, left_alone: Mapping[str, str]) -> list[FunctionResult]:
+    """Run the plan's tasks in workers; an interrupt ends them, keeps what they found, with why others were `left_alone`, and is passed on."""
     with tempfile.TemporaryDirectory(prefix="aicc-tune-") as shared:
         spare = max(0, (os.cpu_count() or 1) // min(settings.jobs, len(plan.tasks)) - 1)
         tasks = [replace(task, shared=Path(shared), spare_cores=spare) for task in plan.tasks]
         with hosting(settings.options, cache_directory(), Path(shared)):
-            return _run_tasks(settings, tasks, console)
+            return _run_tasks(settings, tasks, console, left_alone)
 
 
-def _run_tasks(settings: Settings, tasks: list[Task], console: Console) -> list[FunctionResult]:
+def _run_tasks(
+    settings: Settings, tasks: list[Task], console: Console, left_alone: Mapping[str, str]
+) -> list[FunctionResult]:
     total_s = settings.budget_s or FUNCTION_BUDGET_S * len(tasks) / min(settings.jobs, len(tasks))
     allotment = Allotment([task.hot.share for task in tasks], total_s, settings.jobs)
     results: dict[int, FunctionResult] = {}
@@ -153,7 +156,7 @@ def _run_tasks(settings: Settings, tasks: list[Task], console: Console) -> list[
                 answer = FunctionResult(tasks[index].hot, tasks[index].baseline, skipped=answer.reason)
             results[index] = answer
             with contextlib.suppress(StoreError):  # a full disk: said at the end, when the last results are written
-                stored_results.save(settings.project, [results[i] for i in sorted(results)], {})
+                stored_results.save(settings.project, [results[i] for i in sorted(results)], left_alone)
     return [results[index] for index in sorted(results)]
 
 

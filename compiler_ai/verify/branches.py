@@ -36,6 +36,7 @@ SIGNS = 3  # a difference in sign bits, where signed and unsigned numbers compar
 _LOOK_BACK = 4  # instructions between a comparison and its branch
 Span = tuple[int, int]
 Pair = tuple[int, int, int]  # the two sides of a comparison, and their size in bytes
+IsTurned = Callable[[int, int, int, int], bool]  # (site, first side, second side, their size in bytes)
 _NAMES = {
     **{name: (index, 8) for index, name in enumerate(GENERAL)},
     **{f"e{name[1:]}": (index, 4) for index, name in enumerate(GENERAL[:8])},
@@ -44,6 +45,11 @@ _NAMES = {
     **{f"{name[1:]}l": (GENERAL.index(name), 1) for name in ("rsi", "rdi", "rbp", "rsp")},
     **{f"r{n}{part}": (n, size) for n in range(8, 16) for part, size in (("d", 4), ("w", 2), ("b", 1))},
 }
+
+
+def by_any_sides(_site: int, _first: int, _second: int, _size_bytes: int) -> bool:
+    """The `IsTurned` for which no sides of a comparison are better than others."""
+    return True
 
 
 def comparisons(
@@ -120,7 +126,7 @@ def wishes(
     memory: Callable[[int, int], bytes],
     seen: Mapping[int, Container[int]],
     most: int = 100,
-    is_turned: Callable[[int, int, int, int], bool] = lambda _site, _first, _second, _size: True,
+    is_turned: IsTurned = by_any_sides,
 ) -> Iterator[tuple[tuple[int, int], Wish]]:
     """Values to look for in the input that would turn the conditions in `found`, or bring what they compare to equality or next
     to it, or give its sides different signs, each with its address and the difference; not the differences `seen` there already.

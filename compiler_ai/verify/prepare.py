@@ -26,6 +26,7 @@ from compiler_ai.verify.answered import (
 )
 from compiler_ai.verify.argumentuse import ArgumentUse
 from compiler_ai.verify.baseline import Baseline
+from compiler_ai.verify.branches import by_any_sides
 from compiler_ai.verify.calls import Callees
 from compiler_ai.verify.code import reader
 from compiler_ai.verify.coverage import Blocks, UnknownTargetError, blocks
@@ -452,7 +453,7 @@ class Preparation(Baseline):
             narrow=True,
             broad=broad,
             latest=True,
-            is_turned=relations.is_turned_by if broad else None,
+            is_turned=relations.is_turned_by if broad else by_any_sides,
         )
         for _, state in zip(range(self.settings.relations * much), states, strict=False):
             if not sites() or relations.steps > most_steps:

@@ -20,8 +20,10 @@ from compiler_ai.verify.branches import (
     Compared,
     Dispatch,
     Extensions,
+    IsTurned,
     Span,
     alike_in_low_bits,
+    by_any_sides,
     compared,
     dispatches,
     loaded,
@@ -66,7 +68,7 @@ def directed_states(
     latest: bool = False,
     turn: int = 0,
     wanted: Callable[[], set[int]] | None = None,
-    is_turned: Callable[[int, int, int, int], bool] | None = None,
+    is_turned: IsTurned = by_any_sides,
 ) -> Iterator[EntryState]:
     """An endless stream, as long as there are seeds, which may grow meanwhile; `open_sites` gives the conditions to turn, and
     `wanted` the blocks to reach, relative to the entry: what leads to others through a table is tried later. `narrow` changes
@@ -105,8 +107,9 @@ def directed_states(
             what = compared(trace, sites, body.decoder(context), seed.memory)
             seen = {at: one.differences for at, one in what.items()}
             gave = [] if seed.state.answers is not None else returned(trace, inside(loaded), machine.callees)
-            of_use = partial(_of_use, is_turned, loaded.entry)
-            for (at, change), wish in wishes(trace, what, body.decoder(context), seed.memory, seen, is_turned=of_use):
+            for (at, change), wish in wishes(
+                trace, what, body.decoder(context), seed.memory, seen, is_turned=_from_entry(is_turned, loaded.entry)
+            ):
                 tried[at - shift, change] += 1
                 if tried[at - shift, change] > most_tries:
                     continue
@@ -143,10 +146,8 @@ def directed_states(
             return
 
 
-def _of_use(
-    is_turned: Callable[[int, int, int, int], bool] | None, entry: int, site: int, first: int, second: int, size: int
-) -> bool:
-    return is_turned is None or is_turned(site - entry, first, second, size)
+def _from_entry(is_turned: IsTurned, entry: int) -> IsTurned:
+    return lambda site, first, second, size_bytes: is_turned(site - entry, first, second, size_bytes)
 
 
 def _besides(

@@ -12,8 +12,8 @@ class Settings:
     many times.
 
     `captures`, `mutated` and `generated` are how many tests of each kind are wanted; `attempts` bounds the states tried for
-    them, `directed` those tried for blocks that no test reached (this, like `boundary` and all that is tried for relations, for every 64 blocks of a function), `boundary` those tried for comparisons that come out
-    equal, `walks` those in which jumps through tables lead elsewhere, `sums` those for comparisons of what several inputs make up, which at most `sum_steps` single steps find, `stretches` those in which what is compared goes on to agree,
+    them, `directed` those tried for blocks that no test reached (this, like all that is tried for relations, for every 64 blocks of a function), `boundary` those tried for comparisons that come out
+    equal (for every 128 blocks), `walks` those in which jumps through tables lead elsewhere, `sums` those for comparisons of what several inputs make up, which at most `sum_steps` single steps find, `stretches` those in which what is compared goes on to agree,
     `varied` the tests with other data in blocks that few come to,
     `relations` those tried for relations of compared values that no test has shown, by at most `relation_steps` (single
     steps or what logging costs in them), `answered` those tried with answered calls, of which `answered_kept` are kept though they reach nothing new. A

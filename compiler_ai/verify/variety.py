@@ -21,7 +21,6 @@ _MOST_LOADS = 10  # the last ones up to the block, and a little farther
 _STEPS_FARTHER = 24
 _CHANGED = (0.2, 0.5, 0.9)  # of the inputs that may be changed; or all but one, for some lead to where others lie
 _STYLES = ("", "", "any", "negative")  # of all numbers of a state
-_STEP_WORDS = 18  # of a trace: rip, rflags, the general registers
 
 
 def other_data(
@@ -39,10 +38,9 @@ def other_data(
     later, and in its integer arguments, as long as it `comes_there`; at most so many states are tried."""
     loads = _loads(trace, block, decoder)
     inputs = [one for one in inputs_of(seed, prototype) if one.name or (one.address, one.size_bytes) in loads]
-    floats = {span[0] for span in seed.reads if span in seed.floats}
     free = []
     for one in inputs[:most_tries]:
-        state = with_inputs(seed.state, {one: _other(one, inputs, floats, constants, chance)}, prototype)
+        state = with_inputs(seed.state, {one: _other(one, inputs, seed, constants, chance)}, prototype)
         if comes_there(state):
             free.append(one)
             yield state
@@ -52,7 +50,7 @@ def other_data(
         if number % 2:
             changed = [one for place, one in enumerate(free) if place != number // 2 % len(free)]
         style = chance.choice(_STYLES)
-        values = {one: _other(one, inputs, floats, constants, chance, style) for one in changed or free}
+        values = {one: _other(one, inputs, seed, constants, chance, style) for one in changed or free}
         state = with_inputs(seed.state, values, prototype)
         if comes_there(state):
             yield state
@@ -61,14 +59,13 @@ def other_data(
 def _loads(trace: Trace, block: int, decoder: Decoder) -> set[tuple[int, int]]:
     """(address, size in bytes) of what was loaded last up to the last visit of a block and a little later; none when the trace does not
     get there."""
-    view = memoryview(trace.data).cast("Q")
-    visits = [step for step in range(0, len(view), _STEP_WORDS) if view[step] == block]
+    steps = list(trace)
+    visits = [number for number, step in enumerate(steps) if step.rip == block]
     found: set[tuple[int, int]] = set()
-    last = min(len(view), visits[-1] + _STEPS_FARTHER * _STEP_WORDS) - _STEP_WORDS if visits else -1
-    for step in range(last, -1, -_STEP_WORDS):
-        for operand in decoder.decoded(view[step]).operands:
+    for step in reversed(steps[: visits[-1] + _STEPS_FARTHER] if visits else []):
+        for operand in decoder.decoded(step.rip).operands:
             if operand.reads:
-                found.add((decoder.address(operand, view[step + 2 : step + _STEP_WORDS]), operand.size_bytes))
+                found.add((decoder.address(operand, step.general), operand.size_bytes))
         if len(found) >= _MOST_LOADS:
             break
     return found
@@ -77,20 +74,21 @@ def _loads(trace: Trace, block: int, decoder: Decoder) -> set[tuple[int, int]]:
 def _other(
     one: Input,
     inputs: Sequence[Input],
-    floats: set[int],
+    seed: Seed,
     constants: Sequence[int],
     chance: Random,
     style: str = "",
 ) -> int:
-    """Another value, in the style that is asked for or of a kind by chance: any, a small one, one with nothing but high bits, a neighbour or an extreme, another input's or next to it."""
-    if not one.name and one.address in floats:
+    """Another value, in the style that is asked for or of a kind by chance: any, a small one, one with nothing but high bits, a
+    neighbour or an extreme, another input's or next to it."""
+    if not one.name and (one.address, one.address + one.size_bytes) in seed.floats:
         value = chance.choice((chance.choice(FLOATS), chance.uniform(-100, 100)))
         return int.from_bytes(float_bytes(value, one.size_bytes), "little")
     bits = 8 * one.size_bytes
-    data = one.value.to_bytes(one.size_bytes, "little")
     if style:
         return chance.getrandbits(bits) | (1 << bits - 1 if style == "negative" else 0)
     few = chance.randrange(1, bits + 1)
+    data = one.value.to_bytes(one.size_bytes, "little")
     value = chance.choice(
         (
             chance.getrandbits(bits),

@@ -113,6 +113,8 @@ def test_the_beginning_of_a_name_will_do_where_only_one_begins_so(project: Path)
         store.add(rewrite("other", letter * 64))
     with pytest.raises(StoreError, match="no such entry"):
         store.drop("oth")
+    with pytest.raises(StoreError, match="no such entry"):
+        store.drop("has")  # what begins with it is another function
     assert len(store.names()) == 3
 
 

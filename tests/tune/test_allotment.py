@@ -92,5 +92,5 @@ def test_a_tuning_run_divides_its_time_so(tmp_path: Path, monkeypatch: pytest.Mo
     one = Task(hot, Baseline("f", command, "", "key", 4), (), (), (), tmp_path, 0)
     plan = Plan([one, replace(one, hot=replace(hot, share=0.04))])
     settings = session.Settings(tmp_path, parsed, 100.0, frozenset(), 1, 0)
-    session.run_tasks(settings, plan, Console(quiet=True))
+    session.run_tasks(settings, plan, Console(quiet=True), {})
     assert given_s[0] == pytest.approx(80.0, abs=1.0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from bench import Bench, recorded
 
 from compiler_ai.artifacts import Grade
+from compiler_ai.verify import testcase
 
 SOURCE = Path(__file__).with_name("cases.c")
 FUNCTIONS = ("operate", "reading", "copied_forward")
@@ -42,3 +43,15 @@ def test_one_distance_of_overlapping_arrays_is_tested(bench: Bench) -> None:
     wrong, right = (bench.assembled(bench.listing(f"gcc -O2 -DWRONG={number}")) for number in (16, 17))
     assert bench.verifier("copied_forward").check(wrong).grade is Grade.REFUTED
     assert bench.verifier("copied_forward").check(right).grade is Grade.TESTED
+
+
+def test_every_place_of_a_pointer_in_a_block_is_among_the_logged_tests(bench: Bench) -> None:
+    prepared = bench.verifier("copied_forward")._prepared
+    small = [test for test in prepared.tests if test.state.size <= 33 and not test.is_variation]
+
+    def places(tests: Iterable[testcase.Test], name: str) -> set[int]:
+        return {test.state.registers[name] % 64 // 8 for test in tests}
+
+    for name in ("rdi", "rsi"):
+        assert places(prepared.to_log(), name) == places(small, name)
+        assert len(places(small, name)) > 4
