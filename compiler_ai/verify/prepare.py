@@ -17,7 +17,7 @@ from compiler_ai.sandbox.image import build_image
 from compiler_ai.sandbox.loader import load
 from compiler_ai.sandbox.object import UNDEFINED
 from compiler_ai.sandbox.pages import page_floor
-from compiler_ai.sandbox.process import Outcome, OutcomeKind, Sandbox
+from compiler_ai.sandbox.process import Outcome, OutcomeKind, Sandbox, Trace
 from compiler_ai.sandbox.symbols import Reference, SymbolKind
 from compiler_ai.verify.answered import (
     answered,
@@ -558,10 +558,13 @@ class Preparation(Baseline):
         def comes_there(state: EntryState) -> bool:
             return bool(self.machine.run(state, loaded, limit_ns, [loaded.entry + block]).covered)
 
-        trace = self.machine.trace(state, loaded, self.settings.trace_steps)
+        def traced(state: EntryState) -> Trace:
+            return self.machine.trace(state, loaded, self.settings.trace_steps)
+
+        trace = traced(state)
         states = other_data(
             self.seed_of(state), trace, loaded.entry + block, body.decoder(context), self.prototype, self.constants,
-            comes_there, _TRIES if len(trace) < self.settings.trace_steps else _TRIES_OF_LONG,
+            comes_there, traced, _TRIES if len(trace) < self.settings.trace_steps else _TRIES_OF_LONG,
             random.Random(f"{self.settings.seed} {block} {state.name}"),
         )  # fmt: skip
         for number, state in enumerate(states):

@@ -1,7 +1,7 @@
 """Other data in the blocks that few tests come to: with only some of it shows what a body computes wrongly there.
 
 A run that comes to such a block is varied in what it loaded last and in its arguments: first each of these alone, which tells what may
-be changed without leaving the way, then several of them together.
+be changed without leaving the way, and what decides from where others are loaded; then several of them together.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from compiler_ai.verify.values import FLOATS, float_bytes, mutated_number
 
 _MOST_LOADS = 10  # the last ones up to the block, and a little farther
 _STEPS_FARTHER = 24
-_CHANGED = (0.2, 0.5, 0.9)  # of the inputs that may be changed; or all but one, for some lead to where others lie
-_STYLES = ("", "", "any", "negative")  # of all numbers of a state
+_CHANGED = (0.2, 0.5, 0.9)  # of the inputs that may be changed
+_STYLES = ("", "any", "negative")  # of all numbers of a state
+_SHORT_STEPS = 300  # of a run that is stepped to see what it loads
 
 
 def other_data(
@@ -31,6 +32,7 @@ def other_data(
     prototype: Prototype | None,
     constants: Sequence[int],
     comes_there: Callable[[EntryState], bool],
+    traced: Callable[[EntryState], Trace],
     most_tries: int,
     chance: Random,
 ) -> Iterator[EntryState]:
@@ -38,18 +40,17 @@ def other_data(
     later, and in its integer arguments, as long as it `comes_there`; at most so many states are tried."""
     loads = _loads(trace, block, decoder)
     inputs = [one for one in inputs_of(seed, prototype) if one.name or (one.address, one.size_bytes) in loads]
-    free = []
+    free, operands = [], []  # what may be changed, and what of it leaves the others where they are
     for one in inputs[:most_tries]:
         state = with_inputs(seed.state, {one: _other(one, inputs, seed, constants, chance)}, prototype)
         if comes_there(state):
             free.append(one)
+            if len(trace) > _SHORT_STEPS or _loads(traced(state), block, decoder) == loads:
+                operands.append(one)
             yield state
     for number in range(most_tries - len(inputs) if free else 0):
-        share = chance.choice(_CHANGED)
-        changed = [one for one in free if chance.random() < share]
-        if number % 2:
-            changed = [one for place, one in enumerate(free) if place != number // 2 % len(free)]
-        style = chance.choice(_STYLES)
+        share, style = chance.choice(_CHANGED), chance.choice(_STYLES)
+        changed = [one for one in free if chance.random() < share] if number % 2 else operands
         values = {one: _other(one, inputs, seed, constants, chance, style) for one in changed or free}
         state = with_inputs(seed.state, values, prototype)
         if comes_there(state):
