@@ -159,9 +159,9 @@ class Decoder:
         """What an operand's segment (0 none, 1 fs, 2 gs) adds to its address."""
         return self._bases[segment]
 
-    def target_operand(self, instruction: Any) -> Operand | None:
-        """The memory operand that an indirect jump or call loads its target from; None when it cannot be computed."""
-        return self._operand(instruction, instruction.operands[0], True, False)
+    def memory_operand(self, instruction: Any, operand: Any) -> Operand | None:
+        """One of an instruction's memory operands, as if it were loaded; None when its address cannot be computed."""
+        return self._operand(instruction, operand, True, False)
 
     def _decoded(self, rip: int) -> Decoded:
         instruction = next(self._capstone.disasm(self.code(rip), rip, 1), None)

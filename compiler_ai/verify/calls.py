@@ -42,6 +42,7 @@ SPECIFIED = {
     **dict.fromkeys(("memcmp", "bcmp"), Callee.COMPARES),
 }
 _STEP = 18  # words of a trace
+_VECTORS = 8  # arguments in vector registers
 _ARGUMENTS = ("rdi", "rsi", "rdx", "rcx", "r8", "r9")
 PARTS = {  # of the argument registers in order: how many of the lowest bytes each part has (dh: of edx's lowest two)
     "rdi": {"rdi": 8, "edi": 4, "di": 2, "dil": 1},
@@ -86,6 +87,16 @@ class Callees:
             prototype is None
             or (bool(prototype.parameters) and all(kind.kind == "float" for _, kind in prototype.parameters))
         )
+
+    def may_have_stack_arguments(self, name: str) -> bool:
+        """Whether a function may get arguments on the stack, which are the callee's to change."""
+        plain, prototype = name.partition("@")[0], self.prototypes.get(name)
+        if prototype is None:
+            return plain not in SPECIFIED and not self._is_mathematical(plain)
+        kinds = [kind.kind if kind.size_bytes <= 8 else "" for _, kind in prototype.parameters]
+        vectors = kinds.count("float")
+        in_registers = vectors <= _VECTORS and len(kinds) - vectors < len(_ARGUMENTS)  # one may be for what is returned
+        return prototype.variadic or not in_registers or not {*kinds} <= {"float", "integer", "pointer"}
 
     def sizes(self, call: Call) -> Mapping[str, int]:
         """How many bytes of which argument registers count."""

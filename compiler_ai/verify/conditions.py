@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from compiler_ai.sandbox.process import Trace
 
-_CARRY, _PARITY, _ZERO, _SIGN, _OVERFLOW = 0x1, 0x4, 0x40, 0x80, 0x800
-STATUS = _CARRY | _PARITY | _ZERO | _SIGN | _OVERFLOW
-_FLAG = {"e": _ZERO, "s": _SIGN, "o": _OVERFLOW, "p": _PARITY}
+CARRY, PARITY, ZERO, SIGN, OVERFLOW = 0x1, 0x4, 0x40, 0x80, 0x800
+STATUS = CARRY | PARITY | ZERO | SIGN | OVERFLOW
+_FLAG = {"e": ZERO, "s": SIGN, "o": OVERFLOW, "p": PARITY}
 _SIGNED, _UNSIGNED = ("l", "g", "le", "ge"), ("b", "a", "be", "ae")
 
 
@@ -29,8 +29,8 @@ class Condition:
         plain = code.removeprefix("n")
         if plain in _FLAG:
             return bool(flags & _FLAG[plain]) != (code != plain)
-        zero, carry = bool(flags & _ZERO), bool(flags & _CARRY)
-        less = carry if code in _UNSIGNED else bool(flags & _SIGN) != bool(flags & _OVERFLOW)
+        zero, carry = bool(flags & ZERO), bool(flags & CARRY)
+        less = carry if code in _UNSIGNED else bool(flags & SIGN) != bool(flags & OVERFLOW)
         return {"l": less, "b": less, "le": less or zero, "be": less or zero}.get(
             code, not (less or zero) if code in ("g", "a") else not less
         )
@@ -45,7 +45,7 @@ class Condition:
         the comparison, and how the number that may be less was related to the other (-1, 1) when these were the status flags.
         None for other conditions, and where only equal numbers were seen, for which nobody can say which of them was asked about.
         What came out with a NaN says nothing here: one compiler treats it like a number that is less, another like one that is not."""
-        related = {_relations(flags)[1] for flags in seen if not flags & _PARITY} - {0}
+        related = {_relations(flags)[1] for flags in seen if not flags & PARITY} - {0}
         if not self.is_floating or not related:
             return None
         first_may_be_less = self.code in ("b", "ae")
@@ -84,11 +84,11 @@ def flags_of(first: int, second: int, size_bytes: int) -> int:
     first, second = first & mask, second & mask
     result = first - second & mask
     flags = {
-        _CARRY: first < second,
-        _PARITY: (result & 0xFF).bit_count() % 2 == 0,
-        _ZERO: result == 0,
-        _SIGN: bool(result & sign),
-        _OVERFLOW: bool((first ^ second) & (first ^ result) & sign),
+        CARRY: first < second,
+        PARITY: (result & 0xFF).bit_count() % 2 == 0,
+        ZERO: result == 0,
+        SIGN: bool(result & sign),
+        OVERFLOW: bool((first ^ second) & (first ^ result) & sign),
     }
     return sum(flag for flag, is_set in flags.items() if is_set)
 
@@ -101,6 +101,6 @@ def observed(trace: Trace, sites: Container[int]) -> set[tuple[int, int]]:
 
 def _relations(flags: int) -> tuple[int, int]:
     """-1, 0 or 1: how a comparison's sides are related when it leaves these flags, as signed and as unsigned numbers."""
-    less = bool(flags & _SIGN) != bool(flags & _OVERFLOW)
-    signed = 0 if flags & _ZERO else -1 if less else 1
-    return signed, -1 if flags & _CARRY else 0 if flags & _ZERO else 1
+    less = bool(flags & SIGN) != bool(flags & OVERFLOW)
+    signed = 0 if flags & ZERO else -1 if less else 1
+    return signed, -1 if flags & CARRY else 0 if flags & ZERO else 1

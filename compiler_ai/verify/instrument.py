@@ -369,7 +369,7 @@ class _Writer:
         """The register or the memory that holds where an indirect jump or call goes."""
         if indirect.operands[0].type == x86.X86_OP_REG:
             return GENERAL.index(indirect.reg_name(indirect.operands[0].reg))
-        described = self.decoder.target_operand(indirect)
+        described = self.decoder.memory_operand(indirect, indirect.operands[0])
         if described is None:
             raise InstrumentError("a jump through memory that cannot be addressed")
         return described

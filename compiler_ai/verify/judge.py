@@ -12,13 +12,14 @@ from compiler_ai.sandbox.process import Outcome, OutcomeKind
 from compiler_ai.verify.answered import answered_again
 from compiler_ai.verify.calls import Call, calls_differ
 from compiler_ai.verify.coverage import Blocks, UnknownTargetError, blocks
+from compiler_ai.verify.decided import Decided
 from compiler_ai.verify.equivalence import describe_end, is_dead
 from compiler_ai.verify.footprint import footprint_of, overreach
 from compiler_ai.verify.frames import Paths
 from compiler_ai.verify.machine import Body, Context
 from compiler_ai.verify.mutate import Seed
 from compiler_ai.verify.prepare import Preparation, half_scale_of, scale_of
-from compiler_ai.verify.relations import Relations, never_the_same, one_sided_differ, to_be_turned
+from compiler_ai.verify.relations import Relations, never_the_same, one_sided_differ, one_sided_selects, to_be_turned
 from compiler_ai.verify.search import boundary_states, directed_states, leading_to
 from compiler_ai.verify.state import EntryState
 from compiler_ai.verify.testcase import Test, Traced, inside, log_body, trace_body
@@ -64,6 +65,9 @@ class Judgement:
         self._reaching: list[EntryState] = []  # of tests that were the first in a block
         self._first_there: list[tuple[Test, int]] = []  # tests that were made for a block, and the block
         self._found: Blocks | None = None
+        self._is_decided = False
+        self._decided_always: Decided | None = None
+        self._unreachable: set[int] = set()  # blocks
         self._decided: Refuted | Undecided | None = None
 
     def unreached(self) -> int:
@@ -117,11 +121,29 @@ class Judgement:
                 found = self._load()
                 for test in self._tests:
                     self._held_against(test, self._compare)
+                self._leave_out_unreachable(found)
             except (Refuted, Undecided) as decided:
                 self._decided = decided
                 raise
             self._found = found
         return self._found
+
+    def _leave_out_unreachable(self, found: Blocks) -> None:
+        """Blocks that no call can reach need no test."""
+        if not self._uncovered or (decided := self._what_is_decided(found)) is None:
+            return
+        entry = self._body.at(self._machine.contexts[0]).entry
+        reachable = {start - entry for start in decided.reached}
+        if self._starts - self._uncovered <= reachable:  # else it is not to be trusted
+            self._unreachable = self._starts - reachable
+            self._uncovered &= reachable
+            self._uncompared &= reachable
+
+    def _what_is_decided(self, found: Blocks) -> Decided | None:
+        """What its conditions decide whatever it is called with, as far as that is known; found out once."""
+        if not self._is_decided:
+            self._is_decided, self._decided_always = True, self._prepared.decided(self._body, found)
+        return self._decided_always
 
     def _held_against(self, test: Test, compare: Callable[[Test], None]) -> bool:
         """`compare(test)`; False when it finds a difference where the source itself breaks, which is none, nor does that test show
@@ -248,7 +270,7 @@ class Judgement:
         first, new = self._machine.contexts[0], self._tests[len(self._prepared.tests) :]
         entry = self._body.at(first).entry
         selects = frozenset(at - entry for at in found.selects)
-        mine, one_sided = Relations(self._machine, self._body, found, first), set(theirs.one_sided().values())
+        mine, one_sided = Relations(self._machine, self._body, found, first), set(theirs.unsettled().values())
         most_steps = self._settings.relation_steps * scale_of(len(self._starts))
         telling = list(new)  # and the tests on which its conditions come out as never before
         for test in sorted(
@@ -261,13 +283,16 @@ class Judgement:
             mine.keep(look)
             if look.new:
                 telling.append(test)
-        left = one_sided_differ(theirs, mine, selects)
+        left = one_sided_differ(theirs, mine) or one_sided_selects(theirs, mine, selects)
         if left and telling:
             # There the baseline may not have been looked at yet.
             theirs = theirs.copy()
             for test in telling:
                 theirs.keep(theirs.look(test.fills[0][0]))
-            left = one_sided_differ(theirs, mine, selects)
+        left = one_sided_differ(theirs, mine)
+        if not left and one_sided_selects(theirs, mine, selects) and (decided := self._what_is_decided(found)):
+            mine.settle({at - entry: outcomes for at, outcomes in decided.outcomes.items()})
+        left = left or one_sided_selects(theirs, mine, selects)
         if left:
             self._lacking.append(left)
 
@@ -504,8 +529,8 @@ class Judgement:
             mutated=self._counts["mutated"],
             generated=self._counts["generated"],
             answered=self._counts["answered"],
-            blocks_total=len(self._starts),
-            blocks_covered=len(self._starts) - len(self._uncovered),
+            blocks_total=len(self._starts - self._unreachable),
+            blocks_covered=len(self._starts - self._unreachable) - len(self._uncovered),
             counterexample=counterexample,
             notes=tuple(self._lacking if grade is Grade.UNKNOWN else ()),
         )

@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import combinations, islice
+from itertools import islice
 
 from compiler_ai.sandbox.state import Registers
 from compiler_ai.verify.prototype import Prototype, Type
@@ -18,8 +18,6 @@ _MOST_APART = (
     255  # of what a table holds and what is compared: how far a code subtracts from it what a range begins with
 )
 _NEAR_BYTES = 4096
-_OVERLAPS = (*range(1, 36), 47, 48, 63, 64)  # elements
-_MOST_PAIRS = 3  # of arrays
 
 
 @dataclass(frozen=True)
@@ -191,38 +189,6 @@ def _likeness(span: tuple[int, int], wish: Wish) -> int:
     """0 for a span of the compared value's size, 1 for one that holds it whole, 2 for one that holds its lowest bytes."""
     size = span[1] - span[0]
     return 0 if size == wish.size_bytes else 1 if wish.seen <= _mask(size) else 2
-
-
-def arranged(state: EntryState, prototype: Prototype) -> Iterator[EntryState]:
-    """The same call with each two of its arrays exchanged, and with each of them one element behind where another begins: what a
-    body asks of how its arrays lie to each other comes out either way."""
-    registers = state.registers
-    arrays = [(name, kind) for name, kind in integer_parameters(prototype) if kind.target_kind in ("integer", "float")]
-
-    def moved(how: str, places: Mapping[str, int]) -> EntryState:
-        return changed(state, how, {**registers.general, **places}, {})
-
-    for (first, first_kind), (second, second_kind) in combinations(arrays, 2):
-        places = {first: registers[second], second: registers[first]}
-        if registers[first] == registers[second]:
-            continue
-        yield moved(f"{first} and {second} exchanged", places)
-        yield moved(f"{first} in {second}", {first: registers[second] + first_kind.target_bytes})
-        yield moved(f"{second} in {first}", {second: registers[first] + second_kind.target_bytes})
-
-
-def overlapping(state: EntryState, prototype: Prototype) -> Iterator[EntryState]:
-    """The same call with each two of its arrays in one buffer, one so many elements before the other, either way: a body that works on
-    several elements at a time may be wrong for one distance alone. The buffers end where their elements do."""
-    general = state.registers.general
-    arrays = [(name, kind) for name, kind in integer_parameters(prototype) if kind.target_kind in ("integer", "float")]
-    pairs = [pair for pair in combinations(arrays, 2) if not all(kind.target_const for _, kind in pair)]
-    for count in _OVERLAPS:
-        for (first, first_kind), (second, second_kind) in pairs[:_MOST_PAIRS]:
-            step = max(first_kind.target_bytes, second_kind.target_bytes)
-            for name, base in ((first, general[second]), (second, general[first])):
-                how = f"{name} {count} elements before the other array"
-                yield changed(state, how, {**general, name: base - count * step}, {})
 
 
 def extremes(seed: Seed, prototype: Prototype | None) -> Iterator[EntryState]:

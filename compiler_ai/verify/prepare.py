@@ -6,6 +6,7 @@ import random
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import combinations, islice, zip_longest
 from pathlib import Path
 
@@ -25,16 +26,18 @@ from compiler_ai.verify.answered import (
     calls_outside,
 )
 from compiler_ai.verify.argumentuse import ArgumentUse
+from compiler_ai.verify.arrays import arranged, overlapping
 from compiler_ai.verify.baseline import Baseline
 from compiler_ai.verify.branches import by_any_sides
 from compiler_ai.verify.calls import Callees
 from compiler_ai.verify.code import reader
 from compiler_ai.verify.coverage import Blocks, UnknownTargetError, blocks
+from compiler_ai.verify.decided import Decided, decided, known_of
 from compiler_ai.verify.equivalence import describe_end, is_dead
 from compiler_ai.verify.footprint import BLOCK_BYTES
 from compiler_ai.verify.generate import Base, generated
 from compiler_ai.verify.machine import Body, Context
-from compiler_ai.verify.mutate import Seed, arranged, mutations, overlapping
+from compiler_ai.verify.mutate import Seed, mutations
 from compiler_ai.verify.prototype import Prototype
 from compiler_ai.verify.relations import Relations
 from compiler_ai.verify.reloads import changed_by_callee, reloads
@@ -63,7 +66,7 @@ _TRIES, _TRIES_OF_LONG = 72, 6  # states tried for the variations of one test
 _BROADLY = 2  # times as much where a condition came out the same way in every test
 _MOST_IDLE = 4  # turns that reach nothing more
 _MOST_REPLICAS = 4
-_MOST_ARRANGED = 48
+_MOST_ARRANGED = 180
 _OVERLAPPING = range(63, 130)  # the lengths of calls whose arrays are made to overlap
 _CALLING = 3  # times as many traces where a function calls out of its unit: arguments show only there
 _PLACE_BYTES, _MOST_PLACES = 8, 24
@@ -101,6 +104,7 @@ class Preparation(Baseline):
         self.constants: tuple[int, ...] = ()
         self._blocks: Blocks | None = None  # the baseline's in the first context; None when they cannot be told
         self.relations: Relations | None = None
+        self._is_decided = False
         self._turn = 0  # of looking for what no test has reached
         self._novel = 0  # seeds kept for how comparisons came out
         self._uncovered: set[int] = set()
@@ -117,11 +121,15 @@ class Preparation(Baseline):
         self._arrange()
         self._fill_up()
         self._overlap()
+        if self._uncovered:
+            self._leave_out_what_cannot_be()
         self._reach_blocks()
         self._answer()
         self._reach_boundaries()
         self._walk_tables()
         self._reach_the_rest()
+        if self.relations is not None and self.relations.one_sided():
+            self._leave_out_what_cannot_be()
         self._reach_relations()
         self._stretch()
         self._vary_where_few_come()
@@ -226,7 +234,10 @@ class Preparation(Baseline):
 
     def _arrange(self) -> None:
         """The first captured call with its arrays in other orders, and overlapping."""
-        states = arranged(self.tests[0].fills[0][0], self.prototype) if self.prototype is not None else iter(())
+        if self.prototype is None:
+            return
+        first = self.tests[0].fills[0][0]
+        states = arranged(first, self.prototype, partial(self.machine.memory, first))
         for _, state in zip(range(_MOST_ARRANGED), states, strict=False):
             test, _ = self.test(state, self._uncovered)
             if test is not None:
@@ -238,7 +249,8 @@ class Preparation(Baseline):
         if not made or self.prototype is None:
             return
         longest = max(made, key=lambda test: self._steps(test.fills[0][0]))
-        for number, state in enumerate(overlapping(longest.fills[0][0], self.prototype)):
+        first = longest.fills[0][0]
+        for number, state in enumerate(overlapping(first, self.prototype, partial(self.machine.memory, first))):
             test, _ = self.test(state, self._uncovered)
             if test is not None:
                 test.fills = [test.fills[number % len(test.fills)]]
@@ -352,6 +364,22 @@ class Preparation(Baseline):
             if test is not None:
                 self._keep(test)
 
+    def _leave_out_what_cannot_be(self) -> None:
+        """No test is looked for that would reach a block that no call can reach, or a way that no condition can come out; once."""
+        if self._is_decided or self._blocks is None or self.relations is None:
+            return
+        self._is_decided = True
+        found, entry = self.decided(self.body, self._blocks), self.machine.contexts[0].baseline.entry
+        if found is not None:
+            self._uncovered &= {start - entry for start in found.reached}
+            self.relations.settle({at - entry: outcomes for at, outcomes in found.outcomes.items()})
+
+    def decided(self, body: Body, found: Blocks) -> Decided | None:
+        """Of a body with these blocks in the first context, what its conditions decide whatever it is called with."""
+        context = self.machine.contexts[0]
+        known = known_of(body.unit, body.at(context), self.prototype, self.callees.may_have_stack_arguments)
+        return decided(self.own(body, context), found, body.decoder(context), known, self.settings.decided_steps)
+
     def _reach_the_rest(self) -> None:
         """What is reached now may lead on: again and again, as long as that reaches anything."""
         idle = 0
@@ -434,7 +462,7 @@ class Preparation(Baseline):
         relations = self.relations
         if relations is None or self._blocks is None:
             return
-        self._turn_conditions(relations, self._blocks, lambda: set(relations.one_sided()), broad=True)
+        self._turn_conditions(relations, self._blocks, lambda: set(relations.unsettled()), broad=True)
         self._turn_conditions(relations, self._blocks, relations.open_sites, broad=False)
 
     def _turn_conditions(

@@ -29,6 +29,7 @@ class Look:
 
 
 _T = TypeVar("_T")
+_BOTH = frozenset({False, True})
 _RUN_STEPS = 100  # what starting a run costs, in traced instructions
 _MOST_STEPS = 1_500
 _MOST_ENTRIES = 30_000_000  # of one run: what is cut off before a loop says nothing of that loop
@@ -46,6 +47,7 @@ class Relations:
         self._seen: dict[int, set[int]] = {at: set() for at in self._conditions}
         self._in_whole: set[int] = set()  # conditions executed in runs that were seen to their ends
         self._in_cut: set[int] = set()
+        self._settled: frozenset[int] = frozenset()
         self.steps = 0
 
     def copy(self) -> Relations:
@@ -105,9 +107,20 @@ class Relations:
             self._seen[at].add(flags)
         (self._in_whole if look.whole else self._in_cut).update(look.executed)
 
+    def settle(self, outcomes: Mapping[int, frozenset[bool]]) -> None:
+        """Takes note of how the conditions at some offsets may come out at all. What contradicts that was seen shows that it is not
+        to be trusted: then none of it is."""
+        holds = {at: set(map(self._conditions[at].holds, seen)) for at, seen in self._seen.items()}
+        if all(seen <= outcomes.get(at, seen) for at, seen in holds.items()):
+            self._settled = frozenset(at for at in self._conditions if len(outcomes.get(at, _BOTH)) < len(_BOTH))
+
     def open_sites(self) -> set[int]:
         """The offsets of the executed conditions that have not been seen to decide on all that they may."""
-        return {at for at, seen in self._seen.items() if seen and not self._conditions[at].is_complete(seen)}
+        return {
+            at
+            for at, seen in self._seen.items()
+            if seen and at not in self._settled and not self._conditions[at].is_complete(seen)
+        }
 
     def lacks(self, at: int, change: int) -> bool:
         """Whether the condition at an offset was never seen to compare equal (0), or numbers of different sign (`SIGNS`); False for
@@ -132,7 +145,7 @@ class Relations:
 
     def is_complete(self) -> bool:
         """Whether every condition was executed and decided on all that it may."""
-        return all(self._seen.values()) and not self.open_sites()
+        return all(seen or at in self._settled for at, seen in self._seen.items()) and not self.open_sites()
 
     def one_sided(self) -> dict[int, Condition]:
         """The conditions that were never seen to hold, or never not to, by their offsets. Those executed only in runs
@@ -144,13 +157,17 @@ class Relations:
             if at not in unclear and len({condition.holds(flags) for flags in self._seen[at]}) < 2
         }
 
+    def unsettled(self) -> dict[int, Condition]:
+        """Those of them that may come out the other way, for all that is known."""
+        return {at: condition for at, condition in self.one_sided().items() if at not in self._settled}
+
 
 def to_be_turned(theirs: Collection[Condition], candidate: Relations, selects: Container[int]) -> set[int]:
-    """The offsets of the candidate's one-sided conditions on which `one_sided_differ` depends; `theirs` are the baseline's."""
+    """The offsets of the candidate's conditions that may be turned and on which it depends whether all was compared; `theirs` are the baseline's."""
     floating = any(condition.is_floating for condition in theirs)
     return {
         at
-        for at, condition in candidate.one_sided().items()
+        for at, condition in candidate.unsettled().items()
         if at in selects or condition in theirs or (floating and condition.is_floating)
     }
 
@@ -162,18 +179,20 @@ def never_the_same(theirs: Collection[Condition], candidate: Relations) -> bool:
     return any(not one.is_floating and one not in mine for one in theirs)
 
 
-def one_sided_differ(baseline: Relations, candidate: Relations, selects: Container[int]) -> str:
-    """Why not all outcomes of the baseline's conditions, and of the candidate's `selects` (offsets), were compared, "" when they
-    were. The same condition one-sided in both is no difference. A jump that only the candidate has shows in its blocks, as
-    far as it leads to any of its own."""
-    theirs, mine = baseline.one_sided(), candidate.one_sided()
+def one_sided_differ(baseline: Relations, candidate: Relations) -> str:
+    """Why not all outcomes that the baseline's conditions may have were compared, "" when they were. The same condition one-sided in both
+    is no difference. A jump that only the candidate has shows in its blocks, as far as it leads to any of its own."""
+    theirs, mine = baseline.unsettled(), candidate.one_sided()
     theirs_left, mine_left = _without(theirs, mine.values()), _without(mine, theirs.values())
     others = mine_left.keys() | (candidate.one_sided_of_numbers() - mine.keys())
     left = _without({at: baseline.found(at) for at in theirs_left}, (candidate.found(at) for at in others))
-    own = {at: condition for at, condition in mine.items() if at in selects}
-    return _described("GCC's conditions", {at: theirs[at] for at in left}) or _described(
-        "its own conditional moves", _without(own, theirs.values())
-    )
+    return _described("GCC's conditions", {at: theirs[at] for at in left})
+
+
+def one_sided_selects(baseline: Relations, candidate: Relations, selects: Container[int]) -> str:
+    """Why not all outcomes that the candidate's own `selects` (offsets) may have were compared, "" when they were."""
+    own = {at: condition for at, condition in candidate.unsettled().items() if at in selects}
+    return _described("its own conditional moves", _without(own, baseline.one_sided().values()))
 
 
 def _without(what: Mapping[int, _T], others: Iterable[_T]) -> dict[int, _T]:

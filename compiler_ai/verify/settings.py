@@ -16,7 +16,8 @@ class Settings:
     equal (for every 128 blocks), `walks` those in which jumps through tables lead elsewhere, `sums` those for comparisons of what several inputs make up, which at most `sum_steps` single steps find, `stretches` those in which what is compared goes on to agree,
     `varied` the tests with other data in blocks that few come to,
     `relations` those tried for relations of compared values that no test has shown, by at most `relation_steps` (single
-    steps or what logging costs in them), `answered` those tried with answered calls, of which `answered_kept` are kept though they reach nothing new. A
+    steps or what logging costs in them), `decided_steps` the blocks
+    that are followed to find out what a body's conditions decide on whatever it is called with, `answered` the states tried with answered calls, of which `answered_kept` are kept though they reach nothing new. A
     test is traced for at most `trace_steps` instructions; `traced_steps` bounds the traces of one candidate together (it too for every 64 blocks),
     `logged_runs` and `logged_entries` its longer runs and the accesses that these log; of made tests, and of those on which
     comparisons come out equal, `logged_small` each are logged besides.
@@ -37,6 +38,7 @@ class Settings:
     varied: int = 1_500
     relations: int = 300
     relation_steps: int = 120_000
+    decided_steps: int = 300_000
     answered: int = 160
     answered_kept: int = 48
     traces: int = 16

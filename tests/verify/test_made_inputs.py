@@ -11,8 +11,9 @@ from compiler_ai.sandbox.image import CaptureImage
 from compiler_ai.sandbox.pages import PAGE_BYTES, PageSet
 from compiler_ai.sandbox.state import Registers, XStateLayout
 from compiler_ai.sandbox.symbols import NoResolver
+from compiler_ai.verify.arrays import arranged
 from compiler_ai.verify.generate import Base, generated
-from compiler_ai.verify.mutate import Seed, Wish, arranged, extremes, granted
+from compiler_ai.verify.mutate import Seed, Wish, extremes, granted
 from compiler_ai.verify.prototype import Prototype, Type
 from compiler_ai.verify.state import EntryState, passed, varied
 from compiler_ai.verify.toolong import TooLong
@@ -234,8 +235,26 @@ def test_buffers_lie_before_and_behind_each_other() -> None:
     assert {True, False} == set(apart)
 
 
+def nothing(_address: int, size_bytes: int) -> bytes:
+    return bytes(size_bytes)
+
+
 def test_arrays_are_exchanged_and_overlap() -> None:
     prototype = Prototype(Type("void"), (("a", WORDS), ("n", INT), ("b", WORDS), ("p", Type("pointer", 8))))
-    made = arranged(entry(rdi=0x10000, rsi=7, rdx=0x20000, rcx=0x30000), prototype)
+    made = arranged(entry(rdi=0x10000, rsi=7, rdx=0x20000, rcx=0x30000), prototype, nothing)
     places = [(state.registers["rdi"], state.registers["rdx"]) for state in made]
-    assert places == [(0x20000, 0x10000), (0x20004, 0x20000), (0x10000, 0x10004)]
+    assert places == [
+        (0x20000, 0x10000),
+        *((0x20004, 0x20000), (0x10000, 0x10004)),
+        *((0x1FFFC, 0x20000), (0x10000, 0xFFFC)),
+    ]
+
+
+def test_arrays_that_are_passed_on_the_stack_are_exchanged_too() -> None:
+    prototype = Prototype(Type("void"), (*((f"n{n}", INT) for n in range(5)), ("a", WORDS), ("b", WORDS)))
+    state = entry(r9=0x10000, rsp=0x70000)
+    made = next(
+        arranged(state, prototype, lambda address, _: (0x20000 if address == 0x70008 else 0).to_bytes(8, "little"))
+    )
+    assert made.registers["r9"] == 0x20000
+    assert made.patches == {0x70008: (0x10000).to_bytes(8, "little")}

@@ -1,0 +1,271 @@
+"""What conditions decide whatever a function is called with: small cases, and random programs against what the processor does."""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "sandbox"))
+
+from sandbox_bodies import DATA, RETURN_ADDRESS, Body, assembly_body, body, compile_object, data
+
+from compiler_ai.sandbox.object import read_object
+from compiler_ai.sandbox.process import OutcomeKind, Sandbox
+from compiler_ai.sandbox.state import GENERAL
+from compiler_ai.verify import decided as module
+from compiler_ai.verify.accesses import Decoder
+from compiler_ai.verify.code import own_code
+from compiler_ai.verify.conditions import observed
+from compiler_ai.verify.coverage import Blocks, blocks
+from compiler_ai.verify.decided import Decided, decided, known_of
+from compiler_ai.verify.effects import State
+from compiler_ai.verify.integers import Sum
+from compiler_ai.verify.prototype import Prototype, Type
+
+STEPS = 50_000
+POINTERS = Prototype(
+    Type("void"), tuple((name, Type("pointer", 8, target_kind="integer", target_bytes=4)) for name in "pq")
+)
+NUMBERS = Prototype(Type("void"), tuple((name, Type("integer", 8)) for name in "pq"))
+
+
+def analysed(code: Body, object_bytes: bytes, prototype: Prototype | None = POINTERS) -> tuple[Decided | None, Blocks]:
+    unit = read_object(object_bytes)
+    own = own_code(unit, "f", code.loaded, frozenset())
+    found = blocks(own)
+    known = known_of(unit, code.loaded, prototype, lambda name: name == "many")
+    return decided(own, found, Decoder(own.code, 0, 0), known, STEPS), found
+
+
+def outcomes(text: str, directory: Path, prototype: Prototype | None = POINTERS) -> list[set[bool]]:
+    """How the conditions of a function with these instructions may come out, in the order of their addresses."""
+    source = f".text\n.globl f\n.type f,@function\nf:\n{text}\n.size f,.-f\n.section .rodata\nhere: .quad 1\n"
+    object_bytes = compile_object(source, directory, language="asm")
+    code = body(object_bytes, "f", symbols={"many": 0x1100_0000, "few": 0x1100_0000, "away": 0})
+    result, _ = analysed(code, object_bytes, prototype)
+    assert result is not None
+    return [set(one) for _, one in sorted(result.outcomes.items())]
+
+
+ALWAYS, NEVER, EITHER, NOT_EXECUTED = {True}, {False}, {True, False}, set[bool]()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("cmp $5, %edi\nsete %al\nret", [EITHER]),
+        ("mov $5, %edi\ncmp $5, %edi\nsete %al\nret", [ALWAYS]),
+        ("xor %eax, %eax\n1: inc %eax\ncmp $112, %eax\njne 1b\ncmp $112, %eax\nsetb %cl\nret", [EITHER, NEVER]),
+        ("mov $3, %ecx\n1: add $7, %rax\ndec %ecx\njne 1b\ntest %ecx, %ecx\nje 2f\ncmp $1, %edi\nje 2f\n2: ret",
+         [EITHER, ALWAYS, NOT_EXECUTED]),
+        # Both ends of an array are as far from each other wherever it is.
+        ("lea 64(%rdi), %rax\n1: add $16, %rdi\ncmp %rax, %rdi\njne 1b\ncmp %rax, %rdi\nsete %cl\nret", [EITHER, ALWAYS]),
+        ("lea 64(%rdi), %rax\nmov %rax, %rcx\nsub %rdi, %rcx\ncmp $64, %rcx\nsete %cl\nret", [ALWAYS]),
+        ("lea 64(%rdi), %rax\ncmp %rdi, %rax\nseta %cl\nret", [ALWAYS]),
+        ("lea -64(%rdi), %rax\ncmp %rdi, %rax\nseta %cl\nret", [EITHER]),  # NULL - 64 is greater than NULL
+        ("lea 64(%rdi), %rax\ncmp %rsi, %rax\nseta %cl\nret", [EITHER]),
+        # Where two ways meet, only what is the same on both is known.
+        ("mov $1, %eax\ncmp $5, %edi\nje 1f\nmov $2, %eax\n1: cmp $3, %eax\nje 2f\n2: ret", [EITHER, EITHER]),
+        ("mov $1, %eax\ncmp $5, %edi\nje 1f\nmov $2, %edx\n1: cmp $3, %eax\nje 2f\n2: ret", [EITHER, NEVER]),
+        # A loop that goes on as long as the data say: what it counts may be anything.
+        ("xor %eax, %eax\n1: inc %eax\ncmpb $0, (%rdi,%rax)\njne 1b\ncmp $1000, %eax\nje 2f\n2: ret", [EITHER, EITHER]),
+        ("xor %eax, %eax\n1: inc %eax\ncmp $1000, %eax\nje 2f\ncmpb $0, (%rdi,%rax)\njne 1b\n2: ret", [EITHER, EITHER]),
+        # The frame's slots: kept through a call, unless the callee gets arguments there or may know of them.
+        ("sub $24, %rsp\nmovq $7, 8(%rsp)\ncall few\ncmpq $7, 8(%rsp)\nsete %al\nadd $24, %rsp\nret", [ALWAYS]),
+        ("sub $24, %rsp\nmovq $7, 8(%rsp)\ncall many\ncmpq $7, 8(%rsp)\nsete %al\nadd $24, %rsp\nret", [EITHER]),
+        ("sub $24, %rsp\nmovq $7, 8(%rsp)\nmov %rsp, %rdi\ncall few\ncmpq $7, 8(%rsp)\nsete %al\nadd $24, %rsp\nret", [EITHER]),
+        ("sub $24, %rsp\nmovq $7, 8(%rsp)\nmovq $8, (%rdi)\ncmpq $7, 8(%rsp)\nsete %al\nadd $24, %rsp\nret", [ALWAYS]),
+        ("movq $7, -8(%rsp)\nmovl $8, -4(%rsp)\ncmpq $7, -8(%rsp)\nsete %al\nret", [EITHER]),
+        ("lea -8(%rsp), %rax\nmovq $7, -8(%rsp)\nmov (%rdi), %rdx\nmovq $8, (%rax,%rdx)\ncmpq $7, -8(%rsp)\nsete %al\nret", [EITHER]),
+        # A function that may not be there: its address says nothing.
+        ("mov $away, %eax\ntest %eax, %eax\nje 1f\n1: ret", [EITHER]),
+        ("lea here(%rip), %rax\ncmp %rdi, %rax\nje 1f\n1: ret", [EITHER]),
+        ("lea here(%rip), %rax\nlea 8(%rax), %rdx\n1: add $4, %rax\ncmp %rdx, %rax\njne 1b\ncmp %rdx, %rax\nsetne %al\nret",
+         [EITHER, NEVER]),
+        # Parts of registers, and flags that are left alone.
+        ("mov $0x1ff, %eax\nmov $1, %al\ncmp $0x101, %eax\nsete %cl\nret", [ALWAYS]),
+        ("mov %edi, %eax\nmov $1, %al\ncmp $1, %al\nsete %cl\ncmp $1, %eax\nsete %cl\nret", [ALWAYS, EITHER]),
+        ("mov $2, %eax\ncmp $2, %eax\nmovups %xmm0, (%rdi)\nlea 4(%rax), %rdx\nsete %cl\nret", [ALWAYS]),
+        ("mov $2, %eax\ncmp $2, %eax\nucomisd %xmm0, %xmm1\nsete %cl\nret", [EITHER]),
+        ("stc\nret", None),
+    ],
+)  # fmt: skip
+def test_cases(tmp_path: Path, text: str, expected: list[set[bool]] | None) -> None:
+    if expected is None:
+        with pytest.raises(AssertionError):
+            outcomes(text, tmp_path)
+    else:
+        assert outcomes(text, tmp_path) == expected
+
+
+def test_a_number_may_wrap_where_an_address_does_not(tmp_path: Path) -> None:
+    assert outcomes("lea 64(%rdi), %rax\ncmp %rdi, %rax\nseta %cl\nret", tmp_path, NUMBERS) == [EITHER]
+
+
+def test_a_loop_of_many_rounds_is_not_followed_one_by_one(tmp_path: Path) -> None:
+    text = "xor %eax, %eax\n1: movups %xmm0, (%rdi,%rax)\nadd $16, %rax\ncmp $1600000000, %rax\njne 1b\ncmp $5, %eax\nje 2f\n2: ret"
+    assert outcomes(text, tmp_path) == [EITHER, NEVER]
+
+
+MANY_ROUNDS = {
+    "what is counted from some round on only": "xor %eax, %eax\nxor %edx, %edx\nxor %esi, %esi\n1: cmp $800, %rax\nsetg %dl\n"
+    "add %rdx, %rsi\nadd $16, %rax\ncmp $1600, %rax\njne 1b\ncmp $49, %rsi",
+    "half a register that wraps": "mov $0xfffffff0, %edx\nxor %eax, %eax\n1: add $1, %edx\nadd $1, %eax\ncmp $1000, %eax\njne 1b\ncmp $984, %rdx",
+    "the numbers of a table in the frame": "\n".join(f"movq ${50 if at == 32 else 1}, {-at}(%rsp)" for at in range(8, 72, 8))
+    + "\nlea -64(%rsp), %rsi\nxor %edx, %edx\n1: add (%rsi), %rdx\nadd $8, %rsi\ncmp %rsp, %rsi\njne 1b\ncmp $57, %rdx",
+    "a counter in the frame": "movq $0, -8(%rsp)\nxor %eax, %eax\n1: addq $3, -8(%rsp)\nadd $1, %rax\ncmp $1000, %rax\njne 1b\ncmpq $3000, -8(%rsp)",
+    "a loop that ends at a sign": "mov $-1000, %rax\n1: add $3, %rax\ncmp $0, %rax\njl 1b\ncmp $2, %rax",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MANY_ROUNDS)
+def test_what_is_left_of_many_rounds(tmp_path: Path, name: str) -> None:
+    assert outcomes(f"{MANY_ROUNDS[name]}\nsete %al\nret", tmp_path)[-1] == ALWAYS
+
+
+# Random programs -----------------------------------------------------------------------------------------------------
+
+REGISTERS = ("rax", "rcx", "rdx", "rsi", "r8", "r9", "r10", "r11")
+COUNTERS = ("rbx", "rbp", "r12")
+CODES = ("e", "ne", "l", "ge", "le", "g", "b", "ae", "be", "a", "s", "ns")
+_HALVES = {"rax": "eax", "rcx": "ecx", "rdx": "edx", "rsi": "esi", **{f"r{n}": f"r{n}d" for n in range(8, 12)}}
+_BYTES = {"rax": "al", "rcx": "cl", "rdx": "dl", "rsi": "sil", **{f"r{n}": f"r{n}b" for n in range(8, 12)}}
+
+
+class _Program:
+    """Random instructions on the registers, some slots below the stack pointer, and the data that rdi leads to."""
+
+    def __init__(self, chance: random.Random) -> None:
+        self._chance = chance
+        self._labels = 0
+
+    def text(self) -> str:
+        body = "\n".join(self._statements(0, 8))
+        saved = [f"push %{name}" for name in COUNTERS]
+        restored = [f"pop %{name}" for name in reversed(COUNTERS)]
+        return "\n".join([*saved, body, *restored, "ret"])
+
+    def _statements(self, depth: int, most: int) -> Iterator[str]:
+        for _ in range(self._chance.randint(1, most)):
+            kind = self._chance.random()
+            if depth < 3 and kind < 0.12:
+                yield from self._choice(depth)
+            elif depth < 3 and kind < 0.26:
+                yield from self._loop(depth)
+            else:
+                yield self._instruction()
+
+    def _label(self) -> str:
+        self._labels += 1
+        return f".L{self._labels}"
+
+    def _choice(self, depth: int) -> Iterator[str]:
+        other, end = self._label(), self._label()
+        yield self._comparison()
+        yield f"j{self._chance.choice(CODES)} {other}"
+        yield from self._statements(depth + 1, 4)
+        yield f"jmp {end}\n{other}:"
+        yield from self._statements(depth + 1, 4)
+        yield f"{end}:"
+
+    def _loop(self, depth: int) -> Iterator[str]:
+        top, counter, rounds = self._label(), COUNTERS[depth], self._chance.randint(1, 14)
+        if self._chance.random() < 0.3:
+            yield f"mov {8 * self._chance.randrange(8)}(%rdi), %{counter}\nand $7, %{counter}\ninc %{counter}"
+        elif self._chance.random() < 0.5:
+            yield f"mov ${rounds}, %{counter}"
+        else:
+            yield f"xor %{counter}, %{counter}"
+            yield f"{top}:"
+            yield from self._statements(depth + 1, 4)
+            yield f"add $3, %{counter}\ncmp ${3 * rounds}, %{counter}\nj{self._chance.choice(['ne', 'b', 'l'])} {top}"
+            return
+        yield f"{top}:"
+        yield from self._statements(depth + 1, 4)
+        yield f"{self._chance.choice(['dec', 'sub $1,', 'add $-1,'])} %{counter}\njne {top}"
+
+    def _comparison(self) -> str:
+        a, b = self._register(), self._register()
+        return self._chance.choice(
+            [f"cmp %{a}, %{b}", f"cmp ${self._constant()}, %{a}", f"test %{a}, %{b}", f"cmp %{_HALVES[a]}, %{_HALVES[b]}",
+             f"cmpq %{a}, {self._slot()}", f"cmpb ${self._chance.randrange(128)}, %{_BYTES[a]}", f"sub %{a}, %{b}"]
+        )  # fmt: skip
+
+    def _instruction(self) -> str:
+        chance, a, b, c = self._chance, self._register(), self._register(), self._register()
+        k, slot, place = self._constant(), self._slot(), f"{8 * chance.randrange(32)}(%rdi)"
+        part = chance.choice([a, _HALVES[a]])
+        of = (lambda name: name) if part == a else _HALVES.__getitem__
+        condition = chance.choice(CODES)
+        return chance.choice(
+            [f"mov ${k}, %{part}", f"mov %{of(b)}, %{part}", f"add %{of(b)}, %{part}", f"sub %{of(b)}, %{part}", f"add ${k}, %{part}",
+             f"lea {k}(%{b},%{c},{chance.choice([1, 2, 4, 8])}), %{part}", f"lea {k}(%{b}), %{part}", f"xor %{part}, %{part}",
+             f"and ${k}, %{part}", f"or %{of(b)}, %{part}", f"xor %{of(b)}, %{part}", f"neg %{part}", f"not %{part}", f"inc %{part}",
+             f"shl ${chance.randrange(5)}, %{part}", f"shr ${chance.randrange(5)}, %{part}", f"sar ${chance.randrange(5)}, %{part}",
+             f"imul ${k}, %{of(b)}, %{part}", f"imul %{of(b)}, %{part}", f"movslq %{_HALVES[b]}, %{a}", f"movzbl %{_BYTES[b]}, %{_HALVES[a]}",
+             f"movsbq %{_BYTES[b]}, %{a}", f"mov %{_BYTES[b]}, %{_BYTES[a]}", f"mov %{a}, {slot}", f"mov {slot}, %{a}", f"movl $5, {slot}",
+             f"addq ${k}, {slot}", f"mov %{a}, {place}", f"mov {place}, %{a}", f"add {place}, %{part}", f"movups %xmm0, {place}",
+             f"movups %xmm0, {slot}", f"xchg %{a}, %{b}", f"bswap %{a}", f"popcnt %{a}, %{b}", "cqo", "cltq", f"rol $3, %{a}",
+             f"lea -64(%rsp), %{a}\nmovq $9, {8 * chance.randrange(8)}(%{a})",
+             f"{self._comparison()}\nset{condition} %{_BYTES[c]}", f"{self._comparison()}\ncmov{condition} %{b}, %{c}",
+             f"{self._comparison()}\nset{condition} {slot}", f"{self._comparison()}\nadc %{b}, %{c}"]
+        )  # fmt: skip
+
+    def _register(self) -> str:
+        return self._chance.choice(REGISTERS)
+
+    def _constant(self) -> int:
+        return self._chance.choice([0, 1, -1, 8, 16, 100, -8, 0x7FFFFFFF, self._chance.randint(-300, 300)])
+
+    def _slot(self) -> str:
+        return f"{-8 * self._chance.randint(1, 8)}(%rsp)"
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(min_value=0, max_value=1 << 32))
+def test_random_programs_do_nothing_else(tmp_path_factory: pytest.TempPathFactory, seed: int) -> None:
+    """Every block that a run executes and every outcome of its conditions is among those found; so is what it returns with."""
+    directory, chance = tmp_path_factory.mktemp("random"), random.Random(seed)
+    source = f".text\n.globl f\n.type f,@function\nf:\n{_Program(chance).text()}\n.size f,.-f\n"
+    object_bytes = compile_object(source, directory, language="asm")
+    code = body(object_bytes, "f", data(chance.randbytes(4096)))
+    returned: list[State] = []
+    with pytest.MonkeyPatch.context() as patch:
+        check = module._Following._check_return
+
+        def noted(self: module._Following, block: module._Block, state: State) -> None:
+            returned.append(state)
+            check(self, block, state)
+
+        patch.setattr(module._Following, "_check_return", noted)
+        result, found = analysed(code, object_bytes, None)
+    if result is None:
+        return  # too long: nothing is claimed
+    with Sandbox() as sandbox:
+        for _ in range(4):
+            entry = {name: chance.choice([0, 1, 5, DATA, chance.getrandbits(64)]) for name in REGISTERS}
+            registers = code.registers(**entry, rdi=DATA)
+            trace = sandbox.trace(code.image, registers, RETURN_ADDRESS, max_steps=100_000)
+            assert trace.outcome.kind is OutcomeKind.RETURNED
+            assert {step.rip for step in trace} & found.starts <= result.reached
+            for at, flags in observed(trace, found.conditions):
+                assert found.conditions[at].holds(flags) in result.outcomes[at], hex(at - code.loaded.entry)
+            for name in REGISTERS:
+                value = returned[-1].registers[GENERAL.index(name)]
+                actual = trace.outcome.registers[name]
+                if type(value) is int:
+                    assert value == actual, name
+                elif type(value) is Sum and all(symbol < len(GENERAL) for symbol, _ in value.terms):
+                    terms = sum(registers[GENERAL[symbol]] * factor for symbol, factor in value.terms)
+                    assert (terms + value.constant - actual) % (1 << 64) == 0, name
+
+
+def test_what_is_called_with_what_it_brought_along_is_left_alone(tmp_path: Path) -> None:
+    code = assembly_body("call 1f\nret\n1: ret", tmp_path)
+    assert analysed(code, (tmp_path / "unit.o").read_bytes())[0] is None
