@@ -6,7 +6,9 @@ import errno
 import os
 import resource
 import signal
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from compiler_ai.capture import library, ptrace
 from compiler_ai.capture.errors import RemoteCallError
@@ -24,6 +26,8 @@ _SYS_MPROTECT, _SYS_RSEQ, _SYS_CLONE = 10, 334, 56
 _RSEQ_UNREGISTER = 1
 _WRITE, _EXECUTE = 2, 4
 _STACK_GROWTH_BYTES = 8 << 20
+_MATHEMATICAL = "libm.so"
+_LINKED_BYTES = 8 * PAGE_BYTES  # more than a library's table of addresses takes
 _CLOCK_AREAS = ("[vvar]", "[vvar_vclock]", "[vsyscall]")
 
 
@@ -145,7 +149,7 @@ class _Snapshot:
         self._memory.write(entry["rsp"], RETURN_ADDRESS.to_bytes(8, "little"))
         impure = self._until_return()
         after = None if impure else ptrace.registers(copy)
-        self._pages = {**self._library_pages(), **self._pages}
+        self._pages = {**self._library_pages(), **self._mathematical_pages(entry.fs_base), **self._pages}
         changed = {}
         if not impure:
             for page_address, page in self._pages.items():
@@ -193,8 +197,26 @@ class _Snapshot:
         if self._library is None:
             return {}
         known, bias = self._library
+        return self._untouched(range(bias + known.data[0], bias + known.data[1], PAGE_BYTES))
+
+    def _mathematical_pages(self, thread_pointer: int) -> dict[int, Page]:
+        """What mathematical functions come to only where their argument is out of range: the variables of their library, and errno. The
+        addresses that the dynamic linker has put there lie just before the variables."""
+        found: dict[int, Page] = {}
+        for before, mapping in pairwise(self._mappings):
+            if mapping.prot & _WRITE and os.path.basename(mapping.file).startswith(_MATHEMATICAL):
+                follows = before.file == mapping.file and before.end == mapping.start
+                start = before.start if follows and before.end - before.start <= _LINKED_BYTES else mapping.start
+                found |= self._untouched(range(start, mapping.end, PAGE_BYTES))
+        if found:
+            page = thread_pointer & ~(PAGE_BYTES - 1)
+            found |= self._untouched(range(page - PAGE_BYTES, page + PAGE_BYTES, PAGE_BYTES))
+        return found
+
+    def _untouched(self, addresses: Iterable[int]) -> dict[int, Page]:
+        """Those of the pages that there are and that the call did not come to."""
         pages = {}
-        for address in range(bias + known.data[0], bias + known.data[1], PAGE_BYTES):
+        for address in addresses:
             mapping = next((m for m in self._mappings if m.start <= address < m.end and m.prot), None)
             if mapping is not None and address not in self._pages:
                 pages[address] = Page(mapping.prot, self._memory.read(address, PAGE_BYTES))

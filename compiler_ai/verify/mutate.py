@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,9 +12,19 @@ from itertools import islice
 from compiler_ai.sandbox.state import Registers
 from compiler_ai.verify.prototype import Prototype, Type
 from compiler_ai.verify.state import ARRAY_BYTES, EntryState, integer_parameters, passed
-from compiler_ai.verify.values import LENGTHS, float_element_bytes, integer, mutated_number, one_nan, signed_difference
+from compiler_ai.verify.values import (
+    LENGTHS,
+    float_bytes,
+    float_element_bytes,
+    integer,
+    mutated_number,
+    number,
+    one_nan,
+    signed_difference,
+)
 
 _MOST_EXTREME_SPANS = 6
+_FAR = 2.0**30
 _MOST_APART = (
     255  # of what a table holds and what is compared: how far a code subtracts from it what a range begins with
 )
@@ -211,6 +222,26 @@ def extremes(seed: Seed, prototype: Prototype | None) -> Iterator[EntryState]:
             for part in _parts(span[1] - span[0]):
                 number = int.from_bytes(seed.value(span), "little")
                 yield _patched(seed, span, number | part if ones else number & ~part)
+
+
+def magnitudes(seed: Seed) -> Iterator[EntryState]:
+    """The seed with all floating-point numbers that it reads negated, all the same, none, far smaller and far greater: what is computed
+    of many of them has another sign or magnitude for no less."""
+    read = {
+        span: number(seed.value(span)) for span in seed.reads if span in seed.floats and span[1] - span[0] in (4, 8)
+    }
+    finite = {span: value for span, value in read.items() if math.isfinite(value)}
+    first = next(iter(finite.values()), 0.0)
+    ways: dict[str, Callable[[float], float]] = {
+        "negated": lambda value: -value,
+        "all the same": lambda _: first,
+        "zero": lambda _: 0.0,
+        "far smaller": lambda value: value * _FAR**-1,
+        "far greater": lambda value: value * _FAR,
+    }
+    for how, way in ways.items() if finite else ():
+        patches = {start: float_bytes(way(value), end - start) for (start, end), value in finite.items()}
+        yield changed(seed.state, f"floating-point numbers {how}", {**seed.state.registers.general}, patches)
 
 
 def _parts(size_bytes: int) -> Iterator[int]:

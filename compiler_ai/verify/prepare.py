@@ -37,7 +37,7 @@ from compiler_ai.verify.equivalence import describe_end, is_dead
 from compiler_ai.verify.footprint import BLOCK_BYTES
 from compiler_ai.verify.generate import Base, generated
 from compiler_ai.verify.machine import Body, Context
-from compiler_ai.verify.mutate import Seed, mutations
+from compiler_ai.verify.mutate import Seed, magnitudes, mutations
 from compiler_ai.verify.prototype import Prototype
 from compiler_ai.verify.relations import Relations
 from compiler_ai.verify.reloads import changed_by_callee, reloads
@@ -67,6 +67,7 @@ _BROADLY = 2  # times as much where a condition came out the same way in every t
 _MOST_IDLE = 4  # turns that reach nothing more
 _MOST_REPLICAS = 4
 _MOST_ARRANGED = 180
+_OTHER_MAGNITUDES = 4
 _OVERLAPPING = range(63, 130)  # the lengths of calls whose arrays are made to overlap
 _CALLING = 3  # times as many traces where a function calls out of its unit: arguments show only there
 _PLACE_BYTES, _MOST_PLACES = 8, 24
@@ -119,6 +120,7 @@ class Preparation(Baseline):
         """All tests besides the captured calls; once. Raises SandboxError."""
         self._check_unoptimised()
         self._arrange()
+        self._change_magnitudes()
         self._fill_up()
         self._overlap()
         if self._uncovered:
@@ -242,6 +244,14 @@ class Preparation(Baseline):
             test, _ = self.test(state, self._uncovered)
             if test is not None:
                 self._keep(test)
+
+    def _change_magnitudes(self) -> None:
+        """The first few captured calls with floating-point numbers of other signs and magnitudes."""
+        for seed in self.seeds[:_OTHER_MAGNITUDES]:
+            for state in magnitudes(seed):
+                test, _ = self.test(state, self._uncovered)
+                if test is not None:
+                    self._keep(test)
 
     def _overlap(self) -> None:
         """A made call on arrays of its own, of some length, with these overlapping by every distance."""

@@ -130,6 +130,11 @@ def float_bytes(value: float, size: int) -> bytes:
     return struct.pack("<d", value)
 
 
+def number(data: bytes) -> float:
+    """The float or double that these bytes are."""
+    return float(struct.unpack("<f" if len(data) == 4 else "<d", data)[0])
+
+
 def one_nan(data: bytes, element: int) -> bytes:
     """`data`, an array of floats of `element` bytes, with every NaN in it replaced by the default NaN."""
     if len(data) % element:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import replace
 from pathlib import Path
 
@@ -53,3 +54,40 @@ def test_memset_and_what_it_reads_are_there(tmp_path: Path) -> None:
         outcome = sandbox.run([image.pages, body.pages], registers, image.return_address)
     assert outcome.kind is OutcomeKind.RETURNED
     assert outcome.changed[start + 0x1000] == b"\x5a" * 4096
+
+
+ROOT = """
+#include <math.h>
+__attribute__((noinline)) double root(const double *x) { return sqrt(*x); }
+int main(void) { double x = 4; for (int i = 0; i < 3000; i++) x += root(&x); return (int)x; }
+"""
+CALLS_ROOT = """
+    .text
+    .globl root
+    .type root, @function
+root:
+    subq $8, %rsp
+    movsd (%rdi), %xmm0
+    call sqrt@PLT
+    addq $8, %rsp
+    ret
+    .size root, .-root
+"""
+
+
+def test_a_root_of_what_has_none_returns(tmp_path: Path) -> None:
+    """The library is called for that only, finds where errno is and sets it; no captured call came there."""
+    source = tmp_path / "program.c"
+    source.write_text(ROOT)
+    program = build(source, tmp_path, "-lm")
+    traced = trace([str(program)], [target(program, "root")], tmp_path / "captures")
+    capture = load_capture(Path(traced.functions["root"]["files"][0]))
+    image = build_image(capture)
+    body = load(assemble(CALLS_ROOT, ("as", "--64")), "root", image.bases[0], image.resolver)
+    registers = replace(image.registers, rip=body.entry)
+    numbers = capture.registers["rdi"]
+    with Sandbox() as sandbox:
+        for number in (4.0, -4.0):
+            patches = [(numbers, struct.pack("<d", number))]
+            outcome = sandbox.run([image.pages, body.pages], registers, image.return_address, patches=patches)
+            assert outcome.kind is OutcomeKind.RETURNED, number

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import random
+import struct
 from itertools import islice
 
 import pytest
@@ -13,7 +15,7 @@ from compiler_ai.sandbox.state import Registers, XStateLayout
 from compiler_ai.sandbox.symbols import NoResolver
 from compiler_ai.verify.arrays import arranged
 from compiler_ai.verify.generate import Base, generated
-from compiler_ai.verify.mutate import Seed, Wish, extremes, granted
+from compiler_ai.verify.mutate import Seed, Wish, extremes, granted, magnitudes
 from compiler_ai.verify.prototype import Prototype, Type
 from compiler_ai.verify.state import EntryState, passed, varied
 from compiler_ai.verify.toolong import TooLong
@@ -258,3 +260,25 @@ def test_arrays_that_are_passed_on_the_stack_are_exchanged_too() -> None:
     )
     assert made.registers["r9"] == 0x20000
     assert made.patches == {0x70008: (0x10000).to_bytes(8, "little")}
+
+
+def test_floating_point_numbers_get_other_signs_and_magnitudes_all_at_once() -> None:
+    memory = {
+        0x100: struct.pack("<d", 1.5),
+        0x108: struct.pack("<d", -3.0),
+        0x110: struct.pack("<d", math.nan),
+        0x200: bytes(8),
+    }
+    seed = Seed(
+        entry(),
+        [(at, at + 8) for at in memory],
+        lambda at, _: memory[at],
+        {(at, at + 8) for at in (0x100, 0x108, 0x110)},
+    )
+    made = [{at: struct.unpack("<d", data)[0] for at, data in state.patches.items()} for state in magnitudes(seed)]
+    far = 2.0**30
+    assert made == [
+        {0x100: one, 0x108: other}
+        for one, other in [(-1.5, 3.0), (1.5, 1.5), (0.0, 0.0), (1.5 / far, -3.0 / far), (1.5 * far, -3.0 * far)]
+    ]
+    assert not list(magnitudes(Seed(entry(), [(0x200, 0x208)], lambda at, _: memory[at])))
