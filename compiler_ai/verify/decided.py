@@ -18,7 +18,6 @@ from capstone import x86_const as x86
 
 from compiler_ai.sandbox.loader import LoadedObject
 from compiler_ai.sandbox.object import RelocatableObject
-from compiler_ai.sandbox.state import GENERAL
 from compiler_ai.verify.accesses import Decoder
 from compiler_ai.verify.code import OwnCode, section_bases
 from compiler_ai.verify.coverage import Blocks
@@ -37,8 +36,6 @@ from compiler_ai.verify.effects import (
     is_vector,
 )
 from compiler_ai.verify.integers import MASK, Sum, Value, added, difference, signed, symbol
-from compiler_ai.verify.prototype import Prototype
-from compiler_ai.verify.state import integer_parameters
 
 _EXIT = -1
 _MOST_OPEN = 60  # conditions within each other that depend on more than the code
@@ -47,6 +44,7 @@ _AFFINE = ("mov", "lea", "add", "sub", "inc", "dec", "cmp", "test", "nop")
 _FRAME_BASES = (x86.X86_REG_RSP, x86.X86_REG_RBP)
 _ROUNDS_SEEN, _MOST_SEEN = 3, 12  # of a loop, at least and at most, before some are skipped
 _SKIPPED_LEAST = 4
+_RETURN_TWICE = ("setjmp", "_setjmp", "sigsetjmp", "__sigsetjmp", "vfork", "getcontext")
 _BOTH = frozenset({False, True})
 
 
@@ -83,10 +81,9 @@ class _Open:
 
 @dataclass(frozen=True)
 class Known:
-    """What is known besides the code: the `addresses` among the entry registers (as indices into GENERAL); where in the code which sections'
-    addresses are (-1 for another object's), and which functions' names; whether a function so named gets arguments on the stack."""
+    """What is known besides the code: where in it which sections' addresses are (-1 for another object's), and which functions'; and
+    whether a function so named gets arguments on the stack."""
 
-    addresses: frozenset[int]
     relocated: Mapping[int, int]
     named: Mapping[int, str]
     has_stack_arguments: Callable[[str], bool]
@@ -112,10 +109,8 @@ class _Rounds:
     is_over: bool = False
 
 
-def known_of(
-    unit: RelocatableObject, body: LoadedObject, prototype: Prototype | None, has_stack_arguments: Callable[[str], bool]
-) -> Known:
-    """What a loaded object and its function's prototype say."""
+def known_of(unit: RelocatableObject, body: LoadedObject, has_stack_arguments: Callable[[str], bool]) -> Known:
+    """What a loaded object says."""
     bases = section_bases(unit, body)
     relocations = [
         (bases[section.index] + relocation.offset, relocation.symbol)
@@ -123,9 +118,7 @@ def known_of(
         if section.index in bases
         for relocation in section.relocations
     ]
-    parameters = integer_parameters(prototype) if prototype is not None else []
     return Known(
-        frozenset(GENERAL.index(name) for name, kind in parameters if kind.kind == "pointer"),
         {at: found.section if found.section in unit.sections else -1 for at, found in relocations},
         {at: found.name for at, found in relocations},
         has_stack_arguments,
@@ -210,7 +203,7 @@ class _Following:
             outcome = None
             if block.condition:
                 condition = self._blocks.conditions.get(block.condition)
-                outcome = state.holds(condition, self._known.addresses) if condition is not None else None
+                outcome = state.holds(condition) if condition is not None else None
                 self._report(block.condition, outcome)
             if outcome is not None:
                 rounds.compared.append(_compared(state.flags, condition.code if condition is not None else ""))
@@ -312,14 +305,14 @@ class _Following:
         if name == "call":
             return self._call(instruction)
         known, condition = self._known, self._blocks.conditions.get(instruction.address)
-        return effect_of(instruction, self._decoder, condition, self._report, known.addresses, known.relocated)
+        return effect_of(instruction, self._decoder, condition, self._report, known.relocated)
 
     def _watched(self, effect: Effect, block: _Block, at: int, register: int) -> Effect:
         """The effect, which makes the block's round one that is not plain when the register, or its condition's outcome, is known."""
-        condition, addresses = self._blocks.conditions.get(at), self._known.addresses
+        condition = self._blocks.conditions.get(at)
 
         def watched(state: State) -> None:
-            if condition is not None and state.holds(condition, addresses) is not None:
+            if condition is not None and state.holds(condition) is not None:
                 block.is_plain = False
             effect(state)
             if register >= 0 and state.registers[register] is not None:
@@ -355,6 +348,8 @@ class _Following:
             raise UnfollowedError("a call of what it brought along")
         field = range(instruction.address, instruction.address + instruction.size)
         name = next((self._known.named[at] for at in field if at in self._known.named), "")
+        if name in _RETURN_TWICE:
+            raise UnfollowedError(name)
         has_stack_arguments = target == 0 or not name or self._known.has_stack_arguments(name)
         return lambda state: state.call(has_stack_arguments)
 
@@ -375,7 +370,8 @@ def _is_affine(instruction: Any, name: str) -> bool:
     if any(is_vector(instruction, one) for one in operands):
         return not (is_general(instruction, operands[0]) or x86.X86_REG_ECX in instruction.regs_access()[1])
     if name == "xor":
-        return len({one.reg for one in operands if one.type == x86.X86_OP_REG}) == 1 and operands[0].size >= 4
+        registers = [one.reg for one in operands if one.type == x86.X86_OP_REG]
+        return len(registers) == 2 and len(set(registers)) == 1 and operands[0].size >= 4
     words = [one for one in operands if one.type == x86.X86_OP_MEM and name not in ("lea", "cmp", "test")]
     return name in _AFFINE and all(one.size >= 4 for one in operands) and all(one.size == 8 for one in words)
 

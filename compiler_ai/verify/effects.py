@@ -16,7 +16,7 @@ from capstone import x86_const as x86
 from compiler_ai.sandbox.state import GENERAL
 from compiler_ai.verify.accesses import Decoder, Operand
 from compiler_ai.verify.conditions import CARRY, OVERFLOW, PARITY, SIGN, STATUS, ZERO, Condition, code_of, flags_of
-from compiler_ai.verify.integers import MASK, Low, Sum, Value, added, difference, order, signed, symbol, times
+from compiler_ai.verify.integers import MASK, Low, Sum, Value, added, difference, signed, symbol, times
 
 STACK = GENERAL.index("rsp")
 _ALIGNED = len(GENERAL)  # the symbol of a stack pointer that was rounded down
@@ -26,6 +26,7 @@ _FRAME = frozenset({STACK, _ALIGNED})
 _KEPT = frozenset(GENERAL.index(name) for name in ("rbx", "rbp", "rsp", "r12", "r13", "r14", "r15"))
 _HOLDS_FRAME = frozenset({STACK, GENERAL.index("rbp")})
 _WORD = 8
+_NEAR_BYTES = 1 << 31  # of the stack pointer
 _ASKS = {"e": ZERO, "s": SIGN, "o": OVERFLOW, "p": PARITY, "b": CARRY, "ae": CARRY, "be": CARRY | ZERO, "a": CARRY | ZERO,
          "l": SIGN | OVERFLOW, "ge": SIGN | OVERFLOW, "le": SIGN | OVERFLOW | ZERO, "g": SIGN | OVERFLOW | ZERO}  # fmt: skip
 # Whose writes to general registers are all among its operands or listed by capstone, and that may change the flags.
@@ -125,7 +126,8 @@ class State:
                 self.forget_slots()
             return
         name, at = place
-        if name == STACK and -size_bytes < at < _WORD:
+        lowest, highest = (0, 0) if name == STACK else self.aligned
+        if at + lowest < _WORD and at + highest + size_bytes > 0:
             raise UnfollowedError("a store to the return address")
         for slot in self._near(name, at, at + size_bytes):
             del self.slots[slot]
@@ -165,30 +167,32 @@ class State:
                 self.registers[register] = None
         self.flags = None
 
-    def holds(self, condition: Condition, addresses: frozenset[int]) -> bool | None:
-        """Whether a condition holds now; None where that depends on more than the code. `addresses` are the symbols of addresses."""
+    def holds(self, condition: Condition) -> bool | None:
+        """Whether a condition holds now; None where that depends on more than the code."""
         flags = self.flags
         if type(flags) is Compared:
             first, second, size = flags
             if type(first) is int and type(second) is int:
                 return condition.holds(flags_of(first, second, size))
-            return _compare(condition, first, second, addresses) if size == _WORD else None
+            return _compare(condition, first, second) if size == _WORD else None
         if type(flags) is KnownFlags:
             asked = _ASKS.get(condition.code, _ASKS.get(condition.code.removeprefix("n"), STATUS))
             return condition.holds(flags.bits) if asked & flags.which == asked else None
         return None
 
 
-def _compare(condition: Condition, first: Value, second: Value, addresses: frozenset[int]) -> bool | None:
-    apart = difference(first, second)
+def _compare(condition: Condition, first: Value, second: Value) -> bool | None:
+    """Of numbers that are not known, only whether they are the same is: the greater one may have wrapped, unless both are near the stack
+    pointer."""
+    apart, places = difference(first, second), (_place(first), _place(second))
     if type(apart) is not int:
         return None
     if condition.code.removeprefix("n") == "e":
         return (apart == 0) == (condition.code == "e")
-    related = order(first, second, addresses, _FRAME)
-    if related is None or condition.code.removeprefix("n") in ("s", "o", "p"):
+    one, other = places
+    if one is None or other is None or max(abs(one[1]), abs(other[1])) >= _NEAR_BYTES or condition.code[-1] in "sop":
         return None
-    return condition.holds(flags_of(related + 1, 1, _WORD))
+    return condition.holds(flags_of(one[1] + _NEAR_BYTES, other[1] + _NEAR_BYTES, _WORD))
 
 
 def _is_of_frame(value: Value) -> bool:
@@ -212,13 +216,12 @@ def effect_of(
     decoder: Decoder,
     condition: Condition | None,
     report: Report,
-    addresses: frozenset[int],
     relocated: Mapping[int, int],
 ) -> Effect | None:
     """What an instruction that is no jump, call or return does; None when nothing that is followed. `condition` is that of a conditional
-    one, and each time `report` is told how it came out; `addresses` are the symbols of addresses; `relocated` maps the places of
+    one, and each time `report` is told how it came out; `relocated` maps the places of
     relocations in the code to the sections that they lead to, -1 for another object's. Raises UnfollowedError."""
-    return _Described(instruction, decoder, condition, report, addresses, relocated).effect()
+    return _Described(instruction, decoder, condition, report, relocated).effect()
 
 
 class _Described:
@@ -228,7 +231,6 @@ class _Described:
         decoder: Decoder,
         condition: Condition | None,
         report: Report,
-        addresses: frozenset[int],
         relocated: Mapping[int, int],
     ) -> None:
         self._relocated = relocated
@@ -236,7 +238,6 @@ class _Described:
         self._decoder = decoder
         self._condition = condition
         self._report = report
-        self._addresses = addresses
         self._name = instruction.mnemonic.rpartition(" ")[2]
         self._operands = instruction.operands
 
@@ -269,7 +270,7 @@ class _Described:
         size = operand.size
         mask = (1 << 8 * size) - 1
         if operand.type == x86.X86_OP_IMM:
-            value = _sized(self._static(operand.imm), 8)
+            value = self._immediate(operand)
             value = value & mask if type(value) is int else value if size >= 4 else None
             return lambda _state: value
         if operand.type == x86.X86_OP_MEM:
@@ -323,22 +324,24 @@ class _Described:
         described = self._decoder.memory_operand(self._instruction, operand)
         return None if described is None or described.segment else described
 
-    def _static(self, value: int, is_place: bool = False) -> Value:
-        """A number in the instruction: when a relocation changes it, or it `is_place` by itself, the address of something, which says
-        nothing of how far it is from what is in other sections."""
-        start, size = self._instruction.address, self._instruction.size
-        sections = [self._relocated[at] for at in range(start, start + size) if at in self._relocated]
-        if not sections and not is_place:
+    def _static(self, value: int, field: int, is_place: bool = False) -> Value:
+        """A number in the instruction, so many bytes from its start: when a relocation changes it, or it `is_place` by itself, the address
+        of something, which says nothing of how far that is from what is in other sections."""
+        section = self._relocated.get(self._instruction.address + field) if field else None
+        if section is None and not is_place:
             return value & MASK
-        section = sections[0] if sections else 0
-        return added(symbol(_STATIC + section), value & MASK) if len(sections) <= 1 and section >= 0 else None
+        section = section or 0
+        return added(symbol(_STATIC + section), value & MASK) if section >= 0 else None
+
+    def _immediate(self, operand: Any) -> Value:
+        return self._static(operand.imm, self._instruction.imm_offset)
 
     def _address_of(self, operand: Operand | None) -> Callable[[State], Value]:
         if operand is None:
             return lambda _state: None
         base, index, scale = operand.base, operand.index, operand.scale
         is_place = base < 0 and index < 0
-        displacement = self._static(operand.displacement, is_place)
+        displacement = self._static(operand.displacement, self._instruction.disp_offset, is_place)
 
         def address(state: State) -> Value:
             registers = state.registers
@@ -388,7 +391,7 @@ class _Described:
         read = self._reader(self._operands[0])
         if self._operands[0].size != _WORD and self._operands[0].type != x86.X86_OP_IMM:
             raise UnfollowedError("push")
-        immediate = self._static(self._operands[0].imm) if self._operands[0].type == x86.X86_OP_IMM else None
+        immediate = self._immediate(self._operands[0]) if self._operands[0].type == x86.X86_OP_IMM else None
         is_immediate = self._operands[0].type == x86.X86_OP_IMM
 
         def push(state: State) -> None:
@@ -574,15 +577,10 @@ class _Described:
         return set_if
 
     def _asked(self) -> Callable[[State], bool | None]:
-        at, condition, report, addresses = (
-            self._instruction.address,
-            self._condition,
-            self._report,
-            self._addresses,
-        )
+        at, condition, report = self._instruction.address, self._condition, self._report
 
         def holds(state: State) -> bool | None:
-            outcome = None if condition is None else state.holds(condition, addresses)
+            outcome = None if condition is None else state.holds(condition)
             report(at, outcome)
             return outcome
 
@@ -626,7 +624,7 @@ class _Described:
             for address, size in addresses:
                 state.store(address, size, None)
             if anywhere:
-                state.store(None, _WORD, None)
+                state.forget_slots()
             for register in registers:
                 state.set(register, None)
             if not keeps_flags:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 MASK = 0xFFFFFFFFFFFFFFFF
-_LARGEST_OFFSET = 1 << 46  # half of the addresses that user space has
 
 
 class Sum(NamedTuple):
@@ -67,20 +66,3 @@ def signed(value: int, size_bytes: int = 8) -> int:
     bits = 8 * size_bytes
     value &= (1 << bits) - 1
     return value - (1 << bits) if value >> bits - 1 else value
-
-
-def order(first: Value, second: Value, addresses: frozenset[int], stack: frozenset[int]) -> int | None:
-    """-1, 0 or 1: how two places in one object are ordered, whose address is one of the symbols in `addresses`, or lie in the frame, whose
-    symbols are `stack`; None where that is not known. An object ends before user space does, and the stack is not next to its end."""
-    if type(first) is not Sum or type(second) is not Sum or first.terms != second.terms or len(first.terms) != 1:
-        return None
-    (name, factor), constants = first.terms[0], (first.constant, second.constant)
-    if factor != 1:
-        return None
-    if name in stack:
-        constants = signed(first.constant), signed(second.constant)
-        if max(map(abs, constants)) >= 1 << 31:
-            return None
-    elif name not in addresses or max(constants) >= _LARGEST_OFFSET:
-        return None
-    return (constants[0] > constants[1]) - (constants[0] < constants[1])

@@ -387,7 +387,7 @@ class Preparation(Baseline):
     def decided(self, body: Body, found: Blocks) -> Decided | None:
         """Of a body with these blocks in the first context, what its conditions decide whatever it is called with."""
         context = self.machine.contexts[0]
-        known = known_of(body.unit, body.at(context), self.prototype, self.callees.may_have_stack_arguments)
+        known = known_of(body.unit, body.at(context), self.callees.may_have_stack_arguments)
         return decided(self.own(body, context), found, body.decoder(context), known, self.settings.decided_steps)
 
     def _reach_the_rest(self) -> None:
