@@ -61,6 +61,11 @@ class _Call:
     def is_replica(self) -> bool:
         return self.number % _REPLICA == 3
 
+    @property
+    def is_apart(self) -> bool:
+        """Whether no two pointers are taken to lead into the same array: arrays of fixed size may lie as close to each other."""
+        return self.is_replica and self.number // _REPLICA < _LARGE_REPLICAS and self.number // _REPLICA % 2 == 1
+
 
 def generated(
     bases: Sequence[Base], prototype: Prototype, constants: Sequence[int], seed: int
@@ -107,7 +112,7 @@ def _generate(call: _Call, prototype: Prototype, parameters: Sequence[tuple[str 
         at = registers["rsp"] + place if isinstance(place, int) else 0
         captured = captures[place]
         if call.is_replica:
-            others = [captures[other] for other, like in parameters if like == kind and other != place]
+            others = [captures[one] for one, like in parameters if like == kind and one != place and not call.is_apart]
             value = captured if kind.kind == "integer" else _replica(call, kind, captured, others)
         elif kind.kind == "integer":
             value = passed(integer(call.chance) if place == extreme else _integer(call), kind)

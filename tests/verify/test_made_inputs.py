@@ -214,6 +214,17 @@ def test_a_captured_call_elsewhere_has_its_buffers_at_all_places_in_a_block() ->
         assert addresses == set(range(0, 64, step))
 
 
+def test_arrays_that_were_captured_close_to_each_other_lie_apart_too() -> None:
+    """Two pointers may lead into one array, or to two of fixed size next to each other."""
+    prototype = Prototype(Type("void"), (("p", WORDS), ("q", WORDS)))
+    base = Base(entry(rdi=0x10000, rsi=0x10100), lambda _address, size: bytes(size))
+    made = [
+        group[0].registers for group in islice(generated([base], prototype, (), 1), 60) if "elsewhere" in group[0].name
+    ]
+    near = [abs(general["rsi"] - general["rdi"]) <= 0x100 for general in made]
+    assert set(near) == {True, False}
+
+
 @pytest.mark.parametrize(("captured", "is_kept"), [(0, False), (0x1234, False), (0x7FFF0040, True)])
 def test_what_a_caller_has_in_rbp_varies_unless_it_may_be_its_frame(captured: int, is_kept: bool) -> None:
     """A body that leaves 0 there is wrong, also where all captured callers happen to have 0."""
