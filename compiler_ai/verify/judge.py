@@ -16,9 +16,10 @@ from compiler_ai.verify.decided import Decided
 from compiler_ai.verify.equivalence import describe_end, is_dead
 from compiler_ai.verify.footprint import footprint_of, overreach
 from compiler_ai.verify.frames import Paths
+from compiler_ai.verify.kept import half_scale_of, scale_of
 from compiler_ai.verify.machine import Body, Context
 from compiler_ai.verify.mutate import Seed
-from compiler_ai.verify.prepare import Preparation, half_scale_of, scale_of
+from compiler_ai.verify.prepare import Preparation
 from compiler_ai.verify.relations import Relations, never_the_same, one_sided_differ, one_sided_selects, to_be_turned
 from compiler_ai.verify.search import boundary_states, directed_states, leading_to
 from compiler_ai.verify.state import EntryState

@@ -23,9 +23,10 @@ from compiler_ai.verify.accesses import Decoder
 from compiler_ai.verify.code import own_code
 from compiler_ai.verify.conditions import observed
 from compiler_ai.verify.coverage import Blocks, blocks
-from compiler_ai.verify.decided import Decided, decided, known_of
-from compiler_ai.verify.effects import State
+from compiler_ai.verify.decided import Decided, decided, linked
 from compiler_ai.verify.integers import Sum
+from compiler_ai.verify.known import State
+from compiler_ai.verify.rounds import Block
 
 STEPS = 50_000
 
@@ -34,8 +35,8 @@ def analysed(code: Body, object_bytes: bytes) -> tuple[Decided | None, Blocks]:
     unit = read_object(object_bytes)
     own = own_code(unit, "f", code.loaded, frozenset())
     found = blocks(own)
-    known = known_of(unit, code.loaded, lambda name: name == "many")
-    return decided(own, found, Decoder(own.code, 0, 0), known, STEPS), found
+    of_unit = linked(unit, code.loaded, lambda name: name == "many")
+    return decided(own, found, Decoder(own.code, 0, 0), of_unit, STEPS), found
 
 
 def outcomes(text: str, directory: Path) -> list[set[bool]]:
@@ -236,7 +237,7 @@ def test_random_programs_do_nothing_else(tmp_path_factory: pytest.TempPathFactor
     with pytest.MonkeyPatch.context() as patch:
         check = module._Following._check_return
 
-        def noted(self: module._Following, block: module._Block, state: State) -> None:
+        def noted(self: module._Following, block: Block, state: State) -> None:
             returned.append(state)
             check(self, block, state)
 

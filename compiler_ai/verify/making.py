@@ -1,0 +1,139 @@
+"""Tests that are made of captured calls and of C types, without looking at what the body decides on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from itertools import zip_longest
+
+from compiler_ai.sandbox.pages import page_floor
+from compiler_ai.sandbox.process import OutcomeKind
+from compiler_ai.verify.arrays import arranged, overlapping
+from compiler_ai.verify.generate import Base, generated
+from compiler_ai.verify.kept import Kept
+from compiler_ai.verify.mutate import magnitudes, mutations
+from compiler_ai.verify.state import EntryState
+from compiler_ai.verify.testcase import Test
+
+_BLOCKS_A_REPLICA = 24  # of large functions, which have more
+_MOST_REPLICAS = 4
+_MOST_ARRANGED = 180
+_OTHER_MAGNITUDES = 4
+_OVERLAPPING = range(63, 130)  # the lengths of calls whose arrays are made to overlap
+
+
+class Making(Kept):
+    """Arranged, mutated and generated tests."""
+
+    def _fill_up(self) -> None:
+        """Mutated and generated states in turn, until there are enough or enough were tried."""
+        wanted = {"mutated": self.settings.mutated, "generated": self.settings.generated}
+        sources = [self._generated(), self._mutated()]
+        if self.settings.local:
+            sources.append(self._misaligned(self.tests[0].state))
+        tried = replicas = 0
+        most_replicas = max(_MOST_REPLICAS, self._size() // _BLOCKS_A_REPLICA)
+        while sources and tried < self.settings.attempts:
+            for source in list(sources):
+                group = next(source, None)
+                if group is None or wanted.get(group[0].origin, 1) <= 0:
+                    sources.remove(source)
+                    continue
+                test = self._smallest(group)
+                tried += 1
+                if test is not None:
+                    self._keep(test)
+                    wanted[test.state.origin] -= 1
+                    if "elsewhere" in test.state.name and replicas < most_replicas:
+                        replicas += 1
+                        self._plant(test.fills[0][0])
+
+    def _arrange(self) -> None:
+        """The first captured call with its arrays in other orders, and overlapping."""
+        if self.prototype is None:
+            return
+        first = self.tests[0].fills[0][0]
+        states = arranged(first, self.prototype, partial(self.machine.memory, first))
+        for _, state in zip(range(_MOST_ARRANGED), states, strict=False):
+            test, _ = self.test(state, self._uncovered)
+            if test is not None:
+                self._keep(test)
+
+    def _change_magnitudes(self) -> None:
+        """The first few captured calls with floating-point numbers of other signs and magnitudes."""
+        for seed in self.seeds[:_OTHER_MAGNITUDES]:
+            for state in magnitudes(seed):
+                test, _ = self.test(state, self._uncovered)
+                if test is not None:
+                    self._keep(test)
+
+    def _overlap(self) -> None:
+        """A made call on arrays of its own, of some length, with these overlapping by every distance."""
+        made = [test for test in self.tests if test.state.origin == "generated" and test.state.size in _OVERLAPPING]
+        if not made or self.prototype is None:
+            return
+        longest = max(made, key=lambda test: self._steps(test.fills[0][0]))
+        first = longest.fills[0][0]
+        for number, state in enumerate(overlapping(first, self.prototype, partial(self.machine.memory, first))):
+            test, _ = self.test(state, self._uncovered)
+            if test is not None:
+                test.fills = [test.fills[number % len(test.fills)]]
+                test.is_variation = True
+                self.tests.append(test)
+
+    def _smallest(self, group: list[EntryState]) -> Test | None:
+        """The test on the first state of a group on which the baseline does not fault, if it is one."""
+        test, outcome = self.test(group[0], self._uncovered)
+        if test is not None or outcome.kind is not OutcomeKind.FAULT or len(group) == 1:
+            return test
+        largest, _ = self.test(group[-1], self._uncovered)
+        if largest is None:
+            return None  # more room does not help
+        for state in group[1:-1]:
+            test, outcome = self.test(state, self._uncovered)
+            if test is not None or outcome.kind is not OutcomeKind.FAULT:
+                return test
+        return largest
+
+    def _generated(self) -> Iterator[list[EntryState]]:
+        if self.prototype is not None:
+            yield from generated(self._bases(), self.prototype, self.constants, self.settings.seed)
+
+    def _bases(self) -> list[Base]:
+        """The captured calls, the longest and the shortest in turn: replicas are made and varied of the first few."""
+        states = [test.state for test in self.tests if test.state.origin == "captured"]
+        states.sort(key=self._steps)
+        states = [state for pair in zip_longest(states[::-1], states) for state in pair][: len(states)]
+        return [Base(state, lambda at, size, s=state: self.machine.memory(s, at, size)) for state in states]  # type: ignore[misc]
+
+    def _mutated(self) -> Iterator[list[EntryState]]:
+        """Variations of all seeds in turn, those found on the way included."""
+        streams: list[Iterator[EntryState]] = []
+        planted = 0
+        while True:
+            while planted < len(self.seeds):
+                seed = self.seeds[planted]
+                streams.append(
+                    mutations(seed, self.prototype, self.constants, f"{self.settings.seed} {seed.state.name}")
+                )
+                planted += 1
+            if not streams:
+                return
+            for stream in list(streams):
+                state = next(stream, None)
+                if state is None:
+                    streams.remove(stream)
+                else:
+                    yield [replace(state, origin="mutated")]
+
+    def _misaligned(self, base: EntryState) -> Iterator[list[EntryState]]:
+        """The same call with the stack 8 bytes lower: GCC may call a local function with less alignment."""
+        stack = base.registers["rsp"]
+        if page_floor(stack) in self.machine.context(base).initial and self.prototype is not None:
+            if len(self.prototype.parameters) > 6:
+                return
+            moved = {stack - 8: base.image.return_address.to_bytes(8, "little")}
+            registers = base.registers.with_general(rsp=stack - 8)
+            name = f"{base.name}, stack at 8"
+            yield [replace(base, name=name, origin="mutated", registers=registers, patches=moved)]
