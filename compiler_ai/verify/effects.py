@@ -16,6 +16,7 @@ from compiler_ai.verify.conditions import CARRY, OVERFLOW, PARITY, SIGN, STATUS,
 from compiler_ai.verify.integers import MASK, Value, added, difference, signed, symbol, times
 from compiler_ai.verify.known import (
     ALIGNED,
+    HOLDS_FRAME,
     STACK,
     WORD,
     Compared,
@@ -23,6 +24,7 @@ from compiler_ai.verify.known import (
     KnownFlags,
     State,
     UnfollowedError,
+    is_of_frame,
     place_of,
 )
 from compiler_ai.verify.operands import Operands, is_vector, register_of, sized
@@ -37,6 +39,7 @@ _WITHOUT_EFFECT = frozenset({
     "nop", "endbr64", "pause", "mfence", "lfence", "sfence", "vzeroupper", "vzeroall", "emms", "prefetcht0",
     "prefetcht1", "prefetcht2", "prefetchnta", "prefetchw", "cld",
 })  # fmt: skip
+_TELLING_NOTHING = ("mov", "push", "pop", "leave", "cmp", "test")  # or nothing that a state does not know
 _EXTENDED = {"cbw": (1, 2), "cwde": (2, 4), "cdqe": (4, 8)}
 
 
@@ -76,6 +79,43 @@ class _Described:
 
     def effect(self) -> Effect | None:
         """What it does, None when nothing."""
+        effect, registers = self._effect(), self._may_tell()
+        if not registers:
+            return effect
+
+        def telling(state: State) -> None:
+            if any(is_of_frame(state.registers[register]) for register in registers):
+                state.told = True
+            if effect is not None:
+                effect(state)
+
+        return telling
+
+    def _may_tell(self) -> list[int]:
+        """The registers whose value, or an address that is computed with them, may be somewhere else or anywhere afterwards: else the
+        frame's address is found where it was put."""
+        found: list[int] = []
+        for operand in self._operands:
+            if operand.type == x86.X86_OP_REG and self._name not in _TELLING_NOTHING and not self._moves_frame():
+                found.append(register_of(self._instruction.reg_name(operand.reg))[0])
+        decoded = self._decoder.decoded(self._instruction.address).operands
+        written = [one for one in decoded if one.writes]
+        if self._name == "lea":
+            described = self._with.memory(self._operands[1])
+            written += [described] if described is not None else []
+        found += [register for one in written if one.index >= 0 for register in (one.base, one.index)]
+        return [register for register in found if register in HOLDS_FRAME]
+
+    def _moves_frame(self) -> bool:
+        """Whether it adds a constant to a register that may hold the frame's address, or rounds it."""
+        kinds = [operand.type for operand in self._operands]
+        return (
+            self._name in ("add", "sub", "and", "lea", "inc", "dec")
+            and x86.X86_OP_MEM not in kinds[:1]
+            and kinds[1:] != [x86.X86_OP_REG]
+        )
+
+    def _effect(self) -> Effect | None:
         name, operands = self._name, self._operands
         if name in _WITHOUT_EFFECT:
             return None

@@ -20,7 +20,7 @@ STATIC = len(GENERAL) + 1  # those of sections, by their index in the object; of
 _ARGUMENTS = 1 << 20  # those of arguments on the stack
 _FRAME = frozenset({STACK, ALIGNED})
 _KEPT = frozenset(GENERAL.index(name) for name in ("rbx", "rbp", "rsp", "r12", "r13", "r14", "r15"))
-_HOLDS_FRAME = frozenset({STACK, GENERAL.index("rbp")})
+HOLDS_FRAME = frozenset({STACK, GENERAL.index("rbp")})
 WORD = 8
 _NEAR_BYTES = 1 << 31  # of the stack pointer
 _ASKS = {"e": ZERO, "s": SIGN, "o": OVERFLOW, "p": PARITY, "b": CARRY, "ae": CARRY, "be": CARRY | ZERO, "a": CARRY | ZERO,
@@ -102,11 +102,11 @@ class State:
 
     def store(self, address: Value, size_bytes: int, value: Value) -> None:
         """Raises UnfollowedError when it may change the return address."""
-        if _is_of_frame(value):
+        if is_of_frame(value):
             self.told = True
         place = place_of(address)
         if place is None:
-            if _is_of_frame(address) or (type(address) is not int and type(address) is not Sum and self.told):
+            if is_of_frame(address) or (type(address) is not int and type(address) is not Sum and self.told):
                 self.forget_slots()
             return
         name, at = place
@@ -132,7 +132,7 @@ class State:
         ]
 
     def set(self, register: int, value: Value) -> None:
-        if register not in _HOLDS_FRAME and _is_of_frame(value):
+        if register not in HOLDS_FRAME and is_of_frame(value):
             self.told = True
         if register == STACK and place_of(value) is None:
             raise UnfollowedError("the stack pointer")
@@ -179,7 +179,8 @@ def _compare(condition: Condition, first: Value, second: Value) -> bool | None:
     return condition.holds(flags_of(one[1] + _NEAR_BYTES, other[1] + _NEAR_BYTES, WORD))
 
 
-def _is_of_frame(value: Value) -> bool:
+def is_of_frame(value: Value) -> bool:
+    """Whether it is a place in the frame, or computed from one."""
     return type(value) is Sum and any(name in _FRAME for name, _ in value.terms)
 
 

@@ -80,6 +80,18 @@ ALWAYS, NEVER, EITHER, NOT_EXECUTED = {True}, {False}, {True, False}, set[bool](
         ("movq $7, -8(%rsp)\nvmovdqu64 %zmm0, -64(%rsp){%k1}\ncmpq $7, -8(%rsp)\nsete %al\nret", [EITHER]),
         ("movq $7, -8(%rsp)\nmovl $8, -4(%rsp)\ncmpq $7, -8(%rsp)\nsete %al\nret", [EITHER]),
         ("lea -8(%rsp), %rax\nmovq $7, -8(%rsp)\nmov (%rdi), %rdx\nmovq $8, (%rax,%rdx)\ncmpq $7, -8(%rsp)\nsete %al\nret", [EITHER]),
+        *(
+            (f"movq $7, -8(%rsp)\nmov (%rdi), %rdx\n{store}\ncmpq $7, -8(%rsp)\nsete %al\nret", [EITHER])
+            for store in (
+                "movq $8, -64(%rsp,%rdx,8)",
+                "lea -64(%rsp,%rdx,8), %rax\nmovq $8, (%rax)",
+                "add %rsp, %rdx\nmovq $8, (%rdx)",
+                "or %rsp, %rdx\nmovq $8, (%rdx)",
+                "mov %rsp, %rbp\nmovq %rbp, %xmm0\nmovq %xmm0, %rdx\nmovq $8, -8(%rdx)",
+                "movups %xmm0, -64(%rsp,%rdx,8)",
+            )
+        ),
+        ("movq $7, -8(%rsp)\nmov (%rdi), %rdx\nmov -64(%rsp,%rdx,8), %rax\nmovq $8, (%rax)\ncmpq $7, -8(%rsp)\nsete %al\nret", [ALWAYS]),
         # A function that may not be there: its address says nothing.
         ("mov $away, %eax\ntest %eax, %eax\nje 1f\n1: ret", [EITHER]),
         ("lea here(%rip), %rax\ncmp %rdi, %rax\nje 1f\n1: ret", [EITHER]),
