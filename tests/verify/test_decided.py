@@ -223,6 +223,9 @@ class _Program:
              f"addq ${k}, {slot}", f"mov %{a}, {place}", f"mov {place}, %{a}", f"add {place}, %{part}", f"movups %xmm0, {place}",
              f"movups %xmm0, {slot}", f"xchg %{a}, %{b}", f"bswap %{a}", f"popcnt %{a}, %{b}", "cqo", "cltq", f"rol $3, %{a}",
              f"lea -64(%rsp), %{a}\nmovq $9, {8 * chance.randrange(8)}(%{a})",
+             f"and $7, %{b}\nmov %{a}, -64(%rsp,%{b},8)", f"and $7, %{b}\nlea -64(%rsp,%{b},8), %{a}\nmovq $9, (%{a})",
+             f"movzbl %{chance.choice(['ah', 'ch', 'dh'])}, %ecx", f"mov %{chance.choice(['al', 'cl', 'dl'])}, %{chance.choice(['ah', 'ch', 'dh'])}",
+             f"movw ${k & 0x7FFF}, %{chance.choice(['ax', 'cx', 'dx'])}", f"bt $3, %{a}", f"mul %{a}", f"xadd %{a}, %{b}",
              f"{self._comparison()}\nset{condition} %{_BYTES[c]}", f"{self._comparison()}\ncmov{condition} %{b}, %{c}",
              f"{self._comparison()}\nset{condition} {slot}", f"{self._comparison()}\nadc %{b}, %{c}"]
         )  # fmt: skip
