@@ -17,18 +17,20 @@ import networkx as nx
 from capstone import x86_const as x86
 
 from compiler_ai.sandbox.loader import LoadedObject
-from compiler_ai.sandbox.object import RelocatableObject
+from compiler_ai.sandbox.object import SHF_MERGE, RelocatableObject
 from compiler_ai.verify.accesses import Decoder
 from compiler_ai.verify.code import OwnCode, section_bases
 from compiler_ai.verify.coverage import Blocks
 from compiler_ai.verify.effects import Effect, effect_of
 from compiler_ai.verify.integers import symbol
 from compiler_ai.verify.known import STACK, State, UnfollowedError
-from compiler_ai.verify.operands import half_set
+from compiler_ai.verify.operands import half_set, register_set
 from compiler_ai.verify.rounds import Block, Rounds, compared, in_frame, is_affine_instruction, only_sets, skipped
 
 _EXIT = -1
 _MOST_OPEN = 60  # conditions within each other that depend on more than the code
+_MOST_WAYS = 8  # kept of those between two blocks
+_EFFECTS_A_STEP = 16
 _ENDS = ("ret", "ud2", "hlt", "int3")
 _RETURN_TWICE = ("setjmp", "_setjmp", "sigsetjmp", "__sigsetjmp", "vfork", "getcontext")
 _BOTH = frozenset({False, True})
@@ -70,6 +72,9 @@ def decided(own: OwnCode, blocks: Blocks, decoder: Decoder, of_unit: Linked, mos
 def linked(unit: RelocatableObject, body: LoadedObject, has_stack_arguments: Callable[[str], bool]) -> Linked:
     """What a loaded object says."""
     bases = section_bases(unit, body)
+    kept = {
+        index for index, section in unit.sections.items() if not section.flags & SHF_MERGE
+    }  # the linker moves what is in others
     relocations = [
         (bases[section.index] + relocation.offset, relocation.symbol)
         for section in unit.sections.values()
@@ -77,7 +82,7 @@ def linked(unit: RelocatableObject, body: LoadedObject, has_stack_arguments: Cal
         for relocation in section.relocations
     ]
     return Linked(
-        {at: found.section if found.section in unit.sections else -1 for at, found in relocations},
+        {at: found.section if found.section in kept else -1 for at, found in relocations},
         {at: found.name for at, found in relocations},
         has_stack_arguments,
     )
@@ -143,7 +148,7 @@ class _Following:
             if rounds is None or rounds.block is not block:
                 rounds = Rounds(block)
             self._reached.add(start)
-            self._left -= 1
+            self._left -= 1 + len(block.effects) // _EFFECTS_A_STEP
             if self._left < 0:
                 raise UnfollowedError("too long to follow")
             if block.is_affine and not rounds.is_over:
@@ -205,7 +210,8 @@ class _Following:
         """`_follow`, but not once more where as little or less was known before."""
         followed = self._ways.setdefault((start, stop), [])
         for known, end in followed:
-            if known.joined(state) == known:
+            self._left -= 1
+            if known.covers(state):
                 return end
         outside, self._come_again = self._come_again, set()
         end = self._follow(start, state.copy(), stop)
@@ -213,6 +219,7 @@ class _Following:
         self._come_again = outside | around
         if not around:  # else it is part of a loop that is being followed
             followed.append((state, end))
+            del followed[:-_MOST_WAYS]
         return end
 
     def _check_return(self, block: Block, state: State) -> None:
@@ -231,13 +238,15 @@ class _Following:
         effects: list[Effect] = []
         block = Block(start, effects, 0, ())
         narrow: list[int] = []
-        is_affine = True
+        written: list[int] = []
+        is_affine, name = True, ""
         for instruction in self._instructions(start):
             at, name = instruction.address, instruction.mnemonic.rpartition(" ")[2]
             following = at + instruction.size
             if instruction.group(x86.X86_GRP_JUMP):
                 block.targets, block.condition = self._jump(instruction, name, following)
-                block.is_affine = is_affine and start in block.targets and len(narrow) == len(set(narrow))
+                is_affine = is_affine and all(written.count(register) == 1 for register in narrow)
+                block.is_affine = is_affine and start in block.targets
                 block.narrow = frozenset(narrow)
                 return block
             if name in _ENDS:
@@ -253,11 +262,14 @@ class _Following:
                     effect = self._watched(effect, block, at, register if register is not None else -1)
                 else:
                     narrow += half_set(instruction, name)
+                written += register_set(instruction, name)
                 effects.append(effect)
             if following in self._blocks.starts:
                 block.targets = (following,)
                 return block
-        raise UnfollowedError("code that ends within")
+        if name != "call":
+            raise UnfollowedError("code that ends within")
+        return block  # the callee never returns
 
     def _effect(self, instruction: Any, name: str) -> Effect | None:
         if name == "call":

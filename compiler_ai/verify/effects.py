@@ -40,6 +40,8 @@ _WITHOUT_EFFECT = frozenset({
     "prefetcht1", "prefetcht2", "prefetchnta", "prefetchw", "cld",
 })  # fmt: skip
 _TELLING_NOTHING = ("mov", "push", "pop", "leave", "cmp", "test")  # or nothing that a state does not know
+_SETS_FLAGS = ("comis", "cmpistr", "cmpestr", "test")  # capstone does not list all that do
+_OPERAND_SIZE = 0x66  # the prefix
 _EXTENDED = {"cbw": (1, 2), "cwde": (2, 4), "cdqe": (4, 8)}
 
 
@@ -95,16 +97,19 @@ class _Described:
         """The registers whose value, or an address that is computed with them, may be somewhere else or anywhere afterwards: else the
         frame's address is found where it was put."""
         found: list[int] = []
+        decoded = self._decoder.decoded(self._instruction.address)
+        writes = self._name == "lea" or decoded.unknown or any(one.writes for one in decoded.operands)
         for operand in self._operands:
-            if operand.type == x86.X86_OP_REG and self._name not in _TELLING_NOTHING and not self._moves_frame():
-                found.append(register_of(self._instruction.reg_name(operand.reg))[0])
-        decoded = self._decoder.decoded(self._instruction.address).operands
-        written = [one for one in decoded if one.writes]
-        if self._name == "lea":
-            described = self._with.memory(self._operands[1])
-            written += [described] if described is not None else []
-        found += [register for one in written if one.index >= 0 for register in (one.base, one.index)]
+            if operand.type == x86.X86_OP_REG:
+                whole = self._name in _TELLING_NOTHING and operand.size == WORD
+                found += [] if whole or self._moves_frame() else [self._register(operand.reg)]
+            elif operand.type == x86.X86_OP_MEM and writes:
+                whole = not operand.mem.index and self._instruction.reg_name(operand.mem.base) in GENERAL
+                found += [] if whole else [self._register(operand.mem.base), self._register(operand.mem.index)]
         return [register for register in found if register in HOLDS_FRAME]
+
+    def _register(self, register: int) -> int:
+        return register_of(self._instruction.reg_name(register))[0] if register else -1
 
     def _moves_frame(self) -> bool:
         """Whether it adds a constant to a register that may hold the frame's address, or rounds it."""
@@ -130,9 +135,9 @@ class _Described:
         }  # fmt: skip
         if name in named:
             return named[name]()
-        if name.startswith("cmov"):
+        if name.startswith("cmov") and code_of(name):
             return self._move_if()
-        if name.startswith("set"):
+        if name.startswith("set") and code_of(name):
             return self._set_if()
         return self._unknown()
 
@@ -174,7 +179,8 @@ class _Described:
 
     def _push(self) -> Effect:
         read = self._with.reader(self._operands[0])
-        if self._operands[0].size != WORD and self._operands[0].type != x86.X86_OP_IMM:
+        is_word = self._operands[0].size == WORD or self._operands[0].type == x86.X86_OP_IMM
+        if not is_word or _OPERAND_SIZE in self._instruction.prefix:
             raise UnfollowedError("push")
         immediate = self._with.immediate(self._operands[0]) if self._operands[0].type == x86.X86_OP_IMM else None
         is_immediate = self._operands[0].type == x86.X86_OP_IMM
@@ -301,7 +307,9 @@ class _Described:
                 result = a & b if name in ("and", "test") else a | b if name == "or" else a ^ b
             elif name in ("and", "test") and 0 in (a, b):
                 result = 0
-            state.flags = Compared(result, 0, size) if type(result) is int else None
+            state.flags = KnownFlags(STATUS, flags_of(result, 0, size)) if type(result) is int else None
+            if is_itself and type(result) is int:
+                state.flags = Compared(result, 0, size)
             if write is not None:
                 if rounding and is_stack:
                     result = _rounded(state, a, b)
@@ -331,9 +339,7 @@ class _Described:
                 result = None
             if count:
                 state.flags = (
-                    KnownFlags(ZERO | SIGN | PARITY, flags_of(result, 0, size), result, size)
-                    if type(result) is int
-                    else None
+                    KnownFlags(ZERO | SIGN | PARITY, flags_of(result, 0, size)) if type(result) is int else None
                 )
             write(state, result)
 
@@ -391,11 +397,13 @@ class _Described:
 
     def _vector(self) -> Effect | None:
         """One with vector or mask registers: what it does to others."""
-        return self._losing(keeps_flags=not self._name.startswith("ktest"))
+        return self._losing(keeps_flags=not any(part in self._name for part in _SETS_FLAGS))
 
     def _unknown(self) -> Effect | None:
         plain = self._name[:-1] if self._name[:-1] in ("movs", "stos") else self._name
-        if plain not in _WRITES_KNOWN:
+        # With its offset in a register a bit may lie far from the operand.
+        is_far = self._name in ("bts", "btr", "btc") and self._operands[0].type == x86.X86_OP_MEM
+        if plain not in _WRITES_KNOWN or is_far:
             raise UnfollowedError(self._name)
         return self._losing(keeps_flags=False)
 
@@ -448,7 +456,7 @@ def _rounded(state: State, stack: Value, mask: Value) -> Value:
     if place is None or place[0] != STACK or type(mask) is not int or state.aligned != (0, 0):
         raise UnfollowedError("the stack pointer")
     step = -signed(mask)
-    if step <= 0 or step & step - 1:
+    if step <= 1 or step & step - 1:
         raise UnfollowedError("the stack pointer")
     state.aligned = place[1] - step + 1, place[1]
     return symbol(ALIGNED)

@@ -7,7 +7,7 @@ Source: System V ABI AMD64, 3.2 (which registers a call keeps, whose a call's st
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from compiler_ai.sandbox.state import GENERAL
@@ -40,12 +40,13 @@ class Compared(NamedTuple):
 
 
 class KnownFlags(NamedTuple):
-    """Of the status flags those in `which` are known to be `bits`; `result` is what an instruction of `size_bytes` left them for."""
+    """Of the status flags those in `which` are known to be `bits`; `total` is the sum of `size_bytes` that left them, 0 bytes for what is
+    no sum."""
 
     which: int
     bits: int
-    result: int
-    size_bytes: int
+    total: int = 0
+    size_bytes: int = 0
 
 
 Flags = Compared | KnownFlags | None
@@ -54,14 +55,15 @@ Flags = Compared | KnownFlags | None
 @dataclass
 class State:
     """`registers` in the order of GENERAL; `slots` by symbol and distance: their size in bytes and what they hold. `told`: the frame's
-    address may be elsewhere than in the registers that are for it; `lost`: not even the arguments on the stack are known to be what
-    they were; `aligned` are the least and greatest distance of the rounded stack pointer from that at entry."""
+    address may be elsewhere than in the registers that are for it, or hidden in an unknown number; `written` are the words of the arguments on
+    the stack (their distances from it) that may not be what they were any more, `lost`: none may; `aligned` are the least and greatest distance of the rounded stack pointer from that at entry."""
 
     registers: list[Value]
     flags: Flags
     slots: dict[tuple[int, int], tuple[int, Value]]
     told: bool = False
     lost: bool = False
+    written: frozenset[int] = frozenset()
     aligned: tuple[int, int] = (0, 0)
 
     @classmethod
@@ -69,24 +71,49 @@ class State:
         return cls([symbol(number) for number in range(len(GENERAL))], None, {})
 
     def copy(self) -> State:
-        return State(list(self.registers), self.flags, dict(self.slots), self.told, self.lost, self.aligned)
+        return replace(self, registers=list(self.registers), slots=dict(self.slots))
 
     def joined(self, other: State) -> State:
-        """What is known when either may be the case."""
+        """What is known when either may be the case. Raises UnfollowedError when the stack pointer is not."""
+        both = list(zip(self.registers, other.registers, strict=True))
+        if both[STACK][0] != both[STACK][1]:
+            raise UnfollowedError("the stack pointer")
+        hidden = any(mine != theirs and (is_of_frame(mine) or is_of_frame(theirs)) for mine, theirs in both)
         return State(
-            [mine if mine == theirs else None for mine, theirs in zip(self.registers, other.registers, strict=True)],
+            [mine if mine == theirs else None for mine, theirs in both],
             self.flags if self.flags == other.flags else None,
             {at: one for at, one in self.slots.items() if other.slots.get(at) == one},
-            self.told or other.told,
+            self.told or other.told or hidden,
             self.lost or other.lost,
+            self.written | other.written,
             (min(self.aligned[0], other.aligned[0]), max(self.aligned[1], other.aligned[1])),
         )
 
+    def covers(self, other: State) -> bool:
+        """Whether nothing is known here that is not known of `other`."""
+        return (
+            all(mine is None or mine == theirs for mine, theirs in zip(self.registers, other.registers, strict=True))
+            and (self.flags is None or self.flags == other.flags)
+            and all(other.slots.get(at) == one for at, one in self.slots.items())
+            and (self.told or (not other.told and self._has_frame_of(other)))
+            and self.registers[STACK] == other.registers[STACK]
+            and self.lost >= other.lost
+            and self.written >= other.written
+            and self.aligned == other.aligned
+        )
+
+    def _has_frame_of(self, other: State) -> bool:
+        """Whether the frame's address is in the same registers, where it is known."""
+        both = zip(self.registers, other.registers, strict=True)
+        return all(mine == theirs for mine, theirs in both if is_of_frame(theirs))
+
     def forget_slots(self) -> None:
+        """Nothing is known of the frame, nor of the arguments on the stack."""
         self.slots.clear()
         self.lost = True
 
     def load(self, address: Value, size_bytes: int) -> Value:
+        """What so many bytes at an address hold."""
         place = place_of(address)
         if place is None:
             return None
@@ -96,9 +123,9 @@ class State:
         if found is not None and found[0] > size_bytes and type(found[1]) is int:
             return found[1] & (1 << 8 * size_bytes) - 1
         name, at = place
-        if name != STACK or at < WORD or at % WORD or size_bytes != WORD or self.lost:
+        if name != STACK or at < WORD or at % WORD or size_bytes != WORD or self.lost or at in self.written:
             return None
-        return None if self._near(name, at, at + WORD) else symbol(_ARGUMENTS + at // WORD - 1)
+        return symbol(_ARGUMENTS + at // WORD - 1)
 
     def store(self, address: Value, size_bytes: int, value: Value) -> None:
         """Raises UnfollowedError when it may change the return address."""
@@ -115,6 +142,9 @@ class State:
             raise UnfollowedError("a store to the return address")
         for slot in self._near(name, at, at + size_bytes):
             del self.slots[slot]
+        if at + highest + size_bytes > WORD:
+            first = max(WORD, (at + lowest) // WORD * WORD)
+            self.written |= frozenset(range(first, at + highest + size_bytes, WORD))
         self.slots[place] = size_bytes, value
 
     def _near(self, name: int, start: int, end: int) -> list[tuple[int, int]]:
@@ -132,7 +162,13 @@ class State:
         ]
 
     def set(self, register: int, value: Value) -> None:
-        if register not in HOLDS_FRAME and is_of_frame(value):
+        """Raises UnfollowedError when the stack pointer is not known then."""
+        is_known = type(value) is int or type(value) is Sum
+        if (
+            is_of_frame(value)
+            if register not in HOLDS_FRAME
+            else is_of_frame(self.registers[register]) and not is_known
+        ):
             self.told = True
         if register == STACK and place_of(value) is None:
             raise UnfollowedError("the stack pointer")

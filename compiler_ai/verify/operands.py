@@ -139,13 +139,16 @@ def register_of(name: str | None) -> tuple[int, int]:
     return _PARTS.get(name or "", (-1, 0))
 
 
+def register_set(instruction: Any, name: str) -> list[int]:
+    """The general register that an instruction sets, if it does."""
+    operands = instruction.operands
+    is_set = name not in ("cmp", "test") and operands and is_general(instruction, operands[0])
+    return [general(instruction, operands[0])] if is_set else []
+
+
 def half_set(instruction: Any, name: str) -> list[int]:
     """The general register whose lower half an instruction sets, if it does."""
-    operands = instruction.operands
-    if name in ("cmp", "test") or not operands or operands[0].type != x86.X86_OP_REG or operands[0].size != 4:
-        return []
-    register = general(instruction, operands[0])
-    return [register] if register >= 0 else []
+    return register_set(instruction, name) if instruction.operands and instruction.operands[0].size == 4 else []
 
 
 def general(instruction: Any, operand: Any) -> int:

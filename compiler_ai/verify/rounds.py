@@ -10,7 +10,7 @@ from capstone import x86_const as x86
 
 from compiler_ai.verify.effects import Effect
 from compiler_ai.verify.integers import MASK, Sum, Value, added, difference, signed
-from compiler_ai.verify.known import Compared, Flags, KnownFlags, State
+from compiler_ai.verify.known import HOLDS_FRAME, Compared, Flags, KnownFlags, State, is_of_frame
 from compiler_ai.verify.operands import general, is_general, is_vector
 
 _AFFINE = ("mov", "lea", "add", "sub", "inc", "dec", "cmp", "test", "nop")
@@ -53,8 +53,9 @@ def compared(flags: Flags, code: str) -> tuple[Value, Value, int]:
         return None, None, 0
     if type(flags) is Compared:
         return flags
-    is_of_result = type(flags) is KnownFlags and code in ("e", "ne")
-    return (flags.result, 0, flags.size_bytes) if is_of_result else (None, None, 0)  # type: ignore[union-attr]
+    if type(flags) is KnownFlags and flags.size_bytes and code in ("e", "ne"):
+        return flags.total, 0, flags.size_bytes
+    return None, None, 0
 
 
 def is_affine_instruction(instruction: Any, name: str) -> bool:
@@ -70,7 +71,12 @@ def is_affine_instruction(instruction: Any, name: str) -> bool:
 
 
 def in_frame(operands: Sequence[Any]) -> list[Any]:
-    return [one for one in operands if one.type == x86.X86_OP_MEM and one.mem.base in _FRAME_BASES]
+    """The memory operands that may be in the frame."""
+    return [
+        one
+        for one in operands
+        if one.type == x86.X86_OP_MEM and (one.mem.base in _FRAME_BASES or one.mem.index in _FRAME_BASES)
+    ]
 
 
 def only_sets(instruction: Any) -> int | None:
@@ -95,6 +101,8 @@ def skipped(rounds: Rounds, state: State) -> State:
         return state
     steps = _steps(rounds.entered[-2], state)
     if steps is None or steps != _steps(rounds.entered[-3], rounds.entered[-2]):
+        return state
+    if any(steps[0][register] and is_of_frame(state.registers[register]) for register in HOLDS_FRAME):
         return state
     (first, second, size), earlier = rounds.compared[-1], rounds.compared[-2]
     apart, by, other = _apart(first, second), _step(earlier[0], first), _step(earlier[1], second)
