@@ -37,7 +37,7 @@ _LOOK_BACK = 4  # instructions between a comparison and its branch
 Span = tuple[int, int]
 Pair = tuple[int, int, int]  # the two sides of a comparison, and their size in bytes
 IsTurned = Callable[[int, int, int, int], bool]  # (site, first side, second side, their size in bytes)
-_NAMES = {
+NAMES = {  # of general registers and their parts: an index into GENERAL, and how many of its lowest bytes
     **{name: (index, 8) for index, name in enumerate(GENERAL)},
     **{f"e{name[1:]}": (index, 4) for index, name in enumerate(GENERAL[:8])},
     **{name[1:]: (index, 2) for index, name in enumerate(GENERAL[:8])},
@@ -402,10 +402,10 @@ def _value(instruction: Any, operand: Any, general: Any, memory: Callable[[int, 
     if operand.type == x86.X86_OP_IMM:
         return int(operand.imm & mask)
     if operand.type == x86.X86_OP_REG:
-        place = _NAMES.get(instruction.reg_name(operand.reg))
+        place = NAMES.get(instruction.reg_name(operand.reg))
         return None if place is None else int(general[place[0]] & ((1 << 8 * place[1]) - 1))
-    base = _NAMES.get(instruction.reg_name(operand.mem.base)) if operand.mem.base else None
-    index = _NAMES.get(instruction.reg_name(operand.mem.index)) if operand.mem.index else None
+    base = NAMES.get(instruction.reg_name(operand.mem.base)) if operand.mem.base else None
+    index = NAMES.get(instruction.reg_name(operand.mem.index)) if operand.mem.index else None
     if (operand.mem.base and base is None) or (operand.mem.index and index is None) or operand.mem.segment:
         return None
     address: int = operand.mem.disp + (general[base[0]] if base else 0)

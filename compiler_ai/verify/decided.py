@@ -72,9 +72,8 @@ def decided(own: OwnCode, blocks: Blocks, decoder: Decoder, of_unit: Linked, mos
 def linked(unit: RelocatableObject, body: LoadedObject, has_stack_arguments: Callable[[str], bool]) -> Linked:
     """What a loaded object says."""
     bases = section_bases(unit, body)
-    kept = {
-        index for index, section in unit.sections.items() if not section.flags & SHF_MERGE
-    }  # the linker moves what is in others
+    # The linker moves what is in the others.
+    kept = {index for index, section in unit.sections.items() if not section.flags & SHF_MERGE}
     relocations = [
         (bases[section.index] + relocation.offset, relocation.symbol)
         for section in unit.sections.values()
@@ -102,9 +101,8 @@ class _Following:
         self._outcomes: dict[int, set[bool]] = {at: set() for at in blocks.conditions}
         self._open: dict[int, _Open] = {}
         self._meeting: dict[int, int] = {}
-        self._ways: dict[
-            tuple[int, int], list[tuple[State, State | None]]
-        ] = {}  # followed to the end, from what to what
+        # Followed to the end, from one block to another: with what was known at the one, and then at the other.
+        self._ways: dict[tuple[int, int], list[tuple[State, State | None]]] = {}
         self._come_again: set[int] = set()  # open conditions that were come to once more
 
     def followed(self) -> Decided:
@@ -239,7 +237,7 @@ class _Following:
         block = Block(start, effects, 0, ())
         narrow: list[int] = []
         written: list[int] = []
-        is_affine, name = True, ""
+        is_affine, name, following = True, "", start
         for instruction in self._instructions(start):
             at, name = instruction.address, instruction.mnemonic.rpartition(" ")[2]
             following = at + instruction.size
@@ -267,7 +265,7 @@ class _Following:
             if following in self._blocks.starts:
                 block.targets = (following,)
                 return block
-        if name != "call":
+        if name != "call" or self._own.holds(following):
             raise UnfollowedError("code that ends within")
         return block  # the callee never returns
 

@@ -217,8 +217,8 @@ class _Described:
         return leave
 
     def _not(self) -> Effect:
-        read, write = self._with.reader(self._operands[0]), self._with.writer(self._operands[0])
-        mask = (1 << 8 * self._operands[0].size) - 1
+        read, write, size = self._changed()
+        mask = (1 << 8 * size) - 1
 
         def invert(state: State) -> None:
             value = read(state)
@@ -227,11 +227,7 @@ class _Described:
         return invert
 
     def _negate(self) -> Effect:
-        read, write, size = (
-            self._with.reader(self._operands[0]),
-            self._with.writer(self._operands[0]),
-            self._operands[0].size,
-        )
+        read, write, size = self._changed()
 
         def negate(state: State) -> None:
             value = read(state)
@@ -272,11 +268,7 @@ class _Described:
         return add
 
     def _step(self) -> Effect:
-        read, write, size = (
-            self._with.reader(self._operands[0]),
-            self._with.writer(self._operands[0]),
-            self._operands[0].size,
-        )
+        read, write, size = self._changed()
         by = 1 if self._name == "inc" else MASK
 
         def step(state: State) -> None:
@@ -320,11 +312,7 @@ class _Described:
     def _shift(self) -> Effect | None:
         if len(self._operands) < 2 or self._operands[1].type != x86.X86_OP_IMM:
             return self._unknown()
-        read, write, size = (
-            self._with.reader(self._operands[0]),
-            self._with.writer(self._operands[0]),
-            self._operands[0].size,
-        )
+        read, write, size = self._changed()
         count = self._operands[1].imm & (63 if size == WORD else 31)
         name, mask = self._name, (1 << 8 * size) - 1
 
@@ -388,6 +376,11 @@ class _Described:
             return outcome
 
         return holds
+
+    def _changed(self) -> tuple[Callable[[State], Value], Callable[[State, Value], None], int]:
+        """How the first operand is read and written, and its size in bytes."""
+        operand = self._operands[0]
+        return self._with.reader(operand), self._with.writer(operand), operand.size
 
     def _is_of_itself(self) -> bool:
         both = self._operands

@@ -9,6 +9,7 @@ from capstone import x86_const as x86
 
 from compiler_ai.sandbox.state import GENERAL
 from compiler_ai.verify.accesses import Decoder, Operand
+from compiler_ai.verify.branches import NAMES
 from compiler_ai.verify.integers import MASK, Low, Value, added, symbol, times
 from compiler_ai.verify.known import (
     STATIC,
@@ -124,13 +125,8 @@ def sized(value: Value, size_bytes: int) -> Value:
 
 
 _PARTS: dict[str, tuple[int, int]] = {
-    **{name: (index, 0) for index, name in enumerate(GENERAL)},
-    **{f"e{name[1:]}": (index, 0) for index, name in enumerate(GENERAL[:8])},
-    **{name[1:]: (index, 0) for index, name in enumerate(GENERAL[:8])},
-    **{f"{name[1]}l": (GENERAL.index(name), 0) for name in ("rax", "rbx", "rcx", "rdx")},
+    **{name: (index, 0) for name, (index, _) in NAMES.items()},
     **{f"{name[1]}h": (GENERAL.index(name), 8) for name in ("rax", "rbx", "rcx", "rdx")},
-    **{f"{name[1:]}l": (GENERAL.index(name), 0) for name in ("rsi", "rdi", "rbp", "rsp")},
-    **{f"r{n}{part}": (n, 0) for n in range(8, 16) for part in ("d", "w", "b")},
 }
 
 

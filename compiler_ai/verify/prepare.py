@@ -15,9 +15,7 @@ from compiler_ai.sandbox.loader import load
 from compiler_ai.sandbox.object import UNDEFINED
 from compiler_ai.sandbox.process import Outcome, OutcomeKind, Sandbox
 from compiler_ai.sandbox.symbols import Reference, SymbolKind
-from compiler_ai.verify.answered import (
-    calls_outside,
-)
+from compiler_ai.verify.answered import calls_outside
 from compiler_ai.verify.argumentuse import ArgumentUse
 from compiler_ai.verify.calls import Callees
 from compiler_ai.verify.code import reader

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from capture_runs import build, target, trace
 
+from compiler_ai.capture.format import Capture
 from compiler_ai.capture.format import load as load_capture
 from compiler_ai.sandbox.assemble import assemble
 from compiler_ai.sandbox.image import build_image
@@ -35,13 +36,18 @@ clear:
 """
 
 
+def captured(text: str, function: str, directory: Path, *flags: str) -> Capture:
+    """The first captured call of a program's function."""
+    source = directory / "program.c"
+    source.write_text(text)
+    program = build(source, directory, *flags)
+    traced = trace([str(program)], [target(program, function)], directory / "captures")
+    return load_capture(Path(traced.functions[function]["files"][0]))
+
+
 def test_memset_and_what_it_reads_are_there(tmp_path: Path) -> None:
     """A large one: then it reads the thresholds that the library computed at start-up."""
-    source = tmp_path / "program.c"
-    source.write_text(PROGRAM)
-    program = build(source, tmp_path)
-    traced = trace([str(program)], [target(program, "clear")], tmp_path / "captures")
-    capture = load_capture(Path(traced.functions["clear"]["files"][0]))
+    capture = captured(PROGRAM, "clear", tmp_path)
     assert "memset" in capture.symbols
     # The captured call touched a page or two of the block; the others are as the loader made them.
     start = capture.registers["rdi"] & -4096
@@ -77,11 +83,7 @@ root:
 
 def test_a_root_of_what_has_none_returns(tmp_path: Path) -> None:
     """The library is called for that only, finds where errno is and sets it; no captured call came there."""
-    source = tmp_path / "program.c"
-    source.write_text(ROOT)
-    program = build(source, tmp_path, "-lm")
-    traced = trace([str(program)], [target(program, "root")], tmp_path / "captures")
-    capture = load_capture(Path(traced.functions["root"]["files"][0]))
+    capture = captured(ROOT, "root", tmp_path, "-lm")
     image = build_image(capture)
     body = load(assemble(CALLS_ROOT, ("as", "--64")), "root", image.bases[0], image.resolver)
     registers = replace(image.registers, rip=body.entry)

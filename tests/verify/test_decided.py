@@ -104,7 +104,7 @@ ALWAYS, NEVER, EITHER, NOT_EXECUTED = {True}, {False}, {True, False}, set[bool](
         ("mov $2, %eax\ncmp $2, %eax\nucomisd %xmm0, %xmm1\nsete %cl\nret", [EITHER]),
         *(
             (f"{text}\nret", None)
-            for text in ("stc", "movq $here, (%rsp)", "push $here", "mov (%rdi), %rsp", "call setjmp", "1: loop 1b", "1: jmp 1b")
+            for text in ("stc", "movq $here, (%rsp)", "push $here", "mov (%rdi), %rsp", "call setjmp", "call few\n.byte 6", "1: loop 1b", "1: jmp 1b")
         ),
     ],
 )  # fmt: skip
