@@ -187,7 +187,7 @@ class Decoder:
         if masked or (operands and any(self._is_mask(instruction, o) for o in instruction.operands)):
             unknown = True
         push = 8 if plain in ("push", "call", "pushfq") else 0
-        pop = 8 if plain in ("pop", "ret", "popfq", "leave") else 0
+        pop = 8 if plain in ("pop", "popfq", "leave") else 0  # what `ret` reads is no datum
         return Decoded(tuple(operands), push, pop, source=_source(instruction, plain), unknown=unknown)
 
     def _is_mask(self, instruction: Any, operand: Any) -> bool:

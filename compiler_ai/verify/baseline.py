@@ -21,7 +21,7 @@ from compiler_ai.verify.machine import Body, Context, Machine
 from compiler_ai.verify.mutate import Seed
 from compiler_ai.verify.prototype import Prototype
 from compiler_ai.verify.settings import Settings
-from compiler_ai.verify.state import EntryState, varied
+from compiler_ai.verify.state import DEAD_STACK_BYTES, EntryState, varied
 from compiler_ai.verify.testcase import Logged, Test, log_body, trace_body
 from compiler_ai.verify.toolong import TooLong
 from compiler_ai.verify.unoptimised import Unoptimised
@@ -55,6 +55,7 @@ class Baseline:
         self.calls_outside = False
         self.tests: list[Test] = []
         self._too_long = TooLong(prototype)
+        self._dead_stack_bytes = DEAD_STACK_BYTES  # as deep as its runs were seen to go
         self._timeout: Outcome | None = None  # one that ran into its limit
 
     def own(self, body: Body, context: Context) -> OwnCode:
@@ -74,9 +75,12 @@ class Baseline:
         fills: list[tuple[EntryState, Outcome]] = []
         reached: set[int] = set()
         for fill in range(_FILLS):
-            filled = varied(state, self.prototype, self.machine.sandbox.layout, fill + 17 * self.settings.seed)
+            filled = self._filled(state, fill)
             marks = [baseline.entry + offset for offset in uncovered] if not fill else []
             outcome = self.machine.run(filled, baseline, limit_ns, marks)
+            if self._goes_deeper(outcome, filled):
+                filled = self._filled(state, fill)
+                outcome = self.machine.run(filled, baseline, limit_ns, marks)
             fills.append((filled, outcome))
             reached |= {address - baseline.entry for address in outcome.covered}
             if outcome.kind is OutcomeKind.TIMEOUT:
@@ -93,6 +97,19 @@ class Baseline:
             if state.origin != "captured":
                 self._reaches(first_state)
         return Test(state, fills, cpu_limit_ns(max(first.cpu_ns, second.cpu_ns, _QUICK_NS))), first
+
+    def _filled(self, state: EntryState, fill: int) -> EntryState:
+        size = min(self._dead_stack_bytes, self.machine.stack_room_bytes(state))
+        return varied(state, self.prototype, self.machine.sandbox.layout, fill + 17 * self.settings.seed, size)
+
+    def _goes_deeper(self, outcome: Outcome, state: EntryState) -> bool:
+        """Whether a run stored farther down the stack than any before it: all of that is varied from now on, and what a candidate may
+        use besides."""
+        stack = state.registers["rsp"]
+        deep = max((stack - page for page in outcome.written if is_dead(page, stack)), default=0) + DEAD_STACK_BYTES
+        is_deeper = deep > self._dead_stack_bytes
+        self._dead_stack_bytes = max(deep, self._dead_stack_bytes)
+        return is_deeper
 
     def test_or_answered(
         self, state: EntryState, uncovered: set[int], only_new: bool = False

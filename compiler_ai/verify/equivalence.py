@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import struct
 from collections.abc import Callable
 
@@ -181,14 +180,14 @@ def float_element_bytes(prototype: Prototype | None) -> int:
 
 
 def is_same_nan(a: bytes, b: bytes) -> bool:
-    """Whether both are NaNs of the same kind (quiet or signalling): which operand's payload and sign survive is left open.
+    """Whether both are the NaN that arithmetic gives, of either sign: which operand's sign survives is left open. All NaNs in made inputs
+    are that one; other payloads are told apart, for whole numbers look like NaNs too (-1 and -2 do).
 
-    Source: IEEE 754-2019, 6.2.3; the quiet bit is the fraction's first (Intel SDM volume 1, 4.8.3.4).
+    Source: IEEE 754-2019, 6.2.3 and 6.3; Intel SDM volume 1, 4.8.3.7 (the default NaN).
     """
-    if not (math.isnan(_float(a)) and math.isnan(_float(b))):
-        return False
-    at, bit = (2, 0x40) if len(a) == 4 else (6, 0x08)
-    return a[at] & bit == b[at] & bit
+    plain = {4: 0x7FC00000, 8: 0x7FF8000000000000}.get(len(a))
+    sign = 1 << 8 * len(a) - 1
+    return len(a) == len(b) and all(int.from_bytes(one, "little") & ~sign == plain for one in (a, b))
 
 
 def _float(data: bytes) -> float:

@@ -5,7 +5,7 @@ Bytes are bits of whole numbers, one number a page, so that runs that touch mega
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from compiler_ai.sandbox.footprint import Footprint
 from compiler_ai.sandbox.pages import PAGE_BYTES, page_floor
@@ -66,12 +66,35 @@ def overreach(
 
     def may_read(page: int) -> int:
         accessed = (baseline.reads.get(page, 0) | baseline.writes.get(page, 0)) & ~_dead(page, stack_pointer)
-        return _whole_blocks(accessed) | _range_bits(page, readable)
+        around = _whole_blocks(accessed) & ~_range_bits(
+            page, [(stack_pointer, stack_pointer + 8)]
+        )  # the return address
+        return accessed | around | _range_bits(page, readable)
 
     read = _first_beyond(candidate.reads, stack_pointer, may_read)
     if read is not None:
         return f"it reads {read:#x}, which the baseline does not", True
     return "", not candidate.uncertain
+
+
+def only_read(
+    baseline: Footprint, candidate: Footprint, stack_pointer: int, readable: Sequence[tuple[int, int]]
+) -> dict[int, int]:
+    """What the candidate reads outside of its own frame and what is `readable` anyway, and the baseline does not: nothing may depend on it."""
+    beyond = {
+        page: bits & ~(baseline.reads.get(page, 0) | _dead(page, stack_pointer) | _range_bits(page, readable))
+        for page, bits in candidate.reads.items()
+    }
+    return {page: bits for page, bits in beyond.items() if bits}
+
+
+def bytes_of(bits: Bits) -> Iterator[int]:
+    """The addresses of the bytes, lowest first."""
+    for page in sorted(bits):
+        left = bits[page]
+        while left:
+            yield page + (left & -left).bit_length() - 1
+            left &= left - 1
 
 
 def _first_beyond(bits: Bits, stack_pointer: int, allowed: Callable[[int], int]) -> int | None:

@@ -338,6 +338,10 @@ class _Writer:
             self.log.log_address(
                 where, Place(PlaceKind.ACCESS, READS | SETS_STACK, decoded.pop_bytes, 0, decoded.pop_bytes)
             )
+        if plain == "ret":
+            self.log.log_address(
+                Operand(_RSP, -1, 1, 0, 8, False, False, 0), Place(PlaceKind.ACCESS, SETS_STACK, 8, 0, 8)
+            )
 
     def _log_string(self, name: str) -> None:
         plain = name.rpartition(" ")[2]

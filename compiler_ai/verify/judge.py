@@ -8,13 +8,14 @@ from itertools import islice
 
 from compiler_ai.artifacts import Counterexample, Evidence, Grade
 from compiler_ai.sandbox.errors import SandboxError
+from compiler_ai.sandbox.footprint import Footprint
 from compiler_ai.sandbox.process import Outcome, OutcomeKind
 from compiler_ai.verify.answered import answered_again
 from compiler_ai.verify.calls import Call, calls_differ
 from compiler_ai.verify.coverage import Blocks, UnknownTargetError, blocks
 from compiler_ai.verify.decided import Decided
 from compiler_ai.verify.equivalence import describe_end, is_dead
-from compiler_ai.verify.footprint import footprint_of, overreach
+from compiler_ai.verify.footprint import footprint_of, only_read, overreach
 from compiler_ai.verify.frames import Paths
 from compiler_ai.verify.kept import half_scale_of, scale_of
 from compiler_ai.verify.machine import Body, Context
@@ -24,6 +25,7 @@ from compiler_ai.verify.relations import Relations, never_the_same, one_sided_di
 from compiler_ai.verify.search import boundary_states, directed_states, leading_to
 from compiler_ai.verify.state import EntryState
 from compiler_ai.verify.testcase import Test, Traced, inside, log_body, trace_body
+from compiler_ai.verify.unread import with_others
 from compiler_ai.verify.unwinding import UnwindTable, read_table, wrong_rule
 
 _ANY_FRAME_BYTES = 64  # of stack that the baseline may do without in a call that ends at once
@@ -391,6 +393,7 @@ class Judgement:
         )
         if difference:
             raise Refuted(test.state.name, difference)
+        self._vary_what_only_it_reads(test, expected.footprint, found.footprint)
         entered = found.entered & self._starts
         reason = self._unconfirmed_frames(context, entered & self._uncompared)
         if reason:
@@ -399,6 +402,25 @@ class Judgement:
             self._uncompared -= entered
         else:
             self._unlogged.add(found.footprint.uncertain)
+
+    def _vary_what_only_it_reads(self, test: Test, expected: Footprint, found: Footprint) -> None:
+        """Once more with other contents in what the candidate reads and the baseline does not."""
+        state = test.fills[0][0]
+        context = self._machine.context(state)
+        readable = [*inside(self._body.at(context)), *context.image.library]
+        only = only_read(expected, found, state.registers["rsp"], readable)
+        other = with_others(self._machine, state, only) if only else None
+        if other is None:
+            return
+        theirs = self._machine.run(other, context.baseline, test.limit_ns)
+        if theirs.kind is not test.fills[0][1].kind:
+            return  # it reads it after all, in a way that cannot be seen
+        mine = self._machine.run(other, self._body.at(context), test.limit_ns)
+        if mine.kind is OutcomeKind.TIMEOUT:
+            raise Undecided(f"{other.name}: it does not end in time")
+        difference = self._prepared.differ(theirs, mine, other, self._settings.preserved, self._body)
+        if difference:
+            raise Refuted(other.name, difference)
 
     def _stack_allowance_bytes(self, lowest: int, stack: int) -> int:
         """How much more stack a run may take than the baseline's, which came down to `lowest`: where calls are nested as deeply as the
@@ -436,9 +458,9 @@ class Judgement:
             end = describe_end(found.trace.outcome)
             raise Refuted(test.state.name, f"callees may leave anything in scratch registers, and then: {end}")
         readable = [*inside(self._body.at(context)), *context.image.library]
+        footprints = footprint_of(expected.accesses), footprint_of(found.accesses)
         difference, whole = overreach(
-            footprint_of(expected.accesses),
-            footprint_of(found.accesses),
+            *footprints,
             stack,
             self._stack_allowance_bytes(expected.accesses.lowest_stack, stack),
             readable,
@@ -451,6 +473,7 @@ class Judgement:
         )
         if difference:
             raise Refuted(test.state.name, difference)
+        self._vary_what_only_it_reads(test, *footprints)
         self._check_unwinding(test, expected, found)
         self._check_jumps(found)
         if whole:

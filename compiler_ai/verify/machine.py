@@ -183,6 +183,14 @@ class Machine:
         )
         return data[address - page : address - page + size_bytes]
 
+    def stack_room_bytes(self, state: EntryState) -> int:
+        """How much memory lies below the stack pointer."""
+        stack = state.registers["rsp"]
+        region = state.image.pages.find(stack - 1)
+        while region is not None and (below := state.image.pages.find(region.address - 1)) is not None:
+            region = below
+        return stack - region.address if region is not None else 0
+
     def _plain_page(self, state: EntryState, address: int) -> bytes:
         context = self.context(state)
         if address in context.initial:

@@ -94,6 +94,7 @@ def directed_states(
         yield from found
 
     while seeds:
+        is_moving = False
         while len(looked) < len(seeds):
             fresh = [index for index in range(len(seeds)) if index not in looked]
             index = chance.choice(fresh) if turn > _IN_ORDER else fresh[-1 if latest else 0]
@@ -141,8 +142,9 @@ def directed_states(
                 streams[index] = mutations(seed, prototype, constants, f"directed {turn} {seed.state.name}")
             state = next(streams[index], None)
             if state is not None:
+                is_moving = True
                 yield state
-        if len(looked) == len(seeds) and not any(seed.reads or prototype for seed in seeds):
+        if len(looked) == len(seeds) and not (is_moving or later):
             return
 
 

@@ -6,6 +6,7 @@ import random
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from compiler_ai.sandbox.image import CaptureImage
 from compiler_ai.sandbox.pages import PageSet
@@ -14,7 +15,7 @@ from compiler_ai.verify.prototype import Prototype, Type
 
 RED_ZONE_BYTES = 128
 ARRAY_BYTES = 1 << 28  # two pointers into one array are no farther apart
-_DEAD_STACK_BYTES = 2048
+DEAD_STACK_BYTES = 2048  # below the stack pointer, at least, that are varied
 _FRAMES_BYTES = 8 << 20  # above the stack pointer lie the callers' frames
 _FLAGS = 0x8D5  # CF PF AF ZF SF OF
 _INTEGER_ARGUMENTS = ("rdi", "rsi", "rdx", "rcx", "r8", "r9")
@@ -54,8 +55,14 @@ class EntryState:
     answers: Answering | None = None
 
 
-def varied(state: EntryState, prototype: Prototype | None, layout: XStateLayout, seed: int) -> EntryState:
-    """The same call with other contents in everything that no callee may rely on: the dead stack, scratch and callee-saved
+def varied(
+    state: EntryState,
+    prototype: Prototype | None,
+    layout: XStateLayout,
+    seed: int,
+    dead_stack_bytes: int = DEAD_STACK_BYTES,
+) -> EntryState:
+    """The same call with other contents in everything that no callee may rely on: so much of the dead stack, scratch and callee-saved
     registers that carry no argument, the upper part of narrow arguments, status flags (AMD64 ABI, 3.2.1 to 3.2.3)."""
     chance = random.Random(seed)
     registers = state.registers
@@ -72,11 +79,17 @@ def varied(state: EntryState, prototype: Prototype | None, layout: XStateLayout,
         _vary_arguments(general, prototype, chance)
     patches = dict(state.patches)
     stack = general["rsp"]
-    patches[stack - _DEAD_STACK_BYTES] = chance.randbytes(_DEAD_STACK_BYTES)
+    patches[stack - dead_stack_bytes] = _garbage(seed, dead_stack_bytes)
     flags = (registers.rflags & ~_FLAGS) | (chance.getrandbits(12) & _FLAGS)
     xstate = _vary_vectors(registers.xstate, prototype, layout, chance)
     varied_registers = replace(registers, general=general, rflags=flags, xstate=xstate)
     return replace(state, registers=varied_registers, patches=patches)
+
+
+@lru_cache(maxsize=8)
+def _garbage(seed: int, size_bytes: int) -> bytes:
+    """The same object for all states: a frame may be large."""
+    return random.Random(f"{seed} dead stack").randbytes(size_bytes)
 
 
 def passed(value: int, kind: Type) -> int:
