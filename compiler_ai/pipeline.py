@@ -21,6 +21,7 @@ from compiler_ai.passes.verify import Verify
 from compiler_ai.passmanager import Pass, PassManager
 from compiler_ai.plugin import PluginContext, load_all
 from compiler_ai.proposers.base import default_registry
+from compiler_ai.proposers.earlier import EarlierProposer
 from compiler_ai.proposers.language_model import LanguageModelProposer, settings_of
 from compiler_ai.store.errors import StoreError
 from compiler_ai.store.trials import TrialCache
@@ -46,6 +47,8 @@ def tuning(
     """
     trials = TrialCache.default(on_failure=_say_forgotten)
     registry = default_registry()
+    if project is not None:
+        registry.proposers.insert(0, EarlierProposer(trials, project))
     settings = settings_of(options)
     models = [LanguageModelProposer(text, settings, project) for text in dict.fromkeys(options.models)]
     for model in models:
