@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -10,19 +11,31 @@ from pathlib import Path
 
 from compiler_ai.artifacts import Interval
 from compiler_ai.measure.statistics import median_interval
+from compiler_ai.program.ending import ending
 from compiler_ai.program.run import Finished, run
+
+
+class Verdict(enum.Enum):
+    """What a comparison showed."""
+
+    SAME = "same"
+    DIFFERENT = "different"
+    CRASHED = "crashed"  # both sides, by the same signal: what they were to do is not compared
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """`difference` is empty when outputs and exit status agree; `gain` is before/after, of CPU and of wall time."""
+    """`difference` says what differs; `status` is that of both sides where they agree (negative: the signal that ended them);
+    `cpu` and `wall` are before/after."""
 
+    verdict: Verdict
     difference: str
     pairs: int
-    cpu: Interval | None
-    wall: Interval | None
+    cpu: Interval | None = None
+    wall: Interval | None = None
     before_s: float = 0.0
     after_s: float = 0.0
+    status: int | None = None
 
 
 def compare(
@@ -40,9 +53,8 @@ def compare(
     """
     stand_ins = {path: path for path in replacements}  # the same mounts on both sides
     first, second = run(before, replacements), run(after, stand_ins)
-    difference = describe_difference(first, second)
-    if difference:
-        return Comparison(difference, 1, None, None)
+    if found := _without_timing(first, second, 1):
+        return found
     order = random.Random(seed)
     cpu: list[float] = []
     wall: list[float] = []
@@ -54,9 +66,8 @@ def compare(
             first, second = run(before, replacements), run(after, stand_ins)
         else:
             second, first = run(after, stand_ins), run(before, replacements)
-        difference = describe_difference(first, second)
-        if difference:
-            return Comparison(difference, len(cpu) + 1, None, None)
+        if found := _without_timing(first, second, len(cpu) + 1):
+            return found
         cpu.append(max(first.cpu_s, 1e-9) / max(second.cpu_s, 1e-9))
         wall.append(first.wall_s / second.wall_s)
         before_s.append(first.cpu_s)
@@ -64,14 +75,30 @@ def compare(
         progress(len(cpu), pairs)
     middle = len(cpu) // 2
     return Comparison(
-        "", len(cpu), median_interval(cpu), median_interval(wall), sorted(before_s)[middle], sorted(after_s)[middle]
+        Verdict.SAME,
+        "",
+        len(cpu),
+        median_interval(cpu),
+        median_interval(wall),
+        sorted(before_s)[middle],
+        sorted(after_s)[middle],
+        first.status,
     )
+
+
+def _without_timing(before: Finished, after: Finished, pairs: int) -> Comparison | None:
+    """The verdict of the last of `pairs` where it ends the comparison."""
+    if difference := describe_difference(before, after):
+        return Comparison(Verdict.DIFFERENT, difference, pairs)
+    if before.status < 0:
+        return Comparison(Verdict.CRASHED, "", pairs, status=before.status)
+    return None
 
 
 def describe_difference(before: Finished, after: Finished) -> str:
     """The first difference between two runs' exit status, standard output and standard error, or ""."""
     if before.status != after.status:
-        return f"exit status {before.status} before, {after.status} after"
+        return f"it ended {ending(before.status)} before, {ending(after.status)} after"
     for name, old, new in (
         ("standard output", before.stdout, after.stdout),
         ("standard error", before.stderr, after.stderr),

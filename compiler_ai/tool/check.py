@@ -14,7 +14,8 @@ from compiler_ai.artifacts import Interval
 from compiler_ai.driver.duration import parse_duration_s
 from compiler_ai.errors import AiccError
 from compiler_ai.program import snapshot
-from compiler_ai.program.compare import Comparison, compare
+from compiler_ai.program.compare import Comparison, Verdict, compare
+from compiler_ai.program.ending import ending
 from compiler_ai.program.opened import Watch
 from compiler_ai.store.codec import to_json
 from compiler_ai.tool.console import opened
@@ -27,6 +28,7 @@ class CheckError(AiccError):
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.usage = "aicc-tool check [options] -- COMMAND"
+    parser.epilog = "Exit status: 0 the same, 1 different or nothing compared (both crash)."
     parser.add_argument(
         "--before", metavar="CMD", help="the old program's command, instead of the profiled modules' snapshots"
     )
@@ -60,12 +62,10 @@ def run(arguments: argparse.Namespace) -> int:
     show(console, command, result)
     if not ran:
         names = ", ".join(map(str, replacements))
-        console.print(
-            f"  but it ran nothing that was profiled: not {names}", highlight=False, markup=False, soft_wrap=True
-        )
+        _say(console, f"  but it ran nothing that was profiled: not {names}")
     if arguments.json:
         write(arguments.json, result)
-    return 1 if result.difference else 0
+    return 0 if result.verdict is Verdict.SAME else 1
 
 
 def write(path: Path, result: Comparison) -> None:
@@ -94,16 +94,24 @@ def changed_modules(project: Path) -> dict[Path, Path]:
 
 
 def show(console: Console, command: Sequence[str], result: Comparison) -> None:
-    if result.difference:
-        console.print(f"[bold red]different[/]: {result.difference}", highlight=False)
+    if result.verdict is Verdict.DIFFERENT:
+        _say(console, f"different: {result.difference}", "bold red")
         return
-    console.print(
-        f"same output and exit status in {result.pairs} paired runs of: {shlex.join(command)}", highlight=False
-    )
+    if result.verdict is Verdict.CRASHED:
+        _say(console, f"both ended {ending(result.status or 0)}: nothing was compared", "bold red")
+        return
+    _say(console, f"same output and exit status in {result.pairs} paired runs of: {shlex.join(command)}")
+    if result.status:
+        _say(console, f"  both ended {ending(result.status)}")
     for name, interval in (("CPU time", result.cpu), ("wall time", result.wall)):
         if interval is not None:
             console.print(f"  {name:9}  {describe(interval)}", highlight=False)
     console.print(f"  median CPU time: {result.before_s:.3f} s before, {result.after_s:.3f} s after", highlight=False)
+
+
+def _say(console: Console, line: str, style: str | None = None) -> None:
+    """One line, however long; what programs print is no markup."""
+    console.print(line, highlight=False, markup=False, soft_wrap=True, style=style)
 
 
 def describe(interval: Interval) -> str:

@@ -23,6 +23,7 @@ from compiler_ai.profile.model import Profile, merge
 from compiler_ai.profile.record import INTERRUPTED
 from compiler_ai.profile.record import record as record_profile
 from compiler_ai.program import snapshot
+from compiler_ai.program.ending import ending
 from compiler_ai.tool.console import opened
 from compiler_ai.tool.locate import NoProjectError, project_directory
 from compiler_ai.tune.captured import captures_of, directory_of, forget_all
@@ -99,6 +100,8 @@ def run(arguments: argparse.Namespace) -> int:
     if ended.note == INTERRUPTED:
         _say(console, "interrupted: the samples until then are kept; no calls are captured")
         return 130
+    if ended.note:
+        _say(console, ended.note)
     if not arguments.words or arguments.no_captures or not wanted:
         return ended.status
     if not arguments.add:
@@ -186,4 +189,7 @@ def capture(
         if not function.files and not captures_of(project, hot.profiled):
             reasons = ", ".join(function.reasons) or "it was not called at a sampled moment"
             _say(console, f"  no capture of {target.symbol}: {reasons}")
-    return summary.status if summary.status >= 0 else 128 - summary.status
+    ended = summary.status if summary.status >= 0 else 128 - summary.status
+    if ended and ended != status:
+        _say(console, f"while calls were captured, the command ended {ending(summary.status)}")
+    return ended

@@ -1,0 +1,66 @@
+"""`aicc-tool check` says what was compared, and praises nothing else."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / ".aicc").mkdir()
+    return tmp_path
+
+
+def checked(project: Path, before: str, after: str) -> tuple[int, str, dict[str, object]]:
+    """Exit status, standard output and the JSON file of a comparison of two programs."""
+    for name, text in (("before", before), ("after", after)):
+        (project / f"{name}.c").write_text(f"#include <unistd.h>\n#include <signal.h>\n#include <stdlib.h>\n{text}\n")
+        subprocess.run(["gcc", "-o", name, f"{name}.c"], cwd=project, check=True)
+    words = ["aicc-tool", "check", "--pairs", "6", "--budget", "1s", "--json", "check.json"]
+    done = subprocess.run(
+        [*words, "--before", "./before", "--", "./after"], cwd=project, capture_output=True, text=True, check=False
+    )
+    assert done.stderr == ""
+    return done.returncode, done.stdout, json.loads((project / "check.json").read_text())
+
+
+SAYS = "int main(void) { return write(1, %s, 2) != 2; }"
+CRASHES = "int main(void) { return raise(SIGSEGV); }"
+
+
+def test_the_same_output_and_exit_status(project: Path) -> None:
+    status, said, kept = checked(project, SAYS % '"a\\n"', SAYS % '"a\\n"')
+    assert (status, kept["verdict"], kept["status"]) == (0, "SAME", 0)
+    assert said.startswith("same output and exit status in 6 paired runs of: ./after")
+    assert "both ended" not in said
+
+
+def test_another_output_is_different(project: Path) -> None:
+    status, said, kept = checked(project, SAYS % '"a["', SAYS % '"b["')
+    assert (status, kept["verdict"]) == (1, "DIFFERENT")
+    assert said == "different: standard output differs at byte 0 (line 1): b'a[' before, b'b[' after\n"
+
+
+def test_two_crashes_compare_nothing(project: Path) -> None:
+    status, said, kept = checked(project, CRASHES, CRASHES)
+    assert said == "both ended by signal 11 (SIGSEGV): nothing was compared\n"
+    assert (status, kept["verdict"], kept["status"], kept["cpu"]) == (1, "CRASHED", -11, None)
+
+
+def test_a_crash_on_one_side_is_different(project: Path) -> None:
+    status, said, _ = checked(project, SAYS % '"a\\n"', CRASHES)
+    assert (status, said) == (1, "different: it ended with exit status 0 before, by signal 11 (SIGSEGV) after\n")
+
+
+@pytest.mark.parametrize(
+    ("code", "words"), [(3, "exit status 3"), (139, "exit status 139 (what a shell says of signal 11 (SIGSEGV))")]
+)
+def test_an_exit_status_that_is_the_same_on_both_sides_is_fine_and_stated(project: Path, code: int, words: str) -> None:
+    program = f"int main(void) {{ return {code}; }}"
+    status, said, kept = checked(project, program, program)
+    assert f"\n  both ended with {words}\n" in said
+    assert (status, kept["verdict"], kept["status"]) == (0, "SAME", code)
