@@ -20,7 +20,23 @@ class Verdict(enum.Enum):
 
     SAME = "same"
     DIFFERENT = "different"
+    UNSTABLE = "unstable"  # so are two runs without a rewrite, at the same place
     CRASHED = "crashed"  # both sides, by the same signal: what they were to do is not compared
+
+
+_REPEATED = 2  # times that the old program runs once more, when the new one differs from it
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Where two runs differ: in `what` ("exit status", "standard output", "standard error"), `where` in it, and how."""
+
+    what: str
+    where: str
+    how: str
+
+    def __str__(self) -> str:
+        return f"{self.what} differs{self.where}: {self.how}"
 
 
 @dataclass(frozen=True)
@@ -52,8 +68,19 @@ def compare(
     At least six pairs are run, the fewest that give a 95 % interval of the median. Raises RunError.
     """
     stand_ins = {path: path for path in replacements}  # the same mounts on both sides
+
+    def untimed(first: Finished, second: Finished, pairs: int) -> Comparison | None:
+        """The verdict of the last of `pairs` where it ends the comparison."""
+        if first.status == second.status and first.status < 0:
+            return Comparison(Verdict.CRASHED, "", pairs, status=first.status)
+        found = differences(first, second)
+        if not found:
+            return None
+        again = [run(before, replacements) for _ in range(_REPEATED)]
+        return Comparison(*judged(found, [one for other in again for one in differences(first, other)]), pairs)
+
     first, second = run(before, replacements), run(after, stand_ins)
-    if found := _without_timing(first, second, 1):
+    if found := untimed(first, second, 1):
         return found
     order = random.Random(seed)
     cpu: list[float] = []
@@ -66,7 +93,7 @@ def compare(
             first, second = run(before, replacements), run(after, stand_ins)
         else:
             second, first = run(after, stand_ins), run(before, replacements)
-        if found := _without_timing(first, second, len(cpu) + 1):
+        if found := untimed(first, second, len(cpu) + 1):
             return found
         cpu.append(max(first.cpu_s, 1e-9) / max(second.cpu_s, 1e-9))
         wall.append(first.wall_s / second.wall_s)
@@ -86,19 +113,22 @@ def compare(
     )
 
 
-def _without_timing(before: Finished, after: Finished, pairs: int) -> Comparison | None:
-    """The verdict of the last of `pairs` where it ends the comparison."""
-    if difference := describe_difference(before, after):
-        return Comparison(Verdict.DIFFERENT, difference, pairs)
-    if before.status < 0:
-        return Comparison(Verdict.CRASHED, "", pairs, status=before.status)
-    return None
+def judged(found: Sequence[Difference], without: Sequence[Difference]) -> tuple[Verdict, str]:
+    """What differences are worth when those in `without` are there without a rewrite: what changes by itself says nothing of it."""
+    changing = {one.what: one for one in reversed(without)}
+    decisive = [one for one in found if one.what not in changing]
+    if decisive:
+        return Verdict.DIFFERENT, str(decisive[0])
+    first = changing[found[0].what]
+    return Verdict.UNSTABLE, f"{first.what}{first.where}"
 
 
-def describe_difference(before: Finished, after: Finished) -> str:
-    """The first difference between two runs' exit status, standard output and standard error, or ""."""
+def differences(before: Finished, after: Finished) -> list[Difference]:
+    """How two runs' exit status, standard output and standard error differ; the first place in each."""
+    found = []
     if before.status != after.status:
-        return f"it ended {ending(before.status)} before, {ending(after.status)} after"
+        how = f"it ended {ending(before.status)} before, {ending(after.status)} after"
+        found.append(Difference("exit status", "", how))
     for name, old, new in (
         ("standard output", before.stdout, after.stdout),
         ("standard error", before.stderr, after.stderr),
@@ -106,7 +136,6 @@ def describe_difference(before: Finished, after: Finished) -> str:
         if old != new:
             at = next((i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new)))
             line = old[:at].count(b"\n") + 1
-            return (
-                f"{name} differs at byte {at} (line {line}): {old[at : at + 30]!r} before, {new[at : at + 30]!r} after"
-            )
-    return ""
+            how = f"{old[at : at + 30]!r} before, {new[at : at + 30]!r} after"
+            found.append(Difference(name, f" at byte {at} (line {line})", how))
+    return found

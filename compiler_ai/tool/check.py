@@ -21,6 +21,8 @@ from compiler_ai.store.codec import to_json
 from compiler_ai.tool.console import opened
 from compiler_ai.tool.locate import project_directory
 
+_STATUS = {Verdict.SAME: 0, Verdict.DIFFERENT: 1, Verdict.CRASHED: 1, Verdict.UNSTABLE: 3}
+
 
 class CheckError(AiccError):
     """The comparison cannot be made as asked."""
@@ -28,7 +30,7 @@ class CheckError(AiccError):
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.usage = "aicc-tool check [options] -- COMMAND"
-    parser.epilog = "Exit status: 0 the same, 1 different or nothing compared (both crash)."
+    parser.epilog = "Exit status: 0 the same, 1 different or nothing compared (both crash), 3 the output changes without a rewrite, too."
     parser.add_argument(
         "--before", metavar="CMD", help="the old program's command, instead of the profiled modules' snapshots"
     )
@@ -65,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
         _say(console, f"  but it ran nothing that was profiled: not {names}")
     if arguments.json:
         write(arguments.json, result)
-    return 0 if result.verdict is Verdict.SAME else 1
+    return _STATUS[result.verdict]
 
 
 def write(path: Path, result: Comparison) -> None:
@@ -96,6 +98,9 @@ def changed_modules(project: Path) -> dict[Path, Path]:
 def show(console: Console, command: Sequence[str], result: Comparison) -> None:
     if result.verdict is Verdict.DIFFERENT:
         _say(console, f"different: {result.difference}", "bold red")
+        return
+    if result.verdict is Verdict.UNSTABLE:
+        _say(console, f"the output changes from run to run without a rewrite, too: {result.difference}", "bold yellow")
         return
     if result.verdict is Verdict.CRASHED:
         _say(console, f"both ended {ending(result.status or 0)}: nothing was compared", "bold red")

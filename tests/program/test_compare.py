@@ -53,7 +53,10 @@ def test_two_crashes_compare_nothing(project: Path) -> None:
 
 def test_a_crash_on_one_side_is_different(project: Path) -> None:
     status, said, _ = checked(project, SAYS % '"a\\n"', CRASHES)
-    assert (status, said) == (1, "different: it ended with exit status 0 before, by signal 11 (SIGSEGV) after\n")
+    assert (status, said) == (
+        1,
+        "different: exit status differs: it ended with exit status 0 before, by signal 11 (SIGSEGV) after\n",
+    )
 
 
 @pytest.mark.parametrize(
@@ -64,3 +67,23 @@ def test_an_exit_status_that_is_the_same_on_both_sides_is_fine_and_stated(projec
     status, said, kept = checked(project, program, program)
     assert f"\n  both ended with {words}\n" in said
     assert (status, kept["verdict"], kept["status"]) == (0, "SAME", code)
+
+
+CLOCK = "#include <time.h>\nstatic long now(void) { struct timespec t; clock_gettime(CLOCK_REALTIME, &t); return t.tv_nsec; }"
+CHANGES = CLOCK + '\n#include <stdio.h>\nint main(void) { printf("a %%ld\\n", now()); fputs("%s", stderr); return %d; }'
+
+
+def test_an_output_that_changes_without_a_rewrite_too_is_no_miscompile(project: Path) -> None:
+    status, said, kept = checked(project, CHANGES % ("b", 0), CHANGES % ("b", 0))
+    assert (status, kept["verdict"]) == (3, "UNSTABLE")
+    assert said.startswith("the output changes from run to run without a rewrite, too: standard output at byte ")
+
+
+@pytest.mark.parametrize(
+    ("after", "what"),
+    [(("c", 0), "standard error differs at byte 0"), (("b", 1), "exit status differs")],
+)
+def test_it_does_not_hide_what_changes_with_the_rewrite_only(project: Path, after: tuple[str, int], what: str) -> None:
+    status, said, kept = checked(project, CHANGES % ("b", 0), CHANGES % after)
+    assert (status, kept["verdict"]) == (1, "DIFFERENT")
+    assert said.startswith(f"different: {what}")
