@@ -21,6 +21,7 @@ class Verdict(enum.Enum):
     SAME = "same"
     DIFFERENT = "different"
     UNSTABLE = "unstable"  # so are two runs without a rewrite, at the same place
+    NOT_RUN = "not run"  # the command ran nothing that was profiled
     CRASHED = "crashed"  # both sides, by the same signal: what they were to do is not compared
 
 
@@ -62,10 +63,11 @@ def compare(
     budget_s: float,
     seed: int = 0,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
+    is_run: Callable[[], bool] = lambda: True,
 ) -> Comparison:
     """Run `before` (seeing `replacements`) and `after` in random order until `pairs` are done or the budget is spent.
 
-    At least six pairs are run, the fewest that give a 95 % interval of the median. Raises RunError.
+    It ends with the first pair where `is_run` says that nothing of what is compared was run. At least six pairs are run, the fewest that give a 95 % interval of the median. Raises RunError.
     """
     stand_ins = {path: path for path in replacements}  # the same mounts on both sides
 
@@ -80,6 +82,8 @@ def compare(
         return Comparison(*judged(found, [one for other in again for one in differences(first, other)]), pairs)
 
     first, second = run(before, replacements), run(after, stand_ins)
+    if not is_run():
+        return Comparison(Verdict.NOT_RUN, "", 1)
     if found := untimed(first, second, 1):
         return found
     order = random.Random(seed)

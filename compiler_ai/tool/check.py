@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -21,7 +21,9 @@ from compiler_ai.store.codec import to_json
 from compiler_ai.tool.console import opened
 from compiler_ai.tool.locate import project_directory
 
-_STATUS = {Verdict.SAME: 0, Verdict.DIFFERENT: 1, Verdict.CRASHED: 1, Verdict.UNSTABLE: 3}
+_STATUS = {Verdict.SAME: 0, Verdict.DIFFERENT: 1, Verdict.CRASHED: 1, Verdict.NOT_RUN: 1, Verdict.UNSTABLE: 3}
+
+_MOVED = "if the project was moved or copied, name the old program with --before, or profile again where it is now"
 
 
 class CheckError(AiccError):
@@ -30,7 +32,7 @@ class CheckError(AiccError):
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.usage = "aicc-tool check [options] -- COMMAND"
-    parser.epilog = "Exit status: 0 the same, 1 different or nothing compared (both crash), 3 the output changes without a rewrite, too."
+    parser.epilog = "Exit status: 0 the same, 1 different or nothing compared (both crash, or nothing that was profiled runs), 3 the output changes without a rewrite, too."
     parser.add_argument(
         "--before", metavar="CMD", help="the old program's command, instead of the profiled modules' snapshots"
     )
@@ -59,12 +61,9 @@ def run(arguments: argparse.Namespace) -> int:
             budget_s,
             arguments.seed,
             lambda done, total: status.update(f"comparing: {done} of at most {total} pairs"),
+            lambda: not replacements or modules.any_opened(),
         )
-        ran = not replacements or modules.any_opened()
-    show(console, command, result)
-    if not ran:
-        names = ", ".join(map(str, replacements))
-        _say(console, f"  but it ran nothing that was profiled: not {names}")
+    show(console, command, result, replacements)
     if arguments.json:
         write(arguments.json, result)
     return _STATUS[result.verdict]
@@ -87,23 +86,22 @@ def changed_modules(project: Path) -> dict[Path, Path]:
         )
     missing = [s.path for s in snapshots if not s.path.exists()]
     if missing:
-        raise CheckError(f"{missing[0]} is gone: build it again, then check")
+        raise CheckError(f"{missing[0]} is gone: build it again, then check{_elsewhere(project, missing[0])}")
     changed = {s.path: s.copy for s in snapshots if not s.is_current()}
     if not changed:
-        names = ", ".join(str(s.path) for s in snapshots)
-        raise CheckError(f"{names}: the same as when profiled: build again with CC=aicc, then check")
+        names, moved = ", ".join(str(s.path) for s in snapshots), _elsewhere(project, snapshots[0].path)
+        raise CheckError(f"{names}: the same as when profiled: build again with CC=aicc, then check{moved}")
     return changed
 
 
-def show(console: Console, command: Sequence[str], result: Comparison) -> None:
-    if result.verdict is Verdict.DIFFERENT:
-        _say(console, f"different: {result.difference}", "bold red")
-        return
-    if result.verdict is Verdict.UNSTABLE:
-        _say(console, f"the output changes from run to run without a rewrite, too: {result.difference}", "bold yellow")
-        return
-    if result.verdict is Verdict.CRASHED:
-        _say(console, f"both ended {ending(result.status or 0)}: nothing was compared", "bold red")
+def _elsewhere(project: Path, module: Path) -> str:
+    """What to do where the module that was profiled does not belong to the project's tree, as after a move; else ""."""
+    return "" if module.is_relative_to(project.absolute().parent) else f"; {_MOVED}"
+
+
+def show(console: Console, command: Sequence[str], result: Comparison, profiled: Iterable[Path]) -> None:
+    if result.verdict is not Verdict.SAME:
+        _say(console, why_not_same(result, profiled), "bold red")
         return
     _say(console, f"same output and exit status in {result.pairs} paired runs of: {shlex.join(command)}")
     if result.status:
@@ -117,6 +115,18 @@ def show(console: Console, command: Sequence[str], result: Comparison) -> None:
 def _say(console: Console, line: str, style: str | None = None) -> None:
     """One line, however long; what programs print is no markup."""
     console.print(line, highlight=False, markup=False, soft_wrap=True, style=style)
+
+
+def why_not_same(result: Comparison, profiled: Iterable[Path]) -> str:
+    """One line, with what to do where that is not plain. `profiled` are the modules of which one should have run."""
+    if result.verdict is Verdict.NOT_RUN:
+        names = ", ".join(map(str, profiled))
+        return f"nothing was compared: the command ran nothing that was profiled, which is {names}; {_MOVED}"
+    if result.verdict is Verdict.CRASHED:
+        return f"both ended {ending(result.status or 0)}: nothing was compared"
+    if result.verdict is Verdict.UNSTABLE:
+        return f"the output changes from run to run without a rewrite, too: {result.difference}"
+    return f"different: {result.difference}"
 
 
 def describe(interval: Interval) -> str:

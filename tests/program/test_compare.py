@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+
+from compiler_ai.program import snapshot
 
 
 @pytest.fixture
@@ -15,15 +18,23 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def built(project: Path, name: str, text: str) -> None:
+    (project / f"{name}.c").write_text(f"#include <unistd.h>\n#include <signal.h>\n{text}\n")
+    subprocess.run(["gcc", "-o", name, f"{name}.c"], cwd=project, check=True)
+
+
+def tool(directory: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    options = ["--pairs", "6", "--budget", "1s", "--json", "check.json"]
+    return subprocess.run(
+        ["aicc-tool", "check", *options, *words], cwd=directory, capture_output=True, text=True, check=False
+    )
+
+
 def checked(project: Path, before: str, after: str) -> tuple[int, str, dict[str, object]]:
     """Exit status, standard output and the JSON file of a comparison of two programs."""
-    for name, text in (("before", before), ("after", after)):
-        (project / f"{name}.c").write_text(f"#include <unistd.h>\n#include <signal.h>\n#include <stdlib.h>\n{text}\n")
-        subprocess.run(["gcc", "-o", name, f"{name}.c"], cwd=project, check=True)
-    words = ["aicc-tool", "check", "--pairs", "6", "--budget", "1s", "--json", "check.json"]
-    done = subprocess.run(
-        [*words, "--before", "./before", "--", "./after"], cwd=project, capture_output=True, text=True, check=False
-    )
+    built(project, "before", before)
+    built(project, "after", after)
+    done = tool(project, "--before", "./before", "--", "./after")
     assert done.stderr == ""
     return done.returncode, done.stdout, json.loads((project / "check.json").read_text())
 
@@ -87,3 +98,45 @@ def test_it_does_not_hide_what_changes_with_the_rewrite_only(project: Path, afte
     status, said, kept = checked(project, CHANGES % ("b", 0), CHANGES % after)
     assert (status, kept["verdict"]) == (1, "DIFFERENT")
     assert said.startswith(f"different: {what}")
+
+
+@pytest.fixture
+def rebuilt(project: Path) -> Path:
+    """A project whose program was profiled, and has been built anew since."""
+    built(project, "prog", SAYS % '"a\\n"')
+    snapshot.take(project / ".aicc", [project / "prog"])
+    built(project, "prog", "int unused;" + SAYS % '"a\\n"')
+    return project
+
+
+def test_what_was_profiled_is_compared_with_what_was_built_since(rebuilt: Path) -> None:
+    done = tool(rebuilt, "--", "./prog")
+    assert (done.returncode, done.stdout.partition(" in ")[0]) == (0, "same output and exit status")
+    assert "CPU time" in done.stdout
+
+
+@pytest.mark.parametrize("command", ["true", "false"])
+def test_a_command_that_runs_nothing_of_it_compares_nothing(rebuilt: Path, command: str) -> None:
+    done = tool(rebuilt, "--", command)
+    said = f"nothing was compared: the command ran nothing that was profiled, which is {rebuilt / 'prog'}; "
+    assert done.stdout.startswith(said)
+    assert (done.returncode, done.stdout.count("\n")) == (1, 1)
+    kept = json.loads((rebuilt / "check.json").read_text())
+    assert (kept["verdict"], kept["cpu"], kept["wall"]) == ("NOT_RUN", None, None)
+
+
+def test_a_project_that_was_copied_or_moved_says_what_to_do(
+    rebuilt: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    new = tmp_path_factory.mktemp("elsewhere") / "new"
+    shutil.copytree(rebuilt, new)
+    copied = tool(new, "--", "./prog")
+    assert copied.returncode == 1
+    (rebuilt / "prog").unlink()
+    moved = tool(new, "--", "./prog")
+    assert (moved.returncode, moved.stdout) == (1, "")
+    for said in (copied.stdout, moved.stderr):
+        assert "if the project was moved or copied, name the old program with --before, or profile again" in said
+    (rebuilt / "prog").write_bytes(next((rebuilt / ".aicc" / "baseline").glob("*.prog")).read_bytes())
+    assert "moved or copied" in tool(new, "--", "./prog").stderr
+    assert "moved or copied" not in tool(rebuilt, "--", "./prog").stderr, "its own tree is where it was"
