@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from compiler_ai.artifacts import Candidate, Rejection
+from compiler_ai.artifacts import OUT_OF_TIME, Candidate, Rejection
 from compiler_ai.driver.host import features
 from compiler_ai.passmanager import PassError
 from compiler_ai.proposers.base import ProposalContext, Proposer
@@ -120,7 +120,7 @@ class _Search:
     def _stop(self) -> None:
         """There is no time for more of the proposer at hand."""
         reason = "no time for more: give it more with --budget"
-        self.work.proposal_rejections.append(Rejection("budget", reason))
+        self.work.proposal_rejections.append(Rejection(OUT_OF_TIME, reason))
         self._leave()
 
     def _leave(self) -> None:

@@ -15,7 +15,8 @@ from compiler_ai.profile.model import Profile
 from compiler_ai.report.plot import WIDTH, plot
 from compiler_ai.report.samples import shares
 from compiler_ai.report.sides import side_by_side
-from compiler_ai.report.table import expected_gain, mean_gain, rejected_by, speedup, workload
+from compiler_ai.report.table import expected_gain, mean_gain, speedup, workload
+from compiler_ai.report.tally import tally
 from compiler_ai.tool.explain import outcome
 
 _MOST_STRIPS = 6
@@ -40,14 +41,15 @@ def render(results: Sequence[FunctionResult], profile: Profile) -> str:
 
 
 def _function(result: FunctionResult, profile: Profile) -> dict[str, object]:
-    rewrite, profiled = result.rewrite, result.hot.profiled
+    rewrite, profiled, counts = result.rewrite, result.hot.profiled, tally(result)
     found = shares(result) if rewrite else {}
     return {
         "name": profiled.symbol,
         "source": profiled.source or (rewrite.source if rewrite else ""),
         "share": f"{result.hot.share:.1%}",
-        "tried": len(result.trials),
-        "rejected": rejected_by(result),
+        "tried": counts.tried,
+        "rejected": counts.rejected_by,
+        "left": counts.left,
         "winner": rewrite.candidate.origin if rewrite else "",
         "skipped": result.skipped,
         "evidence": rewrite.evidence if rewrite else None,

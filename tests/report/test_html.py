@@ -15,7 +15,8 @@ from compiler_ai.report.html import render
 from compiler_ai.report.plot import plot
 from compiler_ai.report.samples import shares
 from compiler_ai.report.sides import side_by_side
-from compiler_ai.report.table import expected_gain, rejected_by
+from compiler_ai.report.table import expected_gain
+from compiler_ai.report.tally import tally
 
 HOSTILE = "<script>alert(1)</script>[bold]"
 
@@ -113,7 +114,7 @@ def test_a_tuning_without_a_rewrite_still_is_a_page():
 
 def test_the_expected_gain_is_amdahls():
     assert expected_gain([result()], PROFILE) == 2.0  # the one function is all of the profile
-    assert rejected_by(result()) == "screen 1"
+    assert tally(result()).rejected_by == "screen 1"
 
 
 def test_results_survive_their_file(tmp_path):
