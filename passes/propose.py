@@ -44,8 +44,10 @@ class Propose:
             self._search = _Search(work, self._proposers, self._trials, self._count)
         self._search.advance(context)
         if not work.candidates and not work.unexplored:
-            reasons = {rejection.reason for rejection in work.proposal_rejections}
-            raise PassError("no candidate" + (f": {sorted(reasons)[0]}" if reasons else ""))
+            stages = {rejection.stage for rejection in work.proposal_rejections}
+            reasons = sorted({rejection.reason for rejection in work.proposal_rejections}) or [""]
+            why = "out of time: give it more with --budget" if OUT_OF_TIME in stages else reasons[0]
+            raise PassError("no candidate" + (f": {why}" if why else ""))
 
 
 class _Search:

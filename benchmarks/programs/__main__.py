@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 from sources import Archive, SourceError
 
-from compiler_ai.report.table import speedup
+from compiler_ai.report.table import speedup, winner
 from compiler_ai.report.tally import tally
 
 
@@ -91,7 +91,7 @@ def show(console: Console, outcomes: dict[str, Outcome | str]) -> None:
                 str(counts.tried),
                 Text(counts.rejected_by),
                 Text(counts.left),
-                Text(rewrite.candidate.origin if rewrite else result.skipped or "GCC's own"),
+                Text(winner(result)),
                 rewrite.evidence.grade.name.lower() if rewrite else "",
                 Text(speedup(rewrite.timing.warm) if rewrite else "1.00x"),
             )

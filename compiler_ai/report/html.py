@@ -15,7 +15,7 @@ from compiler_ai.profile.model import Profile
 from compiler_ai.report.plot import WIDTH, plot
 from compiler_ai.report.samples import shares
 from compiler_ai.report.sides import side_by_side
-from compiler_ai.report.table import expected_gain, mean_gain, speedup, workload
+from compiler_ai.report.table import expected_gain, mean_gain, speedup, winner, workload
 from compiler_ai.report.tally import tally
 from compiler_ai.tool.explain import outcome
 
@@ -51,6 +51,7 @@ def _function(result: FunctionResult, profile: Profile) -> dict[str, object]:
         "rejected": counts.rejected_by,
         "left": counts.left,
         "winner": rewrite.candidate.origin if rewrite else "",
+        "body": winner(result),
         "skipped": result.skipped,
         "evidence": rewrite.evidence if rewrite else None,
         "grade": rewrite.evidence.grade.name.lower() if rewrite else "",

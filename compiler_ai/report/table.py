@@ -28,7 +28,7 @@ def print_table(console: Console, results: Sequence[FunctionResult], profile: Pr
             str(counts.tried),
             Text(counts.rejected_by),
             Text(counts.left),
-            Text(rewrite.candidate.origin if rewrite else result.skipped or "GCC's own"),
+            Text(winner(result)),
             rewrite.evidence.grade.name.lower() if rewrite else "",
             Text(speedup(rewrite.timing.warm) if rewrite else "1.00x"),
         )
@@ -44,6 +44,25 @@ def print_table(console: Console, results: Sequence[FunctionResult], profile: Pr
         highlight=False,
         soft_wrap=True,
     )
+    if line := out_of_time(results):
+        console.print(line, highlight=False, soft_wrap=True)
+
+
+def winner(result: FunctionResult) -> str:
+    """Whose body the function has now, and why it is GCC's where nothing could be tried."""
+    if result.rewrite is not None:
+        return result.rewrite.candidate.origin
+    counts = tally(result)
+    if counts.ran_out_of_time:
+        return "GCC's own" if counts.tried else "not tried: out of time"
+    return f"GCC's own ({result.skipped})" if result.skipped else "GCC's own"
+
+
+def out_of_time(results: Sequence[FunctionResult]) -> str:
+    """How many functions a longer run would find more for, and how to have it; "" for none."""
+    count = sum(tally(result).ran_out_of_time for result in results)
+    what = "functions" if len(results) > 1 else "function"
+    return f"{count} of {len(results)} {what} ran out of time: the same command again goes on" if count else ""
 
 
 def mean_gain(results: Sequence[FunctionResult]) -> str:

@@ -29,6 +29,10 @@ class Tally:
         return _listed(self.rejected)
 
     @property
+    def ran_out_of_time(self) -> bool:
+        return OUT_OF_TIME in self.not_tried
+
+    @property
     def left(self) -> str:
         return _listed(self.not_tried)
 

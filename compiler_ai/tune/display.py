@@ -67,7 +67,13 @@ class Display:
             row.best = answer.rewrite.timing.warm.ratio
             row.state = f"faster: {row.best:.2f}x, {answer.rewrite.evidence.grade.name.lower()}"
         else:
-            row.state = answer.skipped or f"GCC's body stays ({tally(answer).tried} candidates tried)"
+            counts = tally(answer)
+            late = counts.ran_out_of_time and not counts.tried
+            row.state = (
+                "not tried: out of time"
+                if late
+                else answer.skipped or f"GCC's body stays ({counts.tried} candidate{'s' * (counts.tried != 1)} tried)"
+            )
         if self._live is None:
             done = sum(row.progress is None and row.state != "waiting" for row in self._rows)
             name = row.hot.profiled.symbol
