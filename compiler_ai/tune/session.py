@@ -32,6 +32,7 @@ from compiler_ai.store.trials import cache_directory
 from compiler_ai.toolchains.x86_64 import X86_64
 from compiler_ai.tune import plan as planning
 from compiler_ai.tune.allotment import FUNCTION_BUDGET_S, Allotment
+from compiler_ai.tune.alone import alone
 from compiler_ai.tune.display import Display
 from compiler_ai.tune.judges import Judges
 from compiler_ai.tune.plan import Plan, Task
@@ -58,6 +59,11 @@ class Settings:
 def tune(settings: Settings, console: Console) -> int:
     """Tune every hot function; returns the exit status. Raises AiccError for what the user has to mend."""
     profile = load_profile(settings)
+    with alone(settings.project):
+        return _tune(settings, profile, console)
+
+
+def _tune(settings: Settings, profile: Profile, console: Console) -> int:
     hot_set = hotness.select(profile, settings.project.parent, hotness.Rules(only=settings.functions))
     console.print(hot_set.coverage, highlight=False, markup=False, soft_wrap=True)
     matched = hotness.match_units(hot_set.functions, list(units.load_all(str(settings.project))))
