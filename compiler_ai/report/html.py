@@ -22,8 +22,8 @@ from compiler_ai.tool.explain import outcome
 _MOST_STRIPS = 6
 
 
-def render(results: Sequence[FunctionResult], profile: Profile) -> str:
-    """The page's text. Whatever comes from candidates is escaped by the template engine."""
+def render(results: Sequence[FunctionResult], profile: Profile, unfinished: str = "") -> str:
+    """The page's text; `unfinished` is a line on what the tuning has not come to. Whatever comes from candidates is escaped by the template engine."""
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -35,6 +35,7 @@ def render(results: Sequence[FunctionResult], profile: Profile) -> str:
         gain=f"{expected_gain(results, profile):.2f}x",
         mean=mean_gain(results),
         machine=machine_name(),
+        unfinished=unfinished,
         workloads=[workload(run) for run in profile.runs],
         plot_width=WIDTH,
     )

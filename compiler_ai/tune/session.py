@@ -151,8 +151,16 @@ def _run_tasks(
     settings: Settings, tasks: list[Task], console: Console, left_alone: Mapping[str, str]
 ) -> list[FunctionResult]:
     total_s = settings.budget_s or FUNCTION_BUDGET_S * len(tasks) / min(settings.jobs, len(tasks))
+    names = [task.hot.profiled.symbol for task in tasks]
     allotment = Allotment([task.hot.share for task in tasks], total_s, settings.jobs)
     results: dict[int, FunctionResult] = {}
+
+    def keep() -> None:
+        rest = [name for index, name in enumerate(names) if index not in results]
+        with contextlib.suppress(StoreError):  # a full disk: said at the end, when the last results are written
+            stored_results.save(settings.project, [results[i] for i in sorted(results)], left_alone, rest)
+
+    keep()
     with Display(console, [task.hot for task in tasks], total_s, settings.jobs) as display:
         for index, answer in run_all(tasks, _in_worker, allotment.begin, settings.jobs, display.progressed):
             allotment.end(index)
@@ -161,8 +169,7 @@ def _run_tasks(
                 log.write(str(settings.project), f"tune: {tasks[index].hot.profiled.symbol}: {answer.reason}")
                 answer = FunctionResult(tasks[index].hot, tasks[index].baseline, skipped=answer.reason)
             results[index] = answer
-            with contextlib.suppress(StoreError):  # a full disk: said at the end, when the last results are written
-                stored_results.save(settings.project, [results[i] for i in sorted(results)], left_alone)
+            keep()
     return [results[index] for index in sorted(results)]
 
 

@@ -133,6 +133,7 @@ def test_bytes_that_are_no_text_are_shown_and_not_fatal(tmp_path, monkeypatch):
     assert odd.rewrite is not None
     odd.rewrite = replace(odd.rewrite, candidate=replace(odd.rewrite.candidate, body="\tnop # \udcff\n\tret\n"))
     monkeypatch.setattr(report, "project_directory", lambda: tmp_path)
+    stored.save(tmp_path, [], {})
     monkeypatch.setattr(report.stored_results, "load", lambda _project: [odd])
     PROFILE.save(tmp_path / "profile.json")
     assert report.run(argparse.Namespace(html=tmp_path / "page.html")) == 0

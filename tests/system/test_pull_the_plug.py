@@ -217,3 +217,14 @@ def test_an_interrupted_tuning_leaves_no_temporary_files(project: Project, tmp_p
     tuning.communicate()
     assert tuning.returncode == 130
     assert [path.name for path in place.iterdir()] == []
+
+
+def test_after_an_interrupt_what_is_said_of_the_tuning_is_true(project: Project) -> None:
+    tuning = project.start(*tune_command("-j1"))
+    project.wait_for(WORKER)
+    os.kill(tuning.pid, signal.SIGINT)
+    tuning.communicate()
+    for words in (["report"], ["explain", FUNCTIONS[0]]):
+        done = project.run("aicc-tool", *words)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert f"not finished: {FUNCTIONS[0]}" in done.stdout.replace(f"{FUNCTIONS[1]}, ", "")
