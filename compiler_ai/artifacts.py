@@ -8,6 +8,9 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, field
 
+# The stage of a rejection that is no verdict: there was no time, and the next run tries.
+OUT_OF_TIME = "budget"
+
 # Of a field that stored evidence of earlier versions does not have: it is not written while it has its default.
 ADDED = {"added": True}
 

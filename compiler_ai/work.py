@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from compiler_ai.artifacts import (
+    OUT_OF_TIME,
     Baseline,
     Candidate,
     Evidence,
@@ -73,7 +74,7 @@ def give_up(states: Iterable[CandidateState]) -> None:
     """There is no time to judge these: they are not used, and the trial cache does not hear of it, so that the next run does."""
     for state in states:
         if state.alive:
-            state.rejection = Rejection("budget", "out of time: give it more with --budget")
+            state.rejection = Rejection(OUT_OF_TIME, "out of time: give it more with --budget")
 
 
 @dataclass

@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from compiler_ai.artifacts import Candidate, Rejection
+from compiler_ai.artifacts import OUT_OF_TIME, Candidate, Rejection
 from compiler_ai.driver.host import features
 from compiler_ai.passmanager import PassError
 from compiler_ai.proposers.base import ProposalContext, Proposer
@@ -44,8 +44,10 @@ class Propose:
             self._search = _Search(work, self._proposers, self._trials, self._count)
         self._search.advance(context)
         if not work.candidates and not work.unexplored:
-            reasons = {rejection.reason for rejection in work.proposal_rejections}
-            raise PassError("no candidate" + (f": {sorted(reasons)[0]}" if reasons else ""))
+            stages = {rejection.stage for rejection in work.proposal_rejections}
+            reasons = sorted({rejection.reason for rejection in work.proposal_rejections}) or [""]
+            why = "out of time: give it more with --budget" if OUT_OF_TIME in stages else reasons[0]
+            raise PassError("no candidate" + (f": {why}" if why else ""))
 
 
 class _Search:
@@ -120,7 +122,7 @@ class _Search:
     def _stop(self) -> None:
         """There is no time for more of the proposer at hand."""
         reason = "no time for more: give it more with --budget"
-        self.work.proposal_rejections.append(Rejection("budget", reason))
+        self.work.proposal_rejections.append(Rejection(OUT_OF_TIME, reason))
         self._leave()
 
     def _leave(self) -> None:

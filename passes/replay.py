@@ -9,7 +9,7 @@ from compiler_ai.passmanager import PassError
 from compiler_ai.sandbox.errors import OutOfTimeError
 from compiler_ai.store.trials import TrialCache
 from compiler_ai.tune.judges import Judges
-from compiler_ai.work import Context, FunctionWork, in_time
+from compiler_ai.work import Context, FunctionWork, give_up, in_time
 
 
 class Replay:
@@ -34,6 +34,7 @@ class Replay:
             with self._judges.in_time(context):
                 verifier = self._judges.verifier(work, context)
         except OutOfTimeError:
+            give_up(waiting)
             raise PassError("out of time before its captured calls were replayed: give it more with --budget") from None
         if verifier.unusable:
             raise PassError(verifier.unusable)

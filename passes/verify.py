@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from compiler_ai.artifacts import Evidence, Grade, Rejection
+from compiler_ai.artifacts import OUT_OF_TIME, Evidence, Grade, Rejection
 from compiler_ai.passmanager import PassError
 from compiler_ai.sandbox.errors import OutOfTimeError
 from compiler_ai.store.trials import TrialCache
@@ -90,7 +90,7 @@ class Verify:
             if one.state.alive and one.judgement is not None:
                 longest_s = max(longest_s, give_evidence(one.state, one.judgement.evidence, wanted))
             verified += one.state.alive
-            if one.state.rejection is None or one.state.rejection.stage != "budget":
+            if one.state.rejection is None or one.state.rejection.stage != OUT_OF_TIME:
                 self._trials.append(work.baseline.key, one.state.trial())
 
 

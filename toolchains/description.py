@@ -86,6 +86,7 @@ class Toolchain:
     baseline_features: frozenset[str]  # ISA extensions every processor of the target has (GCC's -m names)
     cpu_flags: tuple[tuple[str, str], ...]  # GCC's -m name -> the flag's name in /proc/cpuinfo
     capstone: tuple[str, str]  # capstone's CS_ARCH_* and CS_MODE_* names
+    system_call_headers: tuple[str, ...] = ()  # where the C library's headers name them, one of several places
     nop: str = "nop"
     program_counter: str = "pc"  # the register's name in operands that are relative to it
     instructions: InstructionRules | None = None  # None: no candidate passes the screen

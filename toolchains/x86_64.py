@@ -84,6 +84,10 @@ X86_64 = Toolchain(
         ("clflushopt", "clflushopt"),
     ),
     capstone=("CS_ARCH_X86", "CS_MODE_64"),
+    system_call_headers=(
+        "/usr/include/x86_64-linux-gnu/asm/unistd_64.h",
+        "/usr/include/asm/unistd_64.h",
+    ),
     program_counter="rip",
     instructions=X86_64_INSTRUCTIONS,
     alignment=X86_64_ALIGNMENT,

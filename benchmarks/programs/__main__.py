@@ -15,7 +15,8 @@ from rich.table import Table
 from rich.text import Text
 from sources import Archive, SourceError
 
-from compiler_ai.report.table import rejected_by, speedup
+from compiler_ai.report.table import speedup, winner
+from compiler_ai.report.tally import tally
 
 
 def main() -> int:
@@ -64,7 +65,7 @@ def is_right(outcome: Outcome) -> bool:
 
 def show(console: Console, outcomes: dict[str, Outcome | str]) -> None:
     functions = Table(box=None, pad_edge=False)
-    for heading in ("program", "function", "share", "tried", "rejected by", "winner", "grade", "speedup"):
+    for heading in ("program", "function", "share", "tried", "rejected by", "not tried", "winner", "grade", "speedup"):
         functions.add_column(heading, overflow="fold")
     programs = Table(box=None, pad_edge=False)
     for heading in (
@@ -82,14 +83,15 @@ def show(console: Console, outcomes: dict[str, Outcome | str]) -> None:
             programs.add_row(name, Text(outcome))
             continue
         for result in sorted(outcome.functions, key=lambda one: -one.hot.share):
-            rewrite = result.rewrite
+            rewrite, counts = result.rewrite, tally(result)
             functions.add_row(
                 name,
                 Text(result.hot.profiled.symbol),
                 f"{result.hot.share:.1%}",
-                str(len(result.trials)),
-                Text(rejected_by(result)),
-                Text(rewrite.candidate.origin if rewrite else result.skipped or "GCC's own"),
+                str(counts.tried),
+                Text(counts.rejected_by),
+                Text(counts.left),
+                Text(winner(result)),
                 rewrite.evidence.grade.name.lower() if rewrite else "",
                 Text(speedup(rewrite.timing.warm) if rewrite else "1.00x"),
             )
@@ -97,7 +99,7 @@ def show(console: Console, outcomes: dict[str, Outcome | str]) -> None:
             name,
             outcome.version,
             str(len(outcome.functions)),
-            str(sum(len(result.trials) for result in outcome.functions)),
+            str(sum(tally(result).tried for result in outcome.functions)),
             str(sum(result.rewrite is not None for result in outcome.functions)),
             tests(outcome),
             Text("1.00x, GCC's own program" if outcome.gain is None else gain(outcome.gain)),

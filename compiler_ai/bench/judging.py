@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from compiler_ai.artifacts import Candidate, Grade, Trial
+from compiler_ai.artifacts import OUT_OF_TIME, Candidate, Grade, Trial
 from compiler_ai.asm import listing as listing_model
 from compiler_ai.driver import options
 from compiler_ai.driver.host import machine_name
@@ -94,7 +94,7 @@ class VerifyAll:
             for done, state in in_time(waiting, context):
                 context.progress(self.name, done, len(waiting), 0.0)
                 give_evidence(state, partial(verifier.check, state.object_bytes), Grade.TESTED)
-                if state.rejection is None or state.rejection.stage != "budget":
+                if state.rejection is None or state.rejection.stage != OUT_OF_TIME:
                     self._trials.append(work.baseline.key, state.trial())
 
 

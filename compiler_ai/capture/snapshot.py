@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from compiler_ai.capture import library, ptrace
+from compiler_ai.capture import library, ptrace, systemcalls
 from compiler_ai.capture.errors import RemoteCallError
 from compiler_ai.capture.format import PAGE_BYTES, Capture, Mapping, Module, Page
 from compiler_ai.capture.modules import ModuleFile, Target
@@ -248,7 +248,9 @@ class _Snapshot:
                 return _LEAVES
             if number == signal.SIGTRAP | 0x80:
                 made = ptrace.call_number(raw)
-                return _EXITS.get(made, f"it makes a system call (number {made})")
+                return _EXITS.get(
+                    made, f"it makes a system call ({systemcalls.named(made, X86_64.system_call_headers)})"
+                )
             if number == signal.SIGXCPU:
                 raise AbandonedError(f"the call takes more than {self._limits.cpu_s} s, or never returns")
             if number != signal.SIGSEGV:

@@ -17,6 +17,7 @@ from compiler_ai.profile.collect import RawSample, collect
 from compiler_ai.profile.errors import ProfileError
 from compiler_ai.profile.model import Profile, Run, iso_date, scaled
 from compiler_ai.profile.symbols import ModuleSymbols
+from compiler_ai.program.ending import ending
 
 _SCRIPT = ("script", "--show-mmap-events", "--show-task-events", "-F", "pid,ip,period,event,comm")
 # perf script -F ip,dso,period --show-mmap-events: "55d0 r-xp /path" lines give where files are mapped.
@@ -52,16 +53,19 @@ def record(command: Sequence[str], out_dir: Path, frequency_hz: int, *, weight: 
 
 @dataclass(frozen=True)
 class _Ended:
-    """How a profiled command ended; `status` as a shell gives it."""
+    """How a profiled command ended: its exit status, or minus the signal that ended it."""
 
-    status: int
+    code: int
     interrupted: bool
 
     @property
+    def status(self) -> int:
+        """As a shell gives it."""
+        return 130 if self.interrupted else self.code if self.code >= 0 else 128 - self.code
+
+    @property
     def note(self) -> str:
-        return (
-            INTERRUPTED if self.interrupted else f"the command ended with status {self.status}" if self.status else ""
-        )
+        return INTERRUPTED if self.interrupted else f"the command ended {ending(self.code)}" if self.code else ""
 
 
 def _run(words: Sequence[str], stdout: int | None = None) -> _Ended:
@@ -70,8 +74,7 @@ def _run(words: Sequence[str], stdout: int | None = None) -> _Ended:
     process = subprocess.Popen(words, stdout=stdout)
     while True:
         try:
-            status = process.wait()
-            return _Ended(130 if interrupted else status if status >= 0 else 128 - status, interrupted)
+            return _Ended(process.wait(), interrupted)
         except KeyboardInterrupt:
             if interrupted:
                 process.kill()

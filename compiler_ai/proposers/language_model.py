@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from compiler_ai.artifacts import Baseline, Candidate, Rejection
+from compiler_ai.artifacts import OUT_OF_TIME, Baseline, Candidate, Rejection
 from compiler_ai.asm import listing as listing_model
 from compiler_ai.asm.function import Function
 from compiler_ai.asm.listing import Listing
@@ -129,7 +129,7 @@ class LanguageModelProposer:
             if subject.failed:
                 return
             if time.monotonic() > subject.deadline_s:
-                yield Rejection(ANSWER_STAGE, f"{model.name}: out of time after {subject.answers} answers")
+                yield Rejection(OUT_OF_TIME, f"{model.name}: out of time after {subject.answers} answers")
                 return
             messages = subject.opening.of(asked)
             seed = context.seed * _SEED_STEP + (asked if subject.opening.hinted else 0)

@@ -9,13 +9,13 @@ from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 
-from compiler_ai.artifacts import Baseline, Candidate, Rejection
+from compiler_ai.artifacts import OUT_OF_TIME, Baseline, Candidate, Rejection
 from compiler_ai.asm import listing as listing_model
 from compiler_ai.asm.listing import Listing
 from compiler_ai.proposers.base import ProposalContext
 from compiler_ai.proposers.configurations import Configuration, portfolio
 from compiler_ai.proposers.recompile import Recompiler
-from compiler_ai.proposers.runs import RecompileError
+from compiler_ai.proposers.runs import RecompileError, TimeoutRecompileError
 from compiler_ai.proposers.shared import Recompiled
 from compiler_ai.proposers.transplant import Source, transplant
 
@@ -74,7 +74,7 @@ class SearchProposer:
             def compiled(configuration: Configuration) -> Made:
                 left_s = deadline_s - time.monotonic()
                 if left_s <= 0:
-                    return RecompileError("out of time")
+                    return TimeoutRecompileError("out of time")
                 recompiler.runs.limit(left_s)
                 try:
                     return recompiler.listing(configuration, baseline.function, fuses)
@@ -88,14 +88,16 @@ class SearchProposer:
             )
             with closing(made):
                 for number, (configuration, found) in enumerate(made):
+                    is_over = time.monotonic() >= deadline_s
                     if isinstance(found, RecompileError):
-                        yield Rejection("propose", f"{configuration.label}: {found}")
+                        late = is_over and isinstance(found, TimeoutRecompileError)
+                        yield Rejection(OUT_OF_TIME if late else "propose", f"{configuration.label}: {found}")
                     else:
                         yield from self._one(
                             configuration, found, target, baseline.function, number, context, recompiler
                         )
                     if time.monotonic() >= deadline_s:
-                        yield Rejection("propose", f"out of time after {number + 1} configurations")
+                        yield Rejection(OUT_OF_TIME, f"out of time after {number + 1} configurations")
                         return
 
     def _one(

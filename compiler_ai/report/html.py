@@ -15,14 +15,15 @@ from compiler_ai.profile.model import Profile
 from compiler_ai.report.plot import WIDTH, plot
 from compiler_ai.report.samples import shares
 from compiler_ai.report.sides import side_by_side
-from compiler_ai.report.table import expected_gain, mean_gain, rejected_by, speedup, workload
+from compiler_ai.report.table import expected_gain, mean_gain, speedup, winner, workload
+from compiler_ai.report.tally import tally
 from compiler_ai.tool.explain import outcome
 
 _MOST_STRIPS = 6
 
 
-def render(results: Sequence[FunctionResult], profile: Profile) -> str:
-    """The page's text. Whatever comes from candidates is escaped by the template engine."""
+def render(results: Sequence[FunctionResult], profile: Profile, unfinished: str = "") -> str:
+    """The page's text; `unfinished` is a line on what the tuning has not come to. Whatever comes from candidates is escaped by the template engine."""
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -34,21 +35,24 @@ def render(results: Sequence[FunctionResult], profile: Profile) -> str:
         gain=f"{expected_gain(results, profile):.2f}x",
         mean=mean_gain(results),
         machine=machine_name(),
+        unfinished=unfinished,
         workloads=[workload(run) for run in profile.runs],
         plot_width=WIDTH,
     )
 
 
 def _function(result: FunctionResult, profile: Profile) -> dict[str, object]:
-    rewrite, profiled = result.rewrite, result.hot.profiled
+    rewrite, profiled, counts = result.rewrite, result.hot.profiled, tally(result)
     found = shares(result) if rewrite else {}
     return {
         "name": profiled.symbol,
         "source": profiled.source or (rewrite.source if rewrite else ""),
         "share": f"{result.hot.share:.1%}",
-        "tried": len(result.trials),
-        "rejected": rejected_by(result),
+        "tried": counts.tried,
+        "rejected": counts.rejected_by,
+        "left": counts.left,
         "winner": rewrite.candidate.origin if rewrite else "",
+        "body": winner(result),
         "skipped": result.skipped,
         "evidence": rewrite.evidence if rewrite else None,
         "grade": rewrite.evidence.grade.name.lower() if rewrite else "",

@@ -20,9 +20,17 @@ class ResultsError(AiccError):
     """There are no results, or they cannot be read."""
 
 
-def save(project: Path, results: Sequence[FunctionResult], left_alone: Mapping[str, str]) -> None:
-    """Write the results, whole or not at all, and why which functions were `left_alone`. Raises StoreError or OSError."""
-    value = {"version": _VERSION, "results": [to_json(one) for one in results], "left_alone": dict(left_alone)}
+def save(
+    project: Path, results: Sequence[FunctionResult], left_alone: Mapping[str, str], unfinished: Sequence[str] = ()
+) -> None:
+    """Write the results, whole or not at all, why which functions were `left_alone`, and which are `unfinished`: nobody may be
+    there to say so later. Raises StoreError or OSError."""
+    value = {
+        "version": _VERSION,
+        "results": [to_json(one) for one in results],
+        "left_alone": dict(left_alone),
+        "unfinished": list(unfinished),
+    }
     write_atomically(project / "results.json", json.dumps(value, indent=1).encode())
 
 
@@ -34,6 +42,21 @@ def load(project: Path) -> list[FunctionResult]:
 def left_alone(project: Path) -> dict[str, str]:
     """Why the last run left functions alone, by their names. Raises ResultsError."""
     return _loaded(project, lambda value: {str(name): str(why) for name, why in value.get("left_alone", {}).items()})
+
+
+def unfinished(project: Path) -> list[str]:
+    """The functions that the last run has not come to the end of. Raises ResultsError."""
+    return _loaded(project, lambda value: [str(name) for name in value.get("unfinished", [])])
+
+
+def why_unfinished(names: Sequence[str]) -> str:
+    """A line about functions that are `unfinished`; "" for none."""
+    if not names:
+        return ""
+    return (
+        f"not finished: {', '.join(names)}: the last tuning was stopped before, or still runs; what it tried is remembered, "
+        "and the same command again goes on"
+    )
 
 
 def _loaded(project: Path, read: Callable[[dict[str, Any]], _T]) -> _T:

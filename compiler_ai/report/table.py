@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from collections import Counter
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -13,21 +12,23 @@ from rich.text import Text
 from compiler_ai.artifacts import FunctionResult, Interval
 from compiler_ai.measure.statistics import amdahl, geometric_mean
 from compiler_ai.profile.model import Profile, Run
+from compiler_ai.report.tally import tally
 
 
 def print_table(console: Console, results: Sequence[FunctionResult], profile: Profile) -> None:
     """Print one row a function, costliest first, and the expected whole-program gain."""
     table = Table(box=None, pad_edge=False)
-    for heading in ("function", "share", "tried", "rejected by", "winner", "grade", "speedup"):
+    for heading in ("function", "share", "tried", "rejected by", "not tried", "winner", "grade", "speedup"):
         table.add_column(heading, overflow="fold")
     for result in sorted(results, key=lambda r: -r.hot.share):
-        rewrite = result.rewrite
+        rewrite, counts = result.rewrite, tally(result)
         table.add_row(
             Text(result.hot.profiled.symbol),
             f"{result.hot.share:.1%}",
-            str(len(result.trials)),
-            Text(rejected_by(result)),
-            Text(rewrite.candidate.origin if rewrite else result.skipped or "GCC's own"),
+            str(counts.tried),
+            Text(counts.rejected_by),
+            Text(counts.left),
+            Text(winner(result)),
             rewrite.evidence.grade.name.lower() if rewrite else "",
             Text(speedup(rewrite.timing.warm) if rewrite else "1.00x"),
         )
@@ -43,6 +44,25 @@ def print_table(console: Console, results: Sequence[FunctionResult], profile: Pr
         highlight=False,
         soft_wrap=True,
     )
+    if line := out_of_time(results):
+        console.print(line, highlight=False, soft_wrap=True)
+
+
+def winner(result: FunctionResult) -> str:
+    """Whose body the function has now, and why it is GCC's where nothing could be tried."""
+    if result.rewrite is not None:
+        return result.rewrite.candidate.origin
+    counts = tally(result)
+    if counts.ran_out_of_time:
+        return "GCC's own" if counts.tried else "not tried: out of time"
+    return f"GCC's own ({result.skipped})" if result.skipped else "GCC's own"
+
+
+def out_of_time(results: Sequence[FunctionResult]) -> str:
+    """How many functions a longer run would find more for, and how to have it; "" for none."""
+    count = sum(tally(result).ran_out_of_time for result in results)
+    what = "functions" if len(results) > 1 else "function"
+    return f"{count} of {len(results)} {what} ran out of time: the same command again goes on" if count else ""
 
 
 def mean_gain(results: Sequence[FunctionResult]) -> str:
@@ -75,15 +95,6 @@ def expected_gain(results: Sequence[FunctionResult], profile: Profile) -> float:
 def gain(result: FunctionResult) -> float:
     """The function's speedup when warm; 1 where GCC's body stays."""
     return result.rewrite.timing.warm.ratio if result.rewrite else 1.0
-
-
-def rejected_by(result: FunctionResult) -> str:
-    """How many candidates each stage turned away, in the pipeline's order."""
-    rejections = [*result.not_proposed, *(trial.rejection for trial in result.trials if trial.rejection)]
-    counts = Counter(rejection.stage.partition(".")[0] for rejection in rejections)
-    order = ("propose", "screen", "verify", "rank", "measure")
-    known = [f"{stage} {counts[stage]}" for stage in order if counts[stage]]
-    return ", ".join(known + [f"{stage} {n}" for stage, n in counts.items() if stage not in order])
 
 
 def speedup(interval: Interval) -> str:

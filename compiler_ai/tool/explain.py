@@ -36,11 +36,14 @@ def run(arguments: argparse.Namespace) -> int:
     tuned = stored_results.load(project_directory())
     found = [result for result in tuned if result.hot.profiled.symbol == arguments.function]
     if not found:
+        if arguments.function in stored_results.unfinished(project_directory()):
+            print(stored_results.why_unfinished([arguments.function]))
+            return 0
         reason = stored_results.left_alone(project_directory()).get(arguments.function)
         if reason is not None:
             print(f"{arguments.function}: left alone: {reason}")
             return 0
-        names = ", ".join(result.hot.profiled.symbol for result in tuned)
+        names = ", ".join(result.hot.profiled.symbol for result in tuned) or "none that it has finished"
         raise ExplainError(f"'{arguments.function}' was not tuned in the last run, which had {names}")
     console = opened()
     for result in found:

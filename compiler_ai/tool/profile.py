@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import math
 import tempfile
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from compiler_ai.artifacts import HotFunction
+from compiler_ai.artifacts import HotFunction, ProfiledFunction
 from compiler_ai.capture.errors import CaptureError
 from compiler_ai.capture.modules import Target
 from compiler_ai.capture.tracer import Limits, record
@@ -23,9 +24,10 @@ from compiler_ai.profile.model import Profile, merge
 from compiler_ai.profile.record import INTERRUPTED
 from compiler_ai.profile.record import record as record_profile
 from compiler_ai.program import snapshot
+from compiler_ai.program.ending import ending
 from compiler_ai.tool.console import opened
 from compiler_ai.tool.locate import NoProjectError, project_directory
-from compiler_ai.tune.captured import captures_of, directory_of, forget_all
+from compiler_ai.tune.captured import captures_of, directory_of, forget_all, note_missing
 
 
 class ProfileArgumentError(AiccError):
@@ -99,6 +101,8 @@ def run(arguments: argparse.Namespace) -> int:
     if ended.note == INTERRUPTED:
         _say(console, "interrupted: the samples until then are kept; no calls are captured")
         return 130
+    if ended.note:
+        _say(console, ended.note)
     if not arguments.words or arguments.no_captures or not wanted:
         return ended.status
     if not arguments.add:
@@ -182,8 +186,15 @@ def capture(
         return status
     kept = sum(len(function.files) for function in summary.functions.values())
     _say(console, f"{kept} captured calls, {summary.bytes_written / 1e6:.1f} MB")
+    missing: dict[ProfiledFunction, str] = {}
     for hot, (target, function) in zip(functions, summary.functions.items(), strict=True):
         if not function.files and not captures_of(project, hot.profiled):
             reasons = ", ".join(function.reasons) or "it was not called at a sampled moment"
             _say(console, f"  no capture of {target.symbol}: {reasons}")
-    return summary.status if summary.status >= 0 else 128 - summary.status
+            missing[hot.profiled] = reasons
+    with contextlib.suppress(AiccError):  # a full disk: it has been said
+        note_missing(project, missing)
+    ended = summary.status if summary.status >= 0 else 128 - summary.status
+    if ended and ended != status:
+        _say(console, f"while calls were captured, the command ended {ending(summary.status)}")
+    return ended

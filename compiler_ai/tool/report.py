@@ -21,12 +21,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     project = project_directory()
     tuned, profile = stored_results.load(project), Profile.load(project / "profile.json")
+    unfinished = stored_results.why_unfinished(stored_results.unfinished(project))
     console = opened()
     if arguments.html is None:
         for profiled in profile.runs:
             console.print(f"Profiled: {workload(profiled)}", markup=False, highlight=False, soft_wrap=True)
-        print_table(console, tuned, profile)
+        if tuned:
+            print_table(console, tuned, profile)
+        if unfinished:
+            console.print(unfinished, markup=False, highlight=False, soft_wrap=True)
     else:
-        write_atomically(arguments.html, render(tuned, profile).encode(errors="backslashreplace"))
+        write_atomically(arguments.html, render(tuned, profile, unfinished).encode(errors="backslashreplace"))
         console.print(f"wrote {arguments.html}", markup=False, highlight=False)
     return 0

@@ -16,6 +16,7 @@ from compiler_ai.tune.session import Settings, tune
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = "Only one tune runs in a project at a time."
     parser.add_argument(
         "--budget", metavar="TIME", help="stop after TIME, such as 10m (default: 60s a function on average)"
     )

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from compiler_ai.artifacts import FunctionResult, HotFunction
+from compiler_ai.report.tally import tally
 from compiler_ai.tune.pool import Died, Progress
 
 
@@ -66,7 +67,13 @@ class Display:
             row.best = answer.rewrite.timing.warm.ratio
             row.state = f"faster: {row.best:.2f}x, {answer.rewrite.evidence.grade.name.lower()}"
         else:
-            row.state = answer.skipped or f"GCC's body stays ({len(answer.trials)} candidates tried)"
+            counts = tally(answer)
+            late = counts.ran_out_of_time and not counts.tried
+            row.state = (
+                "not tried: out of time"
+                if late
+                else answer.skipped or f"GCC's body stays ({counts.tried} candidate{'s' * (counts.tried != 1)} tried)"
+            )
         if self._live is None:
             done = sum(row.progress is None and row.state != "waiting" for row in self._rows)
             name = row.hot.profiled.symbol

@@ -19,7 +19,7 @@ from compiler_ai.asm.undebugged import undebugged
 from compiler_ai.driver.flags import UNOPTIMISED, excluded_by
 from compiler_ai.errors import AiccError
 from compiler_ai.sandbox.assemble import assemble
-from compiler_ai.tune.captured import captures_of
+from compiler_ai.tune.captured import captures_of, why_missing
 from compiler_ai.tune.reproduce import Reproduced, ReproductionError, listing_of
 
 
@@ -88,11 +88,18 @@ def make(
         baseline = Baseline(symbol, command, texts[command], key, sizes[command].get(symbol, 0))
         files = captures_of(project, hot.profiled)
         if not files:
-            words = f"aicc-tool profile --functions {symbol} -- COMMAND"
-            plan.left_out.append((hot, f"no call of it was captured: '{words}' does it, or says why not"))
+            plan.left_out.append((hot, without_captures(symbol, why_missing(project, hot.profiled))))
             continue
         plan.tasks.append(Task(hot, baseline, unit.flags, files, option_flags, project, seed))
     return plan
+
+
+def without_captures(symbol: str, reason: str) -> str:
+    """Why a function without captures is left alone, and what to do; `reason` is what the last attempt said, or ""."""
+    words = f"'aicc-tool profile --add --functions {symbol} -- COMMAND'"
+    if not reason:
+        return f"no call of it was captured: {words} does it, or says why not"
+    return f"no call of it was captured: {reason}; {words} tries another workload"
 
 
 def never_rewrite(listing: Listing, symbol: str, unit: Reproduced) -> str:

@@ -32,6 +32,7 @@ from compiler_ai.store.trials import cache_directory
 from compiler_ai.toolchains.x86_64 import X86_64
 from compiler_ai.tune import plan as planning
 from compiler_ai.tune.allotment import FUNCTION_BUDGET_S, Allotment
+from compiler_ai.tune.alone import alone
 from compiler_ai.tune.display import Display
 from compiler_ai.tune.judges import Judges
 from compiler_ai.tune.plan import Plan, Task
@@ -58,6 +59,11 @@ class Settings:
 def tune(settings: Settings, console: Console) -> int:
     """Tune every hot function; returns the exit status. Raises AiccError for what the user has to mend."""
     profile = load_profile(settings)
+    with alone(settings.project):
+        return _tune(settings, profile, console)
+
+
+def _tune(settings: Settings, profile: Profile, console: Console) -> int:
     hot_set = hotness.select(profile, settings.project.parent, hotness.Rules(only=settings.functions))
     console.print(hot_set.coverage, highlight=False, markup=False, soft_wrap=True)
     matched = hotness.match_units(hot_set.functions, list(units.load_all(str(settings.project))))
@@ -145,8 +151,16 @@ def _run_tasks(
     settings: Settings, tasks: list[Task], console: Console, left_alone: Mapping[str, str]
 ) -> list[FunctionResult]:
     total_s = settings.budget_s or FUNCTION_BUDGET_S * len(tasks) / min(settings.jobs, len(tasks))
+    names = [task.hot.profiled.symbol for task in tasks]
     allotment = Allotment([task.hot.share for task in tasks], total_s, settings.jobs)
     results: dict[int, FunctionResult] = {}
+
+    def keep() -> None:
+        rest = [name for index, name in enumerate(names) if index not in results]
+        with contextlib.suppress(StoreError):  # a full disk: said at the end, when the last results are written
+            stored_results.save(settings.project, [results[i] for i in sorted(results)], left_alone, rest)
+
+    keep()
     with Display(console, [task.hot for task in tasks], total_s, settings.jobs) as display:
         for index, answer in run_all(tasks, _in_worker, allotment.begin, settings.jobs, display.progressed):
             allotment.end(index)
@@ -155,8 +169,7 @@ def _run_tasks(
                 log.write(str(settings.project), f"tune: {tasks[index].hot.profiled.symbol}: {answer.reason}")
                 answer = FunctionResult(tasks[index].hot, tasks[index].baseline, skipped=answer.reason)
             results[index] = answer
-            with contextlib.suppress(StoreError):  # a full disk: said at the end, when the last results are written
-                stored_results.save(settings.project, [results[i] for i in sorted(results)], left_alone)
+            keep()
     return [results[index] for index in sorted(results)]
 
 

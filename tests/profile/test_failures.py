@@ -143,14 +143,17 @@ def test_the_exit_status_is_the_commands_own(tmp_path, captures):
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 7, done.stderr
     run = Profile.load(tmp_path / ".aicc" / "profile.json").runs[0]
-    assert (run.status, run.note) == (7, "the command ended with status 7")
+    assert (run.status, run.note) == (7, "the command ended with exit status 7")
+    assert done.stderr.count("the command ended with exit status 7\n") == 1
     assert run.date[:2] == "20"
 
 
 def test_a_command_that_a_signal_ends_has_the_shells_status(tmp_path):
     command = program(tmp_path, SHORT.replace("return 7", "__builtin_trap()"))
     words = [*TOOL, "-o", str(tmp_path / ".aicc"), "--no-captures", "--", command]
-    assert subprocess.run(words, capture_output=True, check=False).returncode == 128 + signal.SIGILL
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 128 + signal.SIGILL
+    assert "\nthe command ended by signal 4 (SIGILL)\n" in done.stderr
 
 
 @pytest.mark.parametrize("whole_group", [True, False], ids=["terminal", "kill"])

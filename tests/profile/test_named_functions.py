@@ -38,11 +38,30 @@ def test_named_functions_are_captured_and_stay_in_the_profile(tmp_path: Path, ai
     kept = {path.name.partition(".")[0] for path in (tmp_path / ".aicc" / "captures").rglob("*.cap")}
     assert kept == {"hot", "rare"}
     said = run(aicc_tool, "tune", "--functions", "never_called,misspelt", status=1)
-    assert "never_called (0.0%): no call of it was captured: 'aicc-tool profile --functions never_called" in said
+    assert (
+        "never_called (0.0%): no call of it was captured: it was not called at a sampled moment; "
+        "'aicc-tool profile --add --functions never_called -- COMMAND' tries another workload\n" in said
+    )
     assert "misspelt: not in the profile" in said
 
     profile = Profile.load(tmp_path / ".aicc" / "profile.json")
     assert {function.symbol for function in profile.functions} >= {"hot", "rare", "never_called"}
+    run(
+        aicc_tool,
+        "profile",
+        "--add",
+        "--functions",
+        "never_called",
+        "--captures",
+        "4",
+        "--",
+        "./program",
+        *"123456789",
+        status=91,
+    )
+    kept = {path.name.partition(".")[0] for path in (tmp_path / ".aicc" / "captures").rglob("*.cap")}
+    assert kept == {"hot", "rare", "never_called"}, "which adds to what there was"
+
     usual = select(profile, tmp_path, Rules())
     assert [hot.profiled.symbol for hot in usual.functions] == ["hot"]
     assert with_functions(profile, frozenset({"rare"}), tmp_path) == profile

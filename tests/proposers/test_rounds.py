@@ -15,6 +15,7 @@ from compiler_ai.asm import listing as listing_model
 from compiler_ai.driver import options
 from compiler_ai.passmanager import PassManager
 from compiler_ai.proposers.base import ProposalContext
+from compiler_ai.report.tally import tally
 from compiler_ai.store.trials import TrialCache
 from compiler_ai.work import Context, FunctionWork
 
@@ -141,3 +142,9 @@ def test_a_proposer_that_takes_its_time_leaves_some_to_the_next(work: FunctionWo
     assert proposers[0].asked == ROUND
     assert proposers[1].asked == 3
     assert any(one.stage == "budget" for one in work.proposal_rejections)
+
+
+def test_without_time_nothing_is_proposed_and_that_is_the_reason(work: FunctionWork, tmp_path: Path) -> None:
+    explore(work, tmp_path, Looks(lambda _n: 1.0), Numbered("one", 3), left_s=-1.0)
+    assert work.skipped == "propose: no candidate: out of time: give it more with --budget"
+    assert tally(work.result()).ran_out_of_time

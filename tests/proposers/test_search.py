@@ -22,14 +22,16 @@ SOURCE = Path(__file__).with_name("callees.c")
 FLAGS = ("-O3", "-fno-ipa-ra")
 
 
-def proposals(function: str, directory: Path, source: Path = SOURCE) -> tuple[str, list[Candidate], list[Rejection]]:
+def proposals(
+    function: str, directory: Path, source: Path = SOURCE, budget_s: float = 600.0
+) -> tuple[str, list[Candidate], list[Rejection]]:
     """GCC's listing of the source, and all that the search proposer says to one of its functions."""
     listing = directory / "unit.s"
     subprocess.run(["gcc", *FLAGS, "-S", str(source), "-o", str(listing)], check=True)
     text = listing.read_text()
     command = CompileCommand(("gcc",), FLAGS, str(source), str(directory / "unit.o"), str(directory), X86_64.name)
     baseline = Baseline(function, command, text, body_key(listing_model.parse(text), function, FLAGS, None))
-    context = ProposalContext(X86_64, "same", host_features=features(X86_64), budget_s=600.0)
+    context = ProposalContext(X86_64, "same", host_features=features(X86_64), budget_s=budget_s)
     found = list(SearchProposer().propose(baseline, context))
     candidates = [one for one in found if isinstance(one, Candidate)]
     return text, candidates, [one for one in found if isinstance(one, Rejection)]
@@ -67,3 +69,9 @@ def test_a_function_that_is_pointed_to_stays_gccs(tmp_path: Path) -> None:
     for candidate in candidates:
         assert "by_key" in candidate.body + candidate.extra
         assert "fn_by_key" not in candidate.body + candidate.extra
+
+
+def test_what_there_was_no_time_to_compile_is_no_failure_of_a_configuration(tmp_path: Path) -> None:
+    _, candidates, rejections = proposals("chosen", tmp_path, budget_s=0.0)
+    assert candidates == []
+    assert {one.stage for one in rejections} == {"budget"}

@@ -15,7 +15,8 @@ from compiler_ai.report.html import render
 from compiler_ai.report.plot import plot
 from compiler_ai.report.samples import shares
 from compiler_ai.report.sides import side_by_side
-from compiler_ai.report.table import expected_gain, rejected_by
+from compiler_ai.report.table import expected_gain
+from compiler_ai.report.tally import tally
 
 HOSTILE = "<script>alert(1)</script>[bold]"
 
@@ -113,7 +114,7 @@ def test_a_tuning_without_a_rewrite_still_is_a_page():
 
 def test_the_expected_gain_is_amdahls():
     assert expected_gain([result()], PROFILE) == 2.0  # the one function is all of the profile
-    assert rejected_by(result()) == "screen 1"
+    assert tally(result()).rejected_by == "screen 1"
 
 
 def test_results_survive_their_file(tmp_path):
@@ -132,6 +133,7 @@ def test_bytes_that_are_no_text_are_shown_and_not_fatal(tmp_path, monkeypatch):
     assert odd.rewrite is not None
     odd.rewrite = replace(odd.rewrite, candidate=replace(odd.rewrite.candidate, body="\tnop # \udcff\n\tret\n"))
     monkeypatch.setattr(report, "project_directory", lambda: tmp_path)
+    stored.save(tmp_path, [], {})
     monkeypatch.setattr(report.stored_results, "load", lambda _project: [odd])
     PROFILE.save(tmp_path / "profile.json")
     assert report.run(argparse.Namespace(html=tmp_path / "page.html")) == 0

@@ -16,6 +16,7 @@ from compiler_ai.artifacts import (
     ProfiledFunction,
     Rejection,
     Timing,
+    Trial,
 )
 from compiler_ai.artifacts import Rewrite as StoredRewrite
 from compiler_ai.profile.model import Profile
@@ -56,3 +57,33 @@ def test_what_was_never_proposed_is_counted_and_explained() -> None:
     one.not_proposed.append(Rejection("propose", "clang -O3: it needs puts, which GCC's unit does not use"))
     assert "propose 1" in printed([one])
     assert "propose: clang -O3: it needs puts" in explained(one)
+
+
+LATE = Rejection("budget", "out of time: give it more with --budget")
+
+
+def test_a_function_for_which_there_was_no_time_says_so() -> None:
+    late, died = result("late", 50.0, None), result("died", 30.0, None)
+    late.not_proposed.append(LATE)
+    late.skipped = "propose: no candidate: out of time"
+    died.skipped = "its worker was ended by SIGKILL"
+    said = printed([late, died, result("same", 20.0, None)])
+    rows = {line.split()[0]: line for line in said.splitlines() if line}
+    assert "not tried: out of time" in rows["late"]
+    assert "propose: no candidate" not in said
+    assert "GCC's own (its worker was ended by SIGKILL)" in rows["died"]
+    assert rows["same"].split()[-3:] == ["GCC's", "own", "1.00x"]
+    assert said.splitlines()[-1] == "1 of 3 functions ran out of time: the same command again goes on"
+
+
+def test_what_was_tried_in_part_stays_gccs_own() -> None:
+    late = result("late", 50.0, None)
+    late.not_proposed.append(LATE)
+    late.trials.append(Trial(Candidate("late", "\tret\n"), "d", Rejection("rank.slower", "")))
+    said = printed([late])
+    assert "GCC's own" in said
+    assert said.endswith("1 of 1 function ran out of time: the same command again goes on\n")
+
+
+def test_with_time_enough_nothing_is_said_of_it() -> None:
+    assert "out of time" not in printed([result("fast", 50.0, 4.0), result("same", 50.0, None)])

@@ -24,6 +24,8 @@ from plug import (
     until,
 )
 
+from compiler_ai.tune.alone import alone
+
 WAITING = Path(__file__).parent / "waiting_plugin.py"
 WORKER = "multiprocessing.spawn"
 
@@ -53,6 +55,28 @@ def test_a_killed_tuning_leaves_nothing_running_and_the_next_one_goes_on(project
     assert first.replace("[1/2]", "") in done.stdout.replace("[1/2]", "").replace("[2/2]", "")  # from the trial cache
     assert project.stored() == set(FUNCTIONS)
     project.build()
+
+
+def test_one_tuning_a_project_at_a_time_and_a_killed_one_is_in_nobodys_way(project: Project) -> None:
+    tuning = project.start(*tune_command("-j1"))
+    project.wait_for(WORKER)
+    second = project.tune()
+    said = f"aicc-tool tune: error: another tune is running in this project (pid {tuning.pid})\n"
+    assert (second.returncode, second.stdout, second.stderr) == (1, "", said)
+    holders = [pid for pid in project.processes() if holds(pid, project.aicc / "tune.lock")]
+    assert holders == [tuning.pid], "none of what it has started"
+    kill(tuning.pid)
+    tuning.wait()
+    with alone(project.aicc):
+        pass
+
+
+def holds(pid: int, path: Path) -> bool:
+    """Whether a process has a file open."""
+    try:
+        return any(os.readlink(link) == str(path) for link in Path(f"/proc/{pid}/fd").iterdir())
+    except OSError:
+        return False  # it has ended
 
 
 def compile_that_waits(project: Project, waits: Path) -> subprocess.Popen[str]:
@@ -193,3 +217,14 @@ def test_an_interrupted_tuning_leaves_no_temporary_files(project: Project, tmp_p
     tuning.communicate()
     assert tuning.returncode == 130
     assert [path.name for path in place.iterdir()] == []
+
+
+def test_after_an_interrupt_what_is_said_of_the_tuning_is_true(project: Project) -> None:
+    tuning = project.start(*tune_command("-j1"))
+    project.wait_for(WORKER)
+    os.kill(tuning.pid, signal.SIGINT)
+    tuning.communicate()
+    for words in (["report"], ["explain", FUNCTIONS[0]]):
+        done = project.run("aicc-tool", *words)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert f"not finished: {FUNCTIONS[0]}" in done.stdout.replace(f"{FUNCTIONS[1]}, ", "")

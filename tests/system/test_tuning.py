@@ -206,11 +206,6 @@ def test_the_demo_compares_before_and_after_when_something_was_stored(tuned):
     assert said.splitlines()[-1] == "aicc-tool check --budget 20s -- ./kernels 20"
 
 
-def test_check_says_when_nothing_that_was_profiled_ran(tuned):
-    said = run("aicc-tool", "check", "--pairs", "6", "--budget", "1s", "--", "true", cwd=tuned).stdout
-    assert f"but it ran nothing that was profiled: not {tuned / 'kernels'}\n" in said
-
-
 def test_check_compares_before_and_after(tuned):
     figures = tuned / "check.json"
     options = ("--pairs", "8", "--budget", "20s", "--json", str(figures))
@@ -219,5 +214,5 @@ def test_check_compares_before_and_after(tuned):
     assert kept["difference"] == ""
     assert kept["cpu"]["low"] <= kept["cpu"]["ratio"] <= kept["cpu"]["high"]
     assert "same output and exit status" in said
-    assert "but it ran nothing" not in said
+    assert "nothing was compared" not in said
     assert "CPU time" in said
