@@ -5,6 +5,7 @@ Run by the shim with the listing on standard input. What is accepted goes to the
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import tempfile
@@ -27,6 +28,7 @@ from compiler_ai.passmanager import PassManager
 from compiler_ai.pipeline import PASS_NAMES
 from compiler_ai.profile import hotness
 from compiler_ai.profile.model import Profile
+from compiler_ai.store.errors import StoreError
 from compiler_ai.store.store import Store
 from compiler_ai.store.trials import cache_directory
 from compiler_ai.toolchains.x86_64 import X86_64
@@ -57,7 +59,7 @@ def main() -> int:
         else:
             names, flags, dump = _stored(project, text), target_flags(os.environ), treefile.read(os.environ)
             result = apply_entries(text, names, project, ours, flags, dump)
-            _describe(ours, result)
+            _describe(ours, result, project, names)
             for command in _commands():
                 if f'\t.file\t"{Path(command.source).name}"\n' in text:
                     dumps.of_apply_mode(ours, command.source, command.object_path, PASS_NAMES, result.text)
@@ -132,13 +134,26 @@ def _stored(project: str, text: str) -> Sequence[str]:
     return sorted(functions & {entry.function for entry in Store(project).entries()})
 
 
-def _describe(ours: Options, result: Applied) -> None:
+def _describe(ours: Options, result: Applied, project: str, names: Sequence[str]) -> None:
     """Remarks for what apply mode did; while tuning the passes have said more."""
     source = next(filter(None, _list("AICC_SHIM_SOURCES")), "<stdin>")
     for name in result.applied:
-        _say(ours, f"{source}: optimized: {name}: rewritten from the store")
-    for note in result.notes:
-        _say(ours, f"{source}: missed: {note}")
+        _say(ours, f"{remarks.located(source, name)}: optimized: {name}: rewritten from the store")
+    told = {note.partition(":")[0] for note in result.notes}
+    other = sorted(set(names).difference(result.applied, told) & _stored_for(project, source))
+    notes = [f"{name}: the store's rewrite is for other code (source or flags changed): tune again" for name in other]
+    for note in [*result.notes, *notes]:
+        _say(ours, f"{remarks.located(source, note.partition(':')[0])}: missed: {note}")
+
+
+def _stored_for(project: str, source: str) -> set[str]:
+    """The functions of a source of this name that the store has intact rewrites of."""
+    store, found = Store(project), set()
+    for entry in store.entries():
+        with contextlib.suppress(StoreError):
+            if Path(store.load(entry).source).name == Path(source).name:
+                found.add(entry.function)
+    return found
 
 
 def _say(ours: Options, line: str) -> None:
