@@ -49,6 +49,8 @@ def main(argv: list[str]) -> int:
                 if status is not None:
                     return status
             directory = project.find(os.getcwd(), environment)
+            if directory is None and ours.mode != "off":
+                directory = project.of_source(command.parse(rest).sources, os.getcwd())
             if ours.mode != "off" and (directory is not None or ours.wants_passes) and _is_unlimited(directory):
                 environment = dict(environment)
                 rest = [*_shims(ours, underlying, rest, directory, environment, asked), *rest]

@@ -81,14 +81,19 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         new = record_profile(arguments.words, project, arguments.frequency, weight=arguments.weight)
     named = frozenset((arguments.functions or "").split(",")) - {""}
-    profile = hotness.with_functions(merge(old, new) if old is not None else new, named, own.parent)
+    recorded = list(units.load_all(str(own)))
+    merged = merge(old, new) if old is not None else new
+    profile = hotness.with_functions(merged, named, own.parent, recorded)
     _save(profile, path)
-    hot = hotness.select(profile, own.parent, hotness.Rules(besides=named))
+    hot = hotness.select(profile, own.parent, hotness.Rules(besides=named), recorded)
     show(console, hot)
     for item in hot.left_out:
         if item.function in named:
             _say(console, f"  {item.function}: {item.reason}")
-    matched = hotness.match_units(hot.functions, list(units.load_all(str(own))))
+    if not hot.own_share:
+        _say(console, nothing_own(own, len(recorded)))
+        return new.runs[-1].status or 1
+    matched = hotness.match_units(hot.functions, recorded)
     wanted = [function for function in hot.functions if function not in matched.never]
     for function, reason in matched.unmatched:
         if function in matched.never:
@@ -104,6 +109,17 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.add:
         forget_all(project)
     return capture(console, project, arguments.words, wanted, arguments.captures, ended.status)
+
+
+def nothing_own(project: Path, recorded: int) -> str:
+    """What to do when no sample is in the project's own functions."""
+    build = f"build it with CC=aicc: below {project.parent} or from sources there it is recorded by itself, elsewhere with AICC_DIR={project}"
+    if not recorded:
+        return f"nothing to tune: no compile of this program is recorded in {project}: {build}"
+    return (
+        f"nothing to tune: no sample is in code of the units recorded in {project}: profile a program that is built of them, not "
+        f"stripped and not changed since; or {build}"
+    )
 
 
 def _project_or(output: Path) -> Path:

@@ -16,7 +16,7 @@ from pathlib import Path
 from compiler_ai import dumps, remarks
 from compiler_ai.artifacts import CompileCommand
 from compiler_ai.asm import listing as listing_model
-from compiler_ai.driver import log, options, treefile
+from compiler_ai.driver import log, options, treefile, units
 from compiler_ai.driver.assembler import without_shim
 from compiler_ai.driver.duration import parse_duration_s
 from compiler_ai.driver.flags import target_flags
@@ -90,7 +90,7 @@ def _leave_the_shim() -> None:
 def _tune(ours: Options, project: Path, shared: Path, commands: Sequence[CompileCommand]) -> None:
     """Tune the hot functions of the unit at hand, one after the other. Raises AiccError."""
     profile = Profile.load(Path(ours.values["profile"] or project / "profile.json"))
-    hot_set = hotness.select(profile, project.parent, hotness.Rules())
+    hot_set = hotness.select(profile, project.parent, hotness.Rules(), list(units.load_all(str(project))))
     for command in commands:
         own = [hot for hot in hot_set.functions if hot.profiled.source in ("", Path(command.source).name)]
         plan = planning.make([(hot, command) for hot in own], tuple(ours.flags), project, 0)

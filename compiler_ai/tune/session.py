@@ -58,9 +58,10 @@ class Settings:
 def tune(settings: Settings, console: Console) -> int:
     """Tune every hot function; returns the exit status. Raises AiccError for what the user has to mend."""
     profile = load_profile(settings)
-    hot_set = hotness.select(profile, settings.project.parent, hotness.Rules(only=settings.functions))
+    recorded = list(units.load_all(str(settings.project)))
+    hot_set = hotness.select(profile, settings.project.parent, hotness.Rules(only=settings.functions), recorded)
     console.print(hot_set.coverage, highlight=False, markup=False, soft_wrap=True)
-    matched = hotness.match_units(hot_set.functions, list(units.load_all(str(settings.project))))
+    matched = hotness.match_units(hot_set.functions, recorded)
     plan = planning.make(
         matched.found,
         tuple(settings.options.flags),
