@@ -12,6 +12,7 @@ from compiler_ai.profile.matching import Matched, match_units
 from compiler_ai.profile.model import Profile
 from compiler_ai.profile.ownership import own_modules
 from compiler_ai.profile.symbols import ModuleSymbols
+from compiler_ai.wording import counted
 
 __all__ = ["HotSet", "LeftOut", "Matched", "Rules", "inlined_into", "match_units", "select"]
 
@@ -138,7 +139,8 @@ def _absent(names: frozenset[str], own: Sequence[ProfiledFunction]) -> list[Left
 
 
 def _line(own: float, covered: float, count: int, left_out: Sequence[LeftOut]) -> str:
-    line = f"{own:.0%} of all samples are in the project's own functions; {count} hot functions cover {covered:.0%} of those"
+    line = f"{own:.0%} of all samples are in the project's own functions; "
+    line += f"{counted(count, 'hot function')} {'covers' if count == 1 else 'cover'} {covered:.0%} of those"
     others = [
         item
         for item in left_out

@@ -26,6 +26,7 @@ from compiler_ai.program import snapshot
 from compiler_ai.tool.console import opened
 from compiler_ai.tool.locate import NoProjectError, project_directory
 from compiler_ai.tune.captured import captures_of, directory_of, forget_all
+from compiler_ai.wording import counted
 
 
 class ProfileArgumentError(AiccError):
@@ -62,7 +63,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="NAME[,NAME]",
         help="capture calls of these functions too, hot or not, so that tune can have them",
     )
-    parser.add_argument("words", nargs="*", metavar="COMMAND", help="the command, behind --")
+    parser.add_argument("words", nargs="*", default=[], metavar="COMMAND", help="the command, behind --")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -86,7 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
     profile = hotness.with_functions(merged, named, own.parent, recorded)
     _save(profile, path)
     hot = hotness.select(profile, own.parent, hotness.Rules(besides=named), recorded)
-    show(console, hot)
+    show(console, hot, named)
     for item in hot.left_out:
         if item.function in named:
             _say(console, f"  {item.function}: {item.reason}")
@@ -171,13 +172,15 @@ def _say(console: Console, line: str, style: str | None = None) -> None:
     console.print(line, highlight=False, markup=False, soft_wrap=True, style=style)
 
 
-def show(console: Console, hot: hotness.HotSet) -> None:
+def show(console: Console, hot: hotness.HotSet, named: frozenset[str] = frozenset()) -> None:
+    """The hot set and the most expensive of what is left out, the named ones aside."""
     _say(console, hot.coverage)
     for function in hot.functions:
         source = f"  ({function.profiled.source})" if function.profiled.source else ""
         _say(console, f"  {function.share:6.1%}  {function.profiled.symbol}{source}")
     inlined = [item for item in hotness.inlined_into(hot.functions) if item.share >= hotness.Rules().least_share]
-    for item in (*hot.left_out[:8], *inlined[:8]):
+    left_out = [item for item in hot.left_out if item.function not in named]
+    for item in (*left_out[:8], *inlined[:8]):
         _say(console, f"  {item.share:6.1%}  {item.function}  left out: {item.reason}", "dim")
 
 
@@ -197,9 +200,11 @@ def capture(
         _say(console, f"no captures: {error}")
         return status
     kept = sum(len(function.files) for function in summary.functions.values())
-    _say(console, f"{kept} captured calls, {summary.bytes_written / 1e6:.1f} MB")
+    _say(console, f"{counted(kept, 'captured call')}, {summary.bytes_written / 1e6:.1f} MB")
     for hot, (target, function) in zip(functions, summary.functions.items(), strict=True):
         if not function.files and not captures_of(project, hot.profiled):
             reasons = ", ".join(function.reasons) or "it was not called at a sampled moment"
             _say(console, f"  no capture of {target.symbol}: {reasons}")
+    if kept:
+        _say(console, "Next: 'aicc-tool tune'.")
     return summary.status if summary.status >= 0 else 128 - summary.status

@@ -20,6 +20,7 @@ from compiler_ai.store.store import Store, named
 from compiler_ai.tool.console import opened
 from compiler_ai.tool.locate import project_directory
 from compiler_ai.tune.outdated import outdated
+from compiler_ai.wording import counted
 
 
 class StoreArgumentError(AiccError):
@@ -75,10 +76,6 @@ def run(arguments: argparse.Namespace) -> int:
             )
         console.print(text.encode(errors="backslashreplace").decode(), markup=False, highlight=False, soft_wrap=True)
     return 0
-
-
-def counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' if number != 1 else ''}"
 
 
 def listed(store: Store) -> Table:

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from compiler_ai.artifacts import FunctionResult, HotFunction
 from compiler_ai.tune.pool import Died, Progress
+from compiler_ai.wording import counted
 
 
 @dataclass
@@ -66,7 +67,7 @@ class Display:
             row.best = answer.rewrite.timing.warm.ratio
             row.state = f"faster: {row.best:.2f}x, {answer.rewrite.evidence.grade.name.lower()}"
         else:
-            row.state = answer.skipped or f"GCC's body stays ({len(answer.trials)} candidates tried)"
+            row.state = answer.skipped or f"GCC's body stays ({counted(len(answer.trials), 'candidate')} tried)"
         if self._live is None:
             done = sum(row.progress is None and row.state != "waiting" for row in self._rows)
             name = row.hot.profiled.symbol

@@ -17,6 +17,7 @@ from compiler_ai import dumps, remarks
 from compiler_ai.artifacts import CompileCommand
 from compiler_ai.asm import listing as listing_model
 from compiler_ai.driver import log, options, treefile, units
+from compiler_ai.driver.apply import SAID
 from compiler_ai.driver.assembler import without_shim
 from compiler_ai.driver.duration import parse_duration_s
 from compiler_ai.driver.flags import target_flags
@@ -39,7 +40,7 @@ from compiler_ai.tune.session import work_on
 
 
 def main() -> int:
-    """Exit status 0; 1 with one line on standard error."""
+    """Exit status 0; SAID with one line on standard error and in the log."""
     orphans.end_with(int(os.environ.get("AICC_SHIM_PID") or os.getppid()))
     text = sys.stdin.buffer.read().decode(errors="surrogateescape")
     ours, _ = options.parse([word for word in _list("AICC_SHIM_FLAGS") if word], {})
@@ -66,7 +67,7 @@ def main() -> int:
     except AiccError as error:
         sys.stderr.write(f"aicc: {error}\n")
         log.write(project or None, f"as: {error}")
-        return 1
+        return SAID
     return 0
 
 
