@@ -1,13 +1,36 @@
+# make setup: aicc in $(VENV), to be used from here.   make install, make uninstall: below $(PREFIX).
 # make demo: build, profile, tune and rebuild examples/kernels.   make test: the tests.   Both set up what is missing.
 VENV ?= .venv
 PYTHON ?= python3
+PREFIX ?= /usr/local
 RESULTS ?= bench-results
 BIN := $(abspath $(VENV))/bin
 SOURCES := $(shell find compiler_ai passes toolchains bin -type f ! -name '*.pyc') setup.cfg pyproject.toml
 
-.PHONY: setup packages demo test test-full bench bench-overhead bench-programs bench-models test-packages lint clean
+INSTALLED := $(abspath $(PREFIX))/lib/aicc
+COMMANDS := aicc aic++ aicc-ar aicc-nm aicc-ranlib aicc-tool
+PIP := -m pip install --quiet --disable-pip-version-check
+
+.PHONY: setup install uninstall packages demo test test-full bench bench-overhead bench-programs bench-models test-packages lint clean
 
 setup: $(VENV)/.installed
+	@$(if $(filter-out setup,$(MAKECMDGOALS)),:,printf '%s\n' 'To use aicc from here:  export PATH="$(BIN):$$PATH"')
+
+# A virtual environment of its own, and links to its commands: nothing else is written, so uninstall leaves nothing behind.
+install:
+	$(PYTHON) -m venv --clear "$(INSTALLED)"
+	"$(INSTALLED)/bin/python" $(PIP) -c requirements.txt setuptools wheel
+	@rm -rf build
+	"$(INSTALLED)/bin/python" $(PIP) -c requirements.txt --no-build-isolation .
+	@rm -rf build aicc.egg-info
+	@mkdir -p "$(PREFIX)/bin"
+	@for name in $(COMMANDS); do ln -sfn "$(INSTALLED)/bin/$$name" "$(PREFIX)/bin/$$name" || exit 1; done
+	@printf '%s\n' 'aicc is in $(PREFIX)/bin; aicc-tool doctor says what else it can use.'
+
+uninstall:
+	@for name in $(COMMANDS); do \
+		[ "$$(readlink "$(PREFIX)/bin/$$name")" != "$(INSTALLED)/bin/$$name" ] || rm "$(PREFIX)/bin/$$name" || exit 1; done
+	rm -rf "$(INSTALLED)"
 
 packages: ; @sh scripts/install-packages debian-packages.txt
 

@@ -54,14 +54,17 @@ def name(work: FunctionWork) -> str:
 
 
 def location(work: FunctionWork) -> str:
-    """`file:line` of the function; the line comes from the source text, the file alone when it is not found there."""
-    source = work.baseline.command.source
-    plain = re.sub(r"\.(constprop|isra|part|cold)(\.\d+)*$", "", name(work))
-    pattern = re.compile(rf"^[A-Za-z_][^;=]*\b{re.escape(plain)}\s*\([^;]*$")
+    return located(work.baseline.command.source, name(work))
+
+
+def located(source: str, symbol: str) -> str:
+    """`file:line` of a function; the line comes from the source text, the file alone when it is not found there."""
+    plain = re.escape(re.sub(r"\.(constprop|isra|part|cold)(\.\d+)*$", "", symbol))
+    pattern = re.compile(rf"^[A-Za-z_][^;=]*\b{plain}\s*\((?:[^;]*|[^;{{]*\{{.*)$")
     try:
         with open(source, encoding="utf-8", errors="replace") as file:
             for number, line in enumerate(file, 1):
-                if pattern.match(line):
+                if pattern.match(line.rstrip("\n")):
                     return f"{source}:{number}"
     except OSError:
         pass

@@ -54,7 +54,9 @@ def users(listing: Listing, variable: str) -> tuple[list[Function], list[str]]:
     others: list[str] = []
     for number in listing.lines_with(variable):
         line = listing.lines[number]
-        if variable not in symbols_in(line):
+        if (
+            variable not in symbols_in(line) or not listing.sections[number].allocated
+        ):  # debug information only tells of it
             continue
         function = _around(listing, number)
         if function is not None:

@@ -6,7 +6,7 @@ variable keeps its first value); the types and statements of these functions in 
 code of its in-unit callers, transitively (what they rely on beyond the ABI: asm.callers), and the data that they mention when
 nobody else can call it (what they pass may be known); whatever mentions a writable local variable that it refers to (who else
 can reach it, and what they write, may be known); the target flags, in order.
-Local label numbers, comments, white space, debug information, unwind directives and positions do not count.
+Local label numbers, comments, white space, debug information, unwind directives, positions and sections' names do not count.
 
 The key is the baseline's. A candidate that refers to more of the unit than its baseline does would rest on what the key
 does not see: `uncovered` names such symbols.
@@ -41,7 +41,11 @@ if TYPE_CHECKING:
     from compiler_ai.candidates import AnyBody
 
 _VERSION = "aicc-key-5"
-_BOOKKEEPING_LABEL = compiled(r"\.L(VL|VU|FB|FE|BB|BE|FSB|COLD|HOT|M|text|etext|tmp|func_)")
+_BOOKKEEPING_LABEL = compiled(r"\.L(VL|VU|FB|FE|BB|BE|BI|FSB|COLD|HOT|M|text|etext|tmp|func_)")
+# -ffunction-sections names the sections of code after the function; where code lies does not count.
+_OWN_SECTION = compiled(
+    r"\.section\s+\.text\.(?P<kind>(?:unlikely|hot|startup|exit)(?=[.,]))?(?P<name>\.?[^,]+)?(?P<rest>,\"ax\",@progbits)?$"
+)
 _STRINGS = (".string", ".ascii", ".asciz")
 _SKIPPED = frozenset(
     {".loc", ".file", ".type", ".size", ".globl", ".global", ".weak", ".local", ".ident", ".cfi_sections", *VISIBILITY}
@@ -185,6 +189,7 @@ class _Normaliser:
                 continue
             text = without_comment(line).strip()
             if text:
+                text = _without_own_section(text) if text.startswith(".section") else text
                 result.append(self._text(text, defined))
         return result
 
@@ -264,6 +269,14 @@ class _Normaliser:
         if not label.startswith(".L"):
             return label
         return self._names.setdefault(label, f".L{len(self._names)}")
+
+
+def _without_own_section(text: str) -> str:
+    """The directive for a section of code as it is without -ffunction-sections."""
+    match = _OWN_SECTION.match(text)
+    if not match or not match["name"]:
+        return text
+    return f".section\t.text.{match['kind']}{match['rest'] or ''}" if match["kind"] else ".text"
 
 
 def _is_skipped(line: str) -> bool:

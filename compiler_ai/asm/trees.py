@@ -33,10 +33,10 @@ _MENTION = compiled(r"/(\d+)(?=[ \n])")
 _ALWAYS_INLINE = compiled(
     r"^__attribute__\(\(.*\balways_inline\b.*\n(?:__attribute__\(\(.*\n)*[^\n(]*?(?P<name>[^\s*&(]+) \(", MULTILINE
 )
-# What unrelated changes of the unit change too: numbers that count through the unit, execution counts, dead lines.
+# What unrelated changes of the unit change too: numbers that count through the unit, execution counts, dead lines, what -g adds.
 _UNIT_NUMBER = compiled(r"\b([A-Za-z_]\w*)\.(\d+)(?=_\d+\b|\b)|(<T)[0-9a-f]+>")
 _COUNTS = compiled(r" ?\[(?:local count|count|prob|\d+\.\d+%)[^\]\n]*\]")
-_CHATTER = compiled(r"^(?:Removing basic block|Merging blocks|fix_loop_structure:|;;).*\n", MULTILINE)
+_CHATTER = compiled(r"^(?:Removing basic block|Merging blocks|fix_loop_structure:|;;| *# DEBUG ).*\n", MULTILINE)
 
 
 class Trees:

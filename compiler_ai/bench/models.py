@@ -112,8 +112,9 @@ def _plan(settings: Settings) -> Plan:
     if not path.exists():
         raise BenchError(f"{path} is missing: run 'aicc-tool profile -- COMMAND' first")
     rules = hotness.Rules(only=settings.functions)
-    hot_set = hotness.select(Profile.load(path), settings.project.parent, rules)
-    matched = hotness.match_units(hot_set.functions, list(units.load_all(str(settings.project))))
+    recorded = list(units.load_all(str(settings.project)))
+    hot_set = hotness.select(Profile.load(path), settings.project.parent, rules, recorded)
+    matched = hotness.match_units(hot_set.functions, recorded)
     made = planning.make(matched.found, tuple(settings.options.flags), settings.project, settings.seed)
     made.left_out = matched.unmatched + made.left_out
     return made

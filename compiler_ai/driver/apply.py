@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from compiler_ai.driver.options import Options
     from compiler_ai.emit.companion import Pair
 
+SAID = 3  # the pass driver's exit status when it has said why itself
+
 
 def rewrite_listing(text: bytes, arguments: Sequence[str], project: str | None) -> str | None:
     """Return the listing with stored rewrites in place of their baselines, or None when nothing applies.
@@ -124,7 +126,6 @@ def _run_passes(text: bytes, arguments: Sequence[str], project: str | None) -> b
         pass_fds=treefile.descriptors(os.environ),
         check=False,
     )
-    if completed.returncode != 0:
+    if completed.returncode not in (0, SAID):
         log.write(project, f"as: the pass driver ended with status {completed.returncode}")
-        return False
-    return True
+    return completed.returncode == 0

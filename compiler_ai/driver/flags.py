@@ -9,11 +9,12 @@ if TYPE_CHECKING:
 UNOPTIMISED = "-O0"  # and -Og: for debugging, and nothing of GCC's listing and dumps shows what the source promises
 FULL = "-O2"
 # Flags that decide which bodies fit a unit: its ISA, code model, position independence, hardening and unwind tables, and
-# what of C the language leaves undefined (a candidate comes from the same source, compiled under the same rules).
+# what of C the language leaves undefined (a candidate comes from the same source, compiled under the same rules). Not -fplt and
+# -ffunction-sections: calls and code reach any place under either, and where the function's own code changes, so does its key.
 _FITTING = (
     "-m", "-fpic", "-fPIC", "-fpie", "-fPIE", "-fno-pic", "-fno-PIC", "-fno-pie", "-fno-PIE", "-fcf-protection",
     "-fstack-protector", "-fno-stack-protector", "-fstack-clash", "-fasynchronous-unwind", "-fno-asynchronous-unwind",
-    "-funwind-tables", "-fno-unwind-tables", "-fexceptions", "-fplt", "-fno-plt", "-ffunction-sections",
+    "-funwind-tables", "-fno-unwind-tables", "-fexceptions",
     "-fnon-call-exceptions", "-fsplit-stack", "-ffixed-", "-fcall-", "-ffreestanding", "-fhosted", "-fbuiltin", "-fno-builtin",
     "-fwrapv", "-fno-wrapv", "-ftrapv", "-fno-trapv", "-fstrict-", "-fno-strict-", "-fdelete-null-", "-fno-delete-null-",
     "-ffast-math", "-fno-fast-math", "-Ofast", "-funsafe-math", "-fno-unsafe-math", "-fassociative-math", "-fno-associative-math",

@@ -27,6 +27,11 @@ def main(argv: list[str]) -> int:
     """`argv`: what `restore` takes, the name that aicc was called by, the user's arguments."""
     restore(argv[0])
     program, arguments = argv[1], argv[2:]
+    if "-faicc-help" in arguments:
+        from compiler_ai.driver.help import TEXT
+
+        os.write(1, TEXT.encode())
+        return 0
     environment = dict(os.environ)
     asked = environment.pop("AICC_KNOWN_FILE", ""), environment.pop("AICC_KNOWN_KEY", ""), program
     active = environment.get(GUARD) == "1"  # an aicc further up has put the shims in place; AICC_CC has led back to us
@@ -49,6 +54,8 @@ def main(argv: list[str]) -> int:
                 if status is not None:
                     return status
             directory = project.find(os.getcwd(), environment)
+            if directory is None and ours.mode != "off":
+                directory = project.of_source(command.parse(rest).sources, os.getcwd())
             if ours.mode != "off" and (directory is not None or ours.wants_passes) and _is_unlimited(directory):
                 environment = dict(environment)
                 rest = [*_shims(ours, underlying, rest, directory, environment, asked), *rest]

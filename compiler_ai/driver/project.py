@@ -1,4 +1,4 @@
-"""Where a project keeps its `.aicc`: AICC_DIR, or found by walking up from the working directory, as git does."""
+"""Where a project keeps its `.aicc`: AICC_DIR, or found by walking up from the working directory, as git does, else from the source's."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 DIRECTORY = ".aicc"
 
@@ -19,7 +19,18 @@ def find(start: str, environment: Mapping[str, str]) -> str | None:
     named = environment.get("AICC_DIR")
     if named:
         return os.path.join(start, named)
-    directory = start
+    return _at_or_above(start, start)
+
+
+def of_source(sources: Sequence[str], start: str) -> str | None:
+    """The project of a build tree `start` beside the source's: the one at or above the first source that is named by a path."""
+    source = next((source for source in sources if "/" in source), None)
+    if source is None:
+        return None
+    return _at_or_above(os.path.realpath(os.path.join(start, os.path.dirname(source))), start)
+
+
+def _at_or_above(directory: str, start: str) -> str | None:
     while True:
         path = directory + "/" + DIRECTORY if directory != "/" else "/" + DIRECTORY
         try:
@@ -28,8 +39,8 @@ def find(start: str, environment: Mapping[str, str]) -> str | None:
                 return path if _is_trusted(status.st_uid, start) else None
         except OSError:
             pass
-        parent = directory.rpartition("/")[0]
-        if not parent or parent == directory:
+        parent = directory.rpartition("/")[0] or "/"
+        if parent == directory:
             return None
         directory = parent
 

@@ -25,8 +25,9 @@ def shown_prompts(project: Path, function: str, options: Options) -> str:
     path = Path(options.values["profile"] or project / "profile.json")
     if not path.exists():
         raise ModelError(f"{path} is missing: run 'aicc-tool profile -- COMMAND' first")
-    hot = hotness.select(Profile.load(path), project.parent, hotness.Rules(only=frozenset({function})))
-    matched = hotness.match_units(hot.functions, list(units.load_all(str(project))))
+    recorded = list(units.load_all(str(project)))
+    hot = hotness.select(Profile.load(path), project.parent, hotness.Rules(only=frozenset({function})), recorded)
+    matched = hotness.match_units(hot.functions, recorded)
     plan = planning.make(matched.found, tuple(options.flags), project, 0)
     if not plan.tasks:
         reasons = [reason for _, reason in [*matched.unmatched, *plan.left_out]]

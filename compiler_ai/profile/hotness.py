@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from compiler_ai.artifacts import HotFunction, ProfiledFunction
+from compiler_ai.artifacts import CompileCommand, HotFunction, ProfiledFunction
 from compiler_ai.profile import dwarf
 from compiler_ai.profile.matching import Matched, match_units
 from compiler_ai.profile.model import Profile
+from compiler_ai.profile.ownership import own_modules
 from compiler_ai.profile.symbols import ModuleSymbols
+from compiler_ai.wording import counted
 
 __all__ = ["HotSet", "LeftOut", "Matched", "Rules", "inlined_into", "match_units", "select"]
 
@@ -39,17 +41,19 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class HotSet:
-    """`functions` by falling share of the project's own samples; `coverage` is the line for the user."""
+    """`functions` by falling share of the project's own samples, which are `own_share` (0..1) of all; `coverage` is the line for the user."""
 
     functions: tuple[HotFunction, ...]
     left_out: tuple[LeftOut, ...]
     coverage: str
+    own_share: float
 
 
-def select(profile: Profile, root: Path, rules: Rules) -> HotSet:
-    """Choose the hot set of the project below the directory `root`."""
+def select(profile: Profile, root: Path, rules: Rules, recorded: Sequence[CompileCommand] = ()) -> HotSet:
+    """Choose the hot set of the project below the directory `root`, whose units, which may be built elsewhere, are `recorded`."""
     total = profile.total or 1.0
-    own = [function for function in profile.functions if _is_own(function, root)]
+    modules = own_modules((function.module for function in profile.functions), root, recorded)
+    own = [function for function in profile.functions if function.module in modules]
     own_total = sum(function.cost for function in own) or 1.0
     chosen: list[HotFunction] = []
     left_out: list[LeftOut] = []
@@ -72,7 +76,7 @@ def select(profile: Profile, root: Path, rules: Rules) -> HotSet:
         else:
             left_out.append(LeftOut(function.symbol, function.cost / total, reason))
     for function in profile.functions:
-        if not _is_own(function, root):
+        if function.module not in modules:
             left_out.append(
                 LeftOut(function.symbol, function.cost / total, f"in {Path(function.module).name}, not of this project")
             )
@@ -81,18 +85,17 @@ def select(profile: Profile, root: Path, rules: Rules) -> HotSet:
     ]
     left_out += _absent(rules.only | rules.besides, own)
     left_out.sort(key=lambda item: -item.share)
-    return HotSet(
-        tuple(chosen),
-        tuple(left_out),
-        _line(sum(function.cost for function in own) / total, covered, len(chosen), left_out),
-    )
+    own_share = sum(function.cost for function in own) / total
+    return HotSet(tuple(chosen), tuple(left_out), _line(own_share, covered, len(chosen), left_out), own_share)
 
 
-def with_functions(profile: Profile, names: frozenset[str], root: Path) -> Profile:
-    """The profile with those of the named functions that were never sampled, at no cost: of the modules below `root` that were."""
+def with_functions(
+    profile: Profile, names: frozenset[str], root: Path, recorded: Sequence[CompileCommand] = ()
+) -> Profile:
+    """The profile with those of the named functions that were never sampled, at no cost: of the project's modules that were."""
     known = {(function.module, function.address) for function in profile.functions}
     found = []
-    for path in sorted({function.module for function in profile.functions if _is_own(function, root)}):
+    for path in sorted(own_modules((one.module for one in profile.functions), root, recorded)) if names else ():
         module = ModuleSymbols(path)
         for symbol in (symbol for name in sorted(names) for symbol in module.named(name)):
             if (path, symbol.address) not in known:
@@ -135,12 +138,9 @@ def _absent(names: frozenset[str], own: Sequence[ProfiledFunction]) -> list[Left
     return [LeftOut(name, 0.0, holders.get(name, [unknown])[0]) for name in sorted(missing)]
 
 
-def _is_own(function: ProfiledFunction, root: Path) -> bool:
-    return Path(function.module).is_relative_to(root.resolve())
-
-
 def _line(own: float, covered: float, count: int, left_out: Sequence[LeftOut]) -> str:
-    line = f"{own:.0%} of all samples are in the project's own functions; {count} hot functions cover {covered:.0%} of those"
+    line = f"{own:.0%} of all samples are in the project's own functions; "
+    line += f"{counted(count, 'hot function')} {'covers' if count == 1 else 'cover'} {covered:.0%} of those"
     others = [
         item
         for item in left_out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import signal
@@ -34,6 +35,10 @@ def record(command: Sequence[str], out_dir: Path, frequency_hz: int, *, weight: 
     An interrupt ends the command; what was sampled until then is the profile, and the run's note is INTERRUPTED. Raises
     ProfileError when no profiler works, or when there is not one sample.
     """
+    if command and "/" in command[0] and os.path.isfile(command[0]) and not os.access(command[0], os.X_OK):
+        raise ProfileError(
+            f"{command[0]}: not executable (permission denied): chmod +x, or name the program that runs it"
+        )
     if not command or shutil.which(command[0]) is None:
         raise ProfileError(
             f"{command[0] if command else '(nothing)'}: no such program: name it by path or have it on PATH"

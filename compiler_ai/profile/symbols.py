@@ -49,6 +49,7 @@ class ModuleSymbols:
         self.functions: list[FunctionSymbol] = []
         self.is_elf = False
         self.is_program = False  # and no shared library
+        self.sources: set[str] = set()  # STT_FILE names: of all units whose symbols are there
         self.names: set[str] = set()  # every symbol, defined or not, without its version
         self.pointer_bytes, self.order = 8, "<"
         try:
@@ -79,6 +80,7 @@ class ModuleSymbols:
             self.names.add(symbol.name.split("@")[0])
             if kind == "STT_FILE":
                 source, unit = symbol.name, unit + 1
+                self.sources.add(source)
             elif (
                 kind in ("STT_FUNC", "STT_GNU_IFUNC")
                 and symbol["st_size"]

@@ -41,7 +41,7 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
         "--model", action="append", default=[], metavar="MODEL", help="as of 'aicc-tool tune'; repeatable"
     )
     parser.add_argument("--seed", type=int, default=0, help="seed of every random choice (default: 0)")
-    parser.add_argument("flags", nargs="*", metavar="-faicc-...", help="any of aicc's options, behind --")
+    parser.add_argument("flags", nargs="*", default=[], metavar="-faicc-...", help="any of aicc's options, behind --")
 
 
 def run(arguments: argparse.Namespace) -> int:

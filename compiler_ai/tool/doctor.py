@@ -18,6 +18,7 @@ from compiler_ai.driver import compiler, log, options, project, treefile, units
 from compiler_ai.errors import AiccError
 from compiler_ai.models import spec
 from compiler_ai.tool.console import opened
+from compiler_ai.wording import counted
 
 _MODEL_PACKAGES = {"openai": ("openai",), "hf": ("torch", "transformers"), "gguf": ("torch", "transformers", "gguf")}
 _PACKAGE = Path(compiler_ai.__file__).resolve().parent
@@ -146,12 +147,18 @@ def _model_finding(model: spec.ModelSpec) -> Finding:
 
 def project_findings(found: str | None) -> Iterator[Finding]:
     if found is None:
-        yield Finding("project", "no .aicc here: aicc is plain gcc", "aicc-tool init")
+        yield Finding(
+            "project",
+            "no .aicc at or above this directory: aicc is plain gcc",
+            "aicc-tool init, or set AICC_DIR to one",
+        )
         return
     if not os.access(found, os.W_OK):
         yield Finding("project", f"{found} cannot be written: compiles are not recorded", f"chown or chmod {found}")
     recorded = list(units.load_all(found))
-    yield Finding("project", f"{found}, {len(recorded)} units recorded", "" if recorded else "build with CC=aicc")
+    yield Finding(
+        "project", f"{found}, {counted(len(recorded), 'unit')} recorded", "" if recorded else "build with CC=aicc"
+    )
     profile = Path(found, "profile.json")
     yield Finding(
         "profile",
@@ -166,7 +173,9 @@ def project_findings(found: str | None) -> Iterator[Finding]:
         store = Store(Path(found))
         problems = store.verify()
         count = len(list(store.entries()))
-        yield Finding("store", f"{count} rewrites", problems[0] if problems else "" if count else "aicc-tool tune")
+        yield Finding(
+            "store", counted(count, "rewrite"), problems[0] if problems else "" if count else "aicc-tool tune"
+        )
     except AiccError as error:
         yield Finding("store", str(error), "aicc-tool store verify")
 

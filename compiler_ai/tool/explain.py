@@ -27,7 +27,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--anonymise", action="store_true", help="with --prompt: as sent under -faicc-model-anonymise=yes"
     )
-    parser.add_argument("flags", nargs="*", metavar="-faicc-...", help="with --prompt: aicc's own options, behind --")
+    parser.add_argument(
+        "flags", nargs="*", default=[], metavar="-faicc-...", help="with --prompt: aicc's own options, behind --"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

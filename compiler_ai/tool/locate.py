@@ -18,6 +18,6 @@ def project_directory() -> Path:
     found = project.find(os.getcwd(), os.environ)
     if found is None or not os.path.isdir(found):
         raise NoProjectError(
-            f"no {project.DIRECTORY} at or above {os.getcwd()}: run 'aicc-tool init' in the project's directory"
+            f"no {project.DIRECTORY} at or above {os.getcwd()}: run 'aicc-tool init' in the project's directory, or set AICC_DIR to one"
         )
     return Path(found)

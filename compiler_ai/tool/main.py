@@ -7,6 +7,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from compiler_ai import __version__
 from compiler_ai.errors import AiccError
@@ -27,7 +28,13 @@ _COMMANDS = {
 
 
 class Parser(argparse.ArgumentParser):
-    """Argument errors in one line, as everywhere in aicc."""
+    """Argument errors in one line, as everywhere in aicc, by the command that they concern."""
+
+    def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> tuple[Any, list[str]]:  # type: ignore[override]
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:  # else the parser of all commands would say so, which does not know what this one takes
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return found, unknown
 
     def error(self, message: str) -> None:  # type: ignore[override]
         self.exit(2, f"{self.prog}: error: {message} (try '{self.prog} --help')\n")

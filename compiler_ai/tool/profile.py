@@ -28,6 +28,7 @@ from compiler_ai.program.ending import ending
 from compiler_ai.tool.console import opened
 from compiler_ai.tool.locate import NoProjectError, project_directory
 from compiler_ai.tune.captured import captures_of, directory_of, forget_all, note_missing
+from compiler_ai.wording import counted
 
 
 class ProfileArgumentError(AiccError):
@@ -64,7 +65,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="NAME[,NAME]",
         help="capture calls of these functions too, hot or not, so that tune can have them",
     )
-    parser.add_argument("words", nargs="*", metavar="COMMAND", help="the command, behind --")
+    parser.add_argument("words", nargs="*", default=[], metavar="COMMAND", help="the command, behind --")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -83,14 +84,19 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         new = record_profile(arguments.words, project, arguments.frequency, weight=arguments.weight)
     named = frozenset((arguments.functions or "").split(",")) - {""}
-    profile = hotness.with_functions(merge(old, new) if old is not None else new, named, own.parent)
+    recorded = list(units.load_all(str(own)))
+    merged = merge(old, new) if old is not None else new
+    profile = hotness.with_functions(merged, named, own.parent, recorded)
     _save(profile, path)
-    hot = hotness.select(profile, own.parent, hotness.Rules(besides=named))
-    show(console, hot)
+    hot = hotness.select(profile, own.parent, hotness.Rules(besides=named), recorded)
+    show(console, hot, named)
     for item in hot.left_out:
         if item.function in named:
             _say(console, f"  {item.function}: {item.reason}")
-    matched = hotness.match_units(hot.functions, list(units.load_all(str(own))))
+    if not hot.own_share:
+        _say(console, nothing_own(own, len(recorded)))
+        return new.runs[-1].status or 1
+    matched = hotness.match_units(hot.functions, recorded)
     wanted = [function for function in hot.functions if function not in matched.never]
     for function, reason in matched.unmatched:
         if function in matched.never:
@@ -108,6 +114,17 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.add:
         forget_all(project)
     return capture(console, project, arguments.words, wanted, arguments.captures, ended.status)
+
+
+def nothing_own(project: Path, recorded: int) -> str:
+    """What to do when no sample is in the project's own functions."""
+    build = f"build it with CC=aicc: below {project.parent} or from sources there it is recorded by itself, elsewhere with AICC_DIR={project}"
+    if not recorded:
+        return f"nothing to tune: no compile of this program is recorded in {project}: {build}"
+    return (
+        f"nothing to tune: no sample is in code of the units recorded in {project}: profile a program that is built of them, not "
+        f"stripped and not changed since; or {build}"
+    )
 
 
 def _project_or(output: Path) -> Path:
@@ -159,13 +176,15 @@ def _say(console: Console, line: str, style: str | None = None) -> None:
     console.print(line, highlight=False, markup=False, soft_wrap=True, style=style)
 
 
-def show(console: Console, hot: hotness.HotSet) -> None:
+def show(console: Console, hot: hotness.HotSet, named: frozenset[str] = frozenset()) -> None:
+    """The hot set and the most expensive of what is left out, the named ones aside."""
     _say(console, hot.coverage)
     for function in hot.functions:
         source = f"  ({function.profiled.source})" if function.profiled.source else ""
         _say(console, f"  {function.share:6.1%}  {function.profiled.symbol}{source}")
     inlined = [item for item in hotness.inlined_into(hot.functions) if item.share >= hotness.Rules().least_share]
-    for item in (*hot.left_out[:8], *inlined[:8]):
+    left_out = [item for item in hot.left_out if item.function not in named]
+    for item in (*left_out[:8], *inlined[:8]):
         _say(console, f"  {item.share:6.1%}  {item.function}  left out: {item.reason}", "dim")
 
 
@@ -185,7 +204,7 @@ def capture(
         _say(console, f"no captures: {error}")
         return status
     kept = sum(len(function.files) for function in summary.functions.values())
-    _say(console, f"{kept} captured calls, {summary.bytes_written / 1e6:.1f} MB")
+    _say(console, f"{counted(kept, 'captured call')}, {summary.bytes_written / 1e6:.1f} MB")
     missing: dict[ProfiledFunction, str] = {}
     for hot, (target, function) in zip(functions, summary.functions.items(), strict=True):
         if not function.files and not captures_of(project, hot.profiled):
@@ -197,4 +216,6 @@ def capture(
     ended = summary.status if summary.status >= 0 else 128 - summary.status
     if ended and ended != status:
         _say(console, f"while calls were captured, the command ended {ending(summary.status)}")
+    if kept:
+        _say(console, "Next: 'aicc-tool tune'.")
     return ended

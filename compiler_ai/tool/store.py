@@ -11,6 +11,7 @@ from rich.text import Text
 
 from compiler_ai.artifacts import Rewrite
 from compiler_ai.asm import listing as listing_model
+from compiler_ai.driver import units
 from compiler_ai.errors import AiccError
 from compiler_ai.report import results as stored_results
 from compiler_ai.report.table import speedup
@@ -18,6 +19,8 @@ from compiler_ai.store.errors import StoreError
 from compiler_ai.store.store import Store, named
 from compiler_ai.tool.console import opened
 from compiler_ai.tool.locate import project_directory
+from compiler_ai.tune.outdated import outdated
+from compiler_ai.wording import counted
 
 
 class StoreArgumentError(AiccError):
@@ -34,7 +37,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     actions.add_parser("drop", help="remove rewrites").add_argument(
         "names", nargs="+", help="entries, what their names begin with, or functions"
     )
-    actions.add_parser("verify", help="say what is wrong with the store's files")
+    actions.add_parser(
+        "verify", help="say what is wrong with the store's files, and which rewrites fit no recorded unit any more"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -48,6 +53,9 @@ def run(arguments: argparse.Namespace) -> int:
         for problem in problems:
             console.print(problem, markup=False, highlight=False, soft_wrap=True)
         with contextlib.suppress(StoreError):  # one of a newer aicc: that is the problem, and is said
+            for entry in outdated(store, units.load_all(str(project))):
+                line = f"{entry.name}: no recorded unit has this code any more (source or flags changed): tune again, or drop it"
+                console.print(line, markup=False, highlight=False, soft_wrap=True)
             counts = counted(len(store.entries()), "rewrite"), counted(len(problems), "problem")
             console.print(", ".join(counts), highlight=False)
         return 1 if problems else 0
@@ -68,10 +76,6 @@ def run(arguments: argparse.Namespace) -> int:
             )
         console.print(text.encode(errors="backslashreplace").decode(), markup=False, highlight=False, soft_wrap=True)
     return 0
-
-
-def counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' if number != 1 else ''}"
 
 
 def listed(store: Store) -> Table:

@@ -38,7 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--anonymise", action="store_true", help="same as -faicc-model-anonymise=yes")
     parser.add_argument("--seed", type=int, default=0, help="seed of every random choice (default: 0)")
-    parser.add_argument("flags", nargs="*", metavar="-faicc-...", help="any of aicc's options, behind --")
+    parser.add_argument("flags", nargs="*", default=[], metavar="-faicc-...", help="any of aicc's options, behind --")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -15,6 +15,7 @@ from rich.text import Text
 from compiler_ai.artifacts import FunctionResult, HotFunction
 from compiler_ai.report.tally import tally
 from compiler_ai.tune.pool import Died, Progress
+from compiler_ai.wording import counted
 
 
 @dataclass
@@ -72,7 +73,7 @@ class Display:
             row.state = (
                 "not tried: out of time"
                 if late
-                else answer.skipped or f"GCC's body stays ({counts.tried} candidate{'s' * (counts.tried != 1)} tried)"
+                else answer.skipped or f"GCC's body stays ({counted(counts.tried, 'candidate')} tried)"
             )
         if self._live is None:
             done = sum(row.progress is None and row.state != "waiting" for row in self._rows)

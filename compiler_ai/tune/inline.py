@@ -5,6 +5,7 @@ Run by the shim with the listing on standard input. What is accepted goes to the
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import tempfile
@@ -15,7 +16,8 @@ from pathlib import Path
 from compiler_ai import dumps, remarks
 from compiler_ai.artifacts import CompileCommand
 from compiler_ai.asm import listing as listing_model
-from compiler_ai.driver import log, options, treefile
+from compiler_ai.driver import log, options, treefile, units
+from compiler_ai.driver.apply import SAID
 from compiler_ai.driver.assembler import without_shim
 from compiler_ai.driver.duration import parse_duration_s
 from compiler_ai.driver.flags import target_flags
@@ -27,6 +29,7 @@ from compiler_ai.passmanager import PassManager
 from compiler_ai.pipeline import PASS_NAMES
 from compiler_ai.profile import hotness
 from compiler_ai.profile.model import Profile
+from compiler_ai.store.errors import StoreError
 from compiler_ai.store.store import Store
 from compiler_ai.store.trials import cache_directory
 from compiler_ai.toolchains.x86_64 import X86_64
@@ -37,7 +40,7 @@ from compiler_ai.tune.session import work_on
 
 
 def main() -> int:
-    """Exit status 0; 1 with one line on standard error."""
+    """Exit status 0; SAID with one line on standard error and in the log."""
     orphans.end_with(int(os.environ.get("AICC_SHIM_PID") or os.getppid()))
     text = sys.stdin.buffer.read().decode(errors="surrogateescape")
     ours, _ = options.parse([word for word in _list("AICC_SHIM_FLAGS") if word], {})
@@ -57,14 +60,14 @@ def main() -> int:
         else:
             names, flags, dump = _stored(project, text), target_flags(os.environ), treefile.read(os.environ)
             result = apply_entries(text, names, project, ours, flags, dump)
-            _describe(ours, result)
+            _describe(ours, result, project, names)
             for command in _commands():
                 if f'\t.file\t"{Path(command.source).name}"\n' in text:
                     dumps.of_apply_mode(ours, command.source, command.object_path, PASS_NAMES, result.text)
     except AiccError as error:
         sys.stderr.write(f"aicc: {error}\n")
         log.write(project or None, f"as: {error}")
-        return 1
+        return SAID
     return 0
 
 
@@ -88,7 +91,7 @@ def _leave_the_shim() -> None:
 def _tune(ours: Options, project: Path, shared: Path, commands: Sequence[CompileCommand]) -> None:
     """Tune the hot functions of the unit at hand, one after the other. Raises AiccError."""
     profile = Profile.load(Path(ours.values["profile"] or project / "profile.json"))
-    hot_set = hotness.select(profile, project.parent, hotness.Rules())
+    hot_set = hotness.select(profile, project.parent, hotness.Rules(), list(units.load_all(str(project))))
     for command in commands:
         own = [hot for hot in hot_set.functions if hot.profiled.source in ("", Path(command.source).name)]
         plan = planning.make([(hot, command) for hot in own], tuple(ours.flags), project, 0)
@@ -132,13 +135,26 @@ def _stored(project: str, text: str) -> Sequence[str]:
     return sorted(functions & {entry.function for entry in Store(project).entries()})
 
 
-def _describe(ours: Options, result: Applied) -> None:
+def _describe(ours: Options, result: Applied, project: str, names: Sequence[str]) -> None:
     """Remarks for what apply mode did; while tuning the passes have said more."""
     source = next(filter(None, _list("AICC_SHIM_SOURCES")), "<stdin>")
     for name in result.applied:
-        _say(ours, f"{source}: optimized: {name}: rewritten from the store")
-    for note in result.notes:
-        _say(ours, f"{source}: missed: {note}")
+        _say(ours, f"{remarks.located(source, name)}: optimized: {name}: rewritten from the store")
+    told = {note.partition(":")[0] for note in result.notes}
+    other = sorted(set(names).difference(result.applied, told) & _stored_for(project, source))
+    notes = [f"{name}: the store's rewrite is for other code (source or flags changed): tune again" for name in other]
+    for note in [*result.notes, *notes]:
+        _say(ours, f"{remarks.located(source, note.partition(':')[0])}: missed: {note}")
+
+
+def _stored_for(project: str, source: str) -> set[str]:
+    """The functions of a source of this name that the store has intact rewrites of."""
+    store, found = Store(project), set()
+    for entry in store.entries():
+        with contextlib.suppress(StoreError):
+            if Path(store.load(entry).source).name == Path(source).name:
+                found.add(entry.function)
+    return found
 
 
 def _say(ours: Options, line: str) -> None:

@@ -64,9 +64,10 @@ def tune(settings: Settings, console: Console) -> int:
 
 
 def _tune(settings: Settings, profile: Profile, console: Console) -> int:
-    hot_set = hotness.select(profile, settings.project.parent, hotness.Rules(only=settings.functions))
+    recorded = list(units.load_all(str(settings.project)))
+    hot_set = hotness.select(profile, settings.project.parent, hotness.Rules(only=settings.functions), recorded)
     console.print(hot_set.coverage, highlight=False, markup=False, soft_wrap=True)
-    matched = hotness.match_units(hot_set.functions, list(units.load_all(str(settings.project))))
+    matched = hotness.match_units(hot_set.functions, recorded)
     plan = planning.make(
         matched.found,
         tuple(settings.options.flags),

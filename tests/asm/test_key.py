@@ -221,6 +221,24 @@ def test_a_call_that_the_dynamic_linker_binds_knows_nothing_of_the_callee() -> N
     assert first == second
 
 
+MANY_LINES = f"""static int table[4] = {{ 1, 2, 3, 4 }};
+static int inlined(int x, int y) {{ return x * y + table[x & 3]; }}
+{ALONE}int other(int n) {{ switch (n) {{ case 0: return 7; case 1: return table[n & 3]; case 2: return n * 5; case 3: return 11; case 4: return 2; }} return 1; }}
+int f(const int *p, int n) {{ int s = 0; for (int i = 0; i < n; i++) {{ s += inlined(p[i], i); table[i & 3] ^= s; }} return other(s); }}
+"""
+
+
+@pytest.mark.parametrize("level", ["-O1", "-O2", "-O3", "-Os"])
+@pytest.mark.parametrize("flags", ["-g", "-g1", "-g3", "-gdwarf-4", "-ffunction-sections", "-fno-plt"])
+def test_flags_that_leave_the_code_as_it_is_do_not_count(flags: str, level: str) -> None:
+    found = set()
+    for words in ([level], [level, *flags.split()]):
+        listing, trees = parse(asm_units.compiled(MANY_LINES, *words)), Trees(asm_units.dumped(MANY_LINES, *words))
+        options = " ".join(f"'{word}'" for word in words)
+        found.add(body_key(listing, "f", target_flags({"COLLECT_GCC_OPTIONS": options}), trees))
+    assert len(found) == 1
+
+
 UNIT = "static const int t[4] = {1, 5, 3, 9}; const int *h(void) { return t; } double f(double x) { return x * 3.25; }"
 
 

@@ -32,6 +32,10 @@ int main(int argc, char **argv)
     return hot(argc + 8) + 1;
 }
 """
+MORE = SOURCE.replace("abort();", "a++;").replace(
+    "int main(",
+    "int after(const char *s, int n)\n{\n    int k = n * 3;\n    while (*s++)\n        k ^= checked(k + n);\n    return k;\n}\nint main(",
+)
 
 
 def gdb(directory: Path, *commands: str) -> str:
@@ -74,11 +78,7 @@ def test_backtraces_go_through_a_rewritten_function(tmp_path: Path, flags: str) 
 @pytest.mark.parametrize("flags", ["-O2 -g", "-O1 -gdwarf-4 -fPIC", "-O3 -g3"])
 def test_lines_and_variables_of_other_functions_are_gccs(tmp_path: Path, flags: str) -> None:
     (tmp_path / ".aicc").mkdir()
-    text = SOURCE.replace("abort();", "a++;").replace(
-        "int main(",
-        "int after(const char *s, int n)\n{\n    int k = n * 3;\n    while (*s++)\n        k ^= checked(k + n);\n    return k;\n}\nint main(",
-    )
-    (tmp_path / "a.c").write_text(text)
+    (tmp_path / "a.c").write_text(MORE)
     build = ["aicc", *flags.split(), "-c", "a.c", "-o", "a.o"]
     subprocess.run(build, cwd=tmp_path, check=True)
     plain = debug_information.described(tmp_path / "a.o")
@@ -94,3 +94,26 @@ def test_lines_and_variables_of_other_functions_are_gccs(tmp_path: Path, flags: 
     assert {name: told for name, told in rewritten.items() if name != "hot"} == {
         name: told for name, told in plain.items() if name != "hot"
     }
+
+
+@pytest.mark.parametrize("more", ["-g", "-g1", "-g3", "-gdwarf-4", "-ffunction-sections"])
+@pytest.mark.parametrize("tuned_with_it", [False, True], ids=["added", "dropped"])
+def test_a_rewrite_applies_with_and_without_debug_information(tmp_path: Path, more: str, tuned_with_it: bool) -> None:
+    (tmp_path / ".aicc").mkdir()
+    (tmp_path / "a.c").write_text(MORE)
+    plain, with_it = (["aicc", "-O2", *flags, "-c", "a.c", "-o", "a.o"] for flags in ([], [more]))
+    tuned, built = (with_it, plain) if tuned_with_it else (plain, with_it)
+    subprocess.run(built, cwd=tmp_path, check=True)
+    told = debug_information.described(tmp_path / "a.o") if "-g" in more and not tuned_with_it else {}
+    (record,) = (tmp_path / ".aicc" / "units").iterdir()
+    record.unlink()
+    subprocess.run(tuned, cwd=tmp_path, check=True)
+    assert own_bodies.fill(tmp_path / ".aicc", list(units.load_all(str(tmp_path / ".aicc"))), only="hot") == ["hot"]
+    subprocess.run(built, cwd=tmp_path, check=True)
+    assert b"\x0f\x1f\x40\x33" in (tmp_path / "a.o").read_bytes(), "what own_bodies.SHOWS assembles to"
+    if told:
+        rewritten = debug_information.described(tmp_path / "a.o")
+        assert rewritten["hot"][0], "it keeps a line entry"
+        assert {name: one for name, one in rewritten.items() if name != "hot"} == {
+            name: one for name, one in told.items() if name != "hot"
+        }

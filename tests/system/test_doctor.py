@@ -28,7 +28,10 @@ def test_every_part_is_named_where_all_is_well(tmp_path: Path) -> None:
     assert status == 0, said
     for subject in SUBJECTS:
         assert f"ok {subject} " in said or f"note {subject} " in said, subject
-    assert "note project no .aicc here: aicc is plain gcc -> aicc-tool init" in said
+    assert (
+        "note project no .aicc at or above this directory: aicc is plain gcc -> aicc-tool init, or set AICC_DIR to one"
+        in said
+    )
     assert "missing" not in said
 
 
