@@ -50,6 +50,11 @@ class ObjectFunction:
         return mine == theirs
 
     @property
+    def compared_bytes(self) -> int:
+        """How many of its bytes `is_code_of` compares, at least."""
+        return len(self.data) - (_BEFORE_BYTES + _BEHIND_BYTES) * len(self.relocated)
+
+    @property
     def never(self) -> str:
         """Why this function is never rewritten, as far as the symbols that it refers to tell; else ""."""
         if self.references & _RETURNS_TWICE:

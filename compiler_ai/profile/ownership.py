@@ -11,7 +11,6 @@ from compiler_ai.profile.symbols import ModuleSymbols
 from compiler_ai.proposers.debuginfo import plain_object
 
 _TELLING_BYTES = 16  # of code that no relocation changes: less may be the same in any two programs
-_RELOCATION_BYTES = 12  # see ObjectFunction.is_code_of
 
 
 def own_modules(modules: Iterable[str], root: Path, recorded: Sequence[CompileCommand]) -> frozenset[str]:
@@ -35,6 +34,6 @@ def _functions(unit: CompileCommand) -> dict[str, ObjectFunction]:
 
 
 def _is_in(module: ModuleSymbols, function: ObjectFunction) -> bool:
-    if len(function.data) - _RELOCATION_BYTES * len(function.relocated) < _TELLING_BYTES:
+    if function.compared_bytes < _TELLING_BYTES:
         return False
     return any(function.is_code_of(module.code(symbol)) for symbol in module.named(function.name))

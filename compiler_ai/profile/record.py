@@ -18,7 +18,7 @@ from compiler_ai.profile.collect import RawSample, collect
 from compiler_ai.profile.errors import ProfileError
 from compiler_ai.profile.model import Profile, Run, iso_date, scaled
 from compiler_ai.profile.symbols import ModuleSymbols
-from compiler_ai.program.ending import ending
+from compiler_ai.program.ending import ending, shell_status
 
 _SCRIPT = ("script", "--show-mmap-events", "--show-task-events", "-F", "pid,ip,period,event,comm")
 # perf script -F ip,dso,period --show-mmap-events: "55d0 r-xp /path" lines give where files are mapped.
@@ -66,7 +66,7 @@ class _Ended:
     @property
     def status(self) -> int:
         """As a shell gives it."""
-        return 130 if self.interrupted else self.code if self.code >= 0 else 128 - self.code
+        return 130 if self.interrupted else shell_status(self.code)
 
     @property
     def note(self) -> str:

@@ -16,6 +16,11 @@ def ending(status: int) -> str:
     return f"with exit status {status}"
 
 
+def shell_status(status: int) -> int:
+    """The same as a shell gives it."""
+    return status if status >= 0 else _SHELL - status
+
+
 def _named(number: int) -> str:
     try:
         return f"{number} ({signal.Signals(number).name})"

@@ -12,7 +12,7 @@ from rich.text import Text
 from compiler_ai.artifacts import FunctionResult, Interval
 from compiler_ai.measure.statistics import amdahl, geometric_mean
 from compiler_ai.profile.model import Profile, Run
-from compiler_ai.report.tally import tally
+from compiler_ai.report.tally import TOO_LATE, tally
 
 
 def print_table(console: Console, results: Sequence[FunctionResult], profile: Profile) -> None:
@@ -53,8 +53,10 @@ def winner(result: FunctionResult) -> str:
     if result.rewrite is not None:
         return result.rewrite.candidate.origin
     counts = tally(result)
+    if counts.is_too_late:
+        return TOO_LATE
     if counts.ran_out_of_time:
-        return "GCC's own" if counts.tried else "not tried: out of time"
+        return "GCC's own"
     return f"GCC's own ({result.skipped})" if result.skipped else "GCC's own"
 
 

@@ -14,6 +14,7 @@ from compiler_ai.artifacts import OUT_OF_TIME, FunctionResult, Trial
 
 _ORDER = ("propose", "screen", "verify", "rank", "measure", "select", OUT_OF_TIME)
 _UNTRIED = (OUT_OF_TIME, "given up")
+TOO_LATE = "not tried: out of time"
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,11 @@ class Tally:
     @property
     def ran_out_of_time(self) -> bool:
         return OUT_OF_TIME in self.not_tried
+
+    @property
+    def is_too_late(self) -> bool:
+        """Whether there was no time to try any."""
+        return self.ran_out_of_time and not self.tried
 
     @property
     def left(self) -> str:

@@ -24,7 +24,7 @@ from compiler_ai.profile.model import Profile, merge
 from compiler_ai.profile.record import INTERRUPTED
 from compiler_ai.profile.record import record as record_profile
 from compiler_ai.program import snapshot
-from compiler_ai.program.ending import ending
+from compiler_ai.program.ending import ending, shell_status
 from compiler_ai.tool.console import opened
 from compiler_ai.tool.locate import NoProjectError, project_directory
 from compiler_ai.tune.captured import captures_of, directory_of, forget_all, note_missing
@@ -213,7 +213,7 @@ def capture(
             missing[hot.profiled] = reasons
     with contextlib.suppress(AiccError):  # a full disk: it has been said
         note_missing(project, missing)
-    ended = summary.status if summary.status >= 0 else 128 - summary.status
+    ended = shell_status(summary.status)
     if ended and ended != status:
         _say(console, f"while calls were captured, the command ended {ending(summary.status)}")
     if kept:

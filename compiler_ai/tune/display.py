@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from compiler_ai.artifacts import FunctionResult, HotFunction
-from compiler_ai.report.tally import tally
+from compiler_ai.report.tally import TOO_LATE, tally
 from compiler_ai.tune.pool import Died, Progress
 from compiler_ai.wording import counted
 
@@ -69,12 +69,8 @@ class Display:
             row.state = f"faster: {row.best:.2f}x, {answer.rewrite.evidence.grade.name.lower()}"
         else:
             counts = tally(answer)
-            late = counts.ran_out_of_time and not counts.tried
-            row.state = (
-                "not tried: out of time"
-                if late
-                else answer.skipped or f"GCC's body stays ({counted(counts.tried, 'candidate')} tried)"
-            )
+            stays = answer.skipped or f"GCC's body stays ({counted(counts.tried, 'candidate')} tried)"
+            row.state = TOO_LATE if counts.is_too_late else stays
         if self._live is None:
             done = sum(row.progress is None and row.state != "waiting" for row in self._rows)
             name = row.hot.profiled.symbol

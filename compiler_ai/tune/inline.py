@@ -5,7 +5,6 @@ Run by the shim with the listing on standard input. What is accepted goes to the
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 import tempfile
@@ -29,13 +28,13 @@ from compiler_ai.passmanager import PassManager
 from compiler_ai.pipeline import PASS_NAMES
 from compiler_ai.profile import hotness
 from compiler_ai.profile.model import Profile
-from compiler_ai.store.errors import StoreError
 from compiler_ai.store.store import Store
 from compiler_ai.store.trials import cache_directory
 from compiler_ai.toolchains.x86_64 import X86_64
 from compiler_ai.tune import orphans
 from compiler_ai.tune import plan as planning
 from compiler_ai.tune.allotment import FUNCTION_BUDGET_S, Allotment
+from compiler_ai.tune.outdated import by_source
 from compiler_ai.tune.session import work_on
 
 
@@ -141,20 +140,11 @@ def _describe(ours: Options, result: Applied, project: str, names: Sequence[str]
     for name in result.applied:
         _say(ours, f"{remarks.located(source, name)}: optimized: {name}: rewritten from the store")
     told = {note.partition(":")[0] for note in result.notes}
-    other = sorted(set(names).difference(result.applied, told) & _stored_for(project, source))
+    stored = {entry.function for entry in by_source(Store(project)).get(Path(source).name, [])}
+    other = sorted(set(names).difference(result.applied, told) & stored)
     notes = [f"{name}: the store's rewrite is for other code (source or flags changed): tune again" for name in other]
     for note in [*result.notes, *notes]:
         _say(ours, f"{remarks.located(source, note.partition(':')[0])}: missed: {note}")
-
-
-def _stored_for(project: str, source: str) -> set[str]:
-    """The functions of a source of this name that the store has intact rewrites of."""
-    store, found = Store(project), set()
-    for entry in store.entries():
-        with contextlib.suppress(StoreError):
-            if Path(store.load(entry).source).name == Path(source).name:
-                found.add(entry.function)
-    return found
 
 
 def _say(ours: Options, line: str) -> None:

@@ -18,10 +18,7 @@ from compiler_ai.tune.reproduce import ReproductionError, listing_of
 
 def outdated(store: Store, recorded: Iterable[CompileCommand]) -> list[Entry]:
     """Entries of sources that are on record, compile, and have other code now. Compiles each of these units once."""
-    wanted: dict[str, list[Entry]] = {}
-    for entry in store.entries():
-        with contextlib.suppress(StoreError):  # a damaged one is said to be
-            wanted.setdefault(Path(store.load(entry).source).name, []).append(entry)
+    wanted = by_source(store)
     stale: dict[str, Entry] = {}
     current: set[str] = set()
     for command in recorded:
@@ -31,6 +28,15 @@ def outdated(store: Store, recorded: Iterable[CompileCommand]) -> list[Entry]:
             stale |= {entry.name: entry for entry in entries}
             current |= {entry.name for entry in entries if entry.key == keys.get(entry.function)}
     return [entry for name, entry in sorted(stale.items()) if name not in current]
+
+
+def by_source(store: Store) -> dict[str, list[Entry]]:
+    """The intact entries by the name of their source, without its directory."""
+    found: dict[str, list[Entry]] = {}
+    for entry in store.entries():
+        with contextlib.suppress(StoreError):  # a damaged one is said to be where the store is verified
+            found.setdefault(Path(store.load(entry).source).name, []).append(entry)
+    return found
 
 
 def _keys(command: CompileCommand, functions: Iterable[str]) -> dict[str, str] | None:

@@ -215,13 +215,7 @@ class Baseline:
     def seed_of(self, state: EntryState) -> Seed:
         """`state` with what the baseline reads from it of memory that a caller may have filled."""
         traced = trace_body(self.machine, state, self.body, self.callees, self.settings.trace_steps)
-        filled = self.machine.context(state).writable | {
-            page_floor(region.address + at)
-            for pages in state.extra
-            for region in pages.regions
-            for at in range(0, region.size_bytes, 4096)
-        }
-        stack = state.registers["rsp"]
+        filled, stack = self.machine.filled_pages(state), state.registers["rsp"]
         # What a mask leaves out of a read may lie behind the memory that is there.
         reads = sorted(
             (start, end if page_floor(end - 1) in filled else page_floor(end - 1))

@@ -169,10 +169,8 @@ class Machine:
         data = self._plain_page(state, address)
         for start, patch in state.patches.items():
             if start < address + PAGE_BYTES and start + len(patch) > address:
-                changed = bytearray(data)
-                for at in range(max(start, address), min(start + len(patch), address + PAGE_BYTES)):
-                    changed[at - address] = patch[at - start]
-                data = bytes(changed)
+                low, high = max(start, address), min(start + len(patch), address + PAGE_BYTES)
+                data = data[: low - address] + patch[low - start : high - start] + data[high - address :]
         return data
 
     def memory(self, state: EntryState, address: int, size_bytes: int) -> bytes:
@@ -182,6 +180,15 @@ class Machine:
             self.page(state, at) for at in range(page, page_floor(address + size_bytes - 1) + 1, PAGE_BYTES)
         )
         return data[address - page : address - page + size_bytes]
+
+    def filled_pages(self, state: EntryState) -> set[int]:
+        """The pages of memory that a caller may have filled."""
+        return self.context(state).writable | {
+            page
+            for pages in state.extra
+            for region in pages.regions
+            for page in range(page_floor(region.address), region.end, PAGE_BYTES)
+        }
 
     def stack_room_bytes(self, state: EntryState) -> int:
         """How much memory lies below the stack pointer."""

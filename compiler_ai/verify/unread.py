@@ -6,7 +6,6 @@ from dataclasses import replace
 from itertools import pairwise
 from random import Random
 
-from compiler_ai.sandbox.pages import PAGE_BYTES, page_floor
 from compiler_ai.verify.footprint import Bits, bytes_of
 from compiler_ai.verify.machine import Machine
 from compiler_ai.verify.state import EntryState
@@ -16,12 +15,7 @@ _MOST_BYTES = 1 << 16
 
 def with_others(machine: Machine, state: EntryState, only: Bits) -> EntryState | None:
     """`state` with each of the bytes of `only` (page -> bits) changed that a caller may have filled; None when there are none."""
-    filled = machine.context(state).writable | {
-        page
-        for pages in state.extra
-        for region in pages.regions
-        for page in range(page_floor(region.address), region.end, PAGE_BYTES)
-    }
+    filled = machine.filled_pages(state)
     addresses = list(bytes_of({page: bits for page, bits in only.items() if page in filled}))[:_MOST_BYTES]
     if not addresses:
         return None
