@@ -9,7 +9,7 @@ from pathlib import Path
 from compiler_ai.artifacts import CompileCommand, HotFunction, ProfiledFunction
 from compiler_ai.profile.objects import ObjectFunction, functions_in, functions_of
 from compiler_ai.profile.symbols import FunctionSymbol, ModuleSymbols
-from compiler_ai.proposers.debuginfo import plain_object
+from compiler_ai.unit_objects import plain_object
 
 _MOST_NAMES = 3
 

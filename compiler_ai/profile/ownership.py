@@ -8,7 +8,7 @@ from pathlib import Path
 from compiler_ai.artifacts import CompileCommand
 from compiler_ai.profile.objects import ObjectFunction, functions_in, functions_of
 from compiler_ai.profile.symbols import ModuleSymbols
-from compiler_ai.proposers.debuginfo import plain_object
+from compiler_ai.unit_objects import plain_object
 
 _TELLING_BYTES = 16  # of code that no relocation changes: less may be the same in any two programs
 

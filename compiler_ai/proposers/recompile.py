@@ -26,13 +26,13 @@ from compiler_ai.proposers import compilers, isa, options
 from compiler_ai.proposers.arcs import COUNTING, ArcsError, counted_unit, gcda, profile_in
 from compiler_ai.proposers.base import ProposalContext
 from compiler_ai.proposers.configurations import SAMPLED, Configuration
-from compiler_ai.proposers.debuginfo import debug_object
 from compiler_ai.proposers.llvm_worker import Job
 from compiler_ai.proposers.reduce import ReduceError, reduced
 from compiler_ai.proposers.runs import CompilerRuns, RecompileError, TimeoutRecompileError
 from compiler_ai.proposers.sampled import LEAST_PLACES, text_profile
 from compiler_ai.proposers.shared import Recompiled, SharedListings
 from compiler_ai.proposers.variables import declared
+from compiler_ai.unit_objects import debug_object
 
 # Without these a body relies on what *its* unit knows of other bodies: registers they leave alone, stack alignment they
 # do not need, their being one function with another. A `.cold` part would have to be folded back; it is not made.

@@ -166,7 +166,7 @@ def project_findings(found: str | None) -> Iterator[Finding]:
         "" if profile.exists() else "aicc-tool profile -- COMMAND",
     )
     captures = list(Path(found, "captures").glob("**/*.cap"))
-    yield Finding("captures", f"{len(captures)} calls")
+    yield Finding("captures", counted(len(captures), "call"))
     try:
         from compiler_ai.store.store import Store
 

@@ -13,11 +13,11 @@ from compiler_ai.asm.ipa_ra import CallGraph, ipa_ra_registers
 from compiler_ai.asm.stack_alignment import may_be_misaligned
 from compiler_ai.errors import AiccError
 from compiler_ai.measure.timing import Timer
-from compiler_ai.proposers.debuginfo import debug_object, unoptimised_object
 from compiler_ai.sandbox.assemble import assemble
 from compiler_ai.sandbox.loader import load
 from compiler_ai.sandbox.process import Sandbox
 from compiler_ai.tune.returns import returned_registers
+from compiler_ai.unit_objects import debug_object, unoptimised_object
 from compiler_ai.verify.engine import Settings, Verifier
 from compiler_ai.verify.prototype import Prototype, from_object
 from compiler_ai.work import Context, FunctionWork

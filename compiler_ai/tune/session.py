@@ -37,6 +37,7 @@ from compiler_ai.tune.display import Display
 from compiler_ai.tune.judges import Judges
 from compiler_ai.tune.plan import Plan, Task
 from compiler_ai.tune.pool import Died, Progress, run_all
+from compiler_ai.wording import counted
 from compiler_ai.work import Context, FunctionWork
 
 
@@ -90,23 +91,28 @@ def _tune(settings: Settings, profile: Profile, console: Console) -> int:
         raise TuneError("no hot function can be tuned; the lines above say why")
     results = run_tasks(settings, plan, console, left_alone)
     print_table(console, results, profile)
-    for line in staying(results, Store(settings.project)):
+    stays = staying(results, Store(settings.project))
+    for line in stays:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     stored_results.save(settings.project, results, left_alone)
     for reason in model_failures(results):
         console.print(f"  {reason}", highlight=False, markup=False)
         log.write(str(settings.project), f"tune: {reason}")
     accepted = sum(result.rewrite is not None for result in results)
-    console.print(closing_line(accepted, len(plan.tasks), settings.options.values["isa"]), soft_wrap=True)
+    console.print(closing_line(accepted, len(stays), len(plan.tasks), settings.options.values["isa"]), soft_wrap=True)
     return 0
 
 
-def closing_line(accepted: int, total: int, isa: str) -> str:
-    """What came of it, and what to do to have it: a plain build uses nothing that needs more than the unit's -m flags."""
-    if not accepted:
-        return f"0 of {total} functions have a faster body: GCC's stay."
+def closing_line(accepted: int, staying: int, total: int, isa: str) -> str:
+    """What came of it, and what to do to have it: a plain build uses nothing that needs more than the unit's -m flags. `staying`
+    functions keep an earlier run's rewrite."""
+    found = accepted + staying
+    faster = f"{found} of {counted(total, 'function')} {'has' if found == 1 else 'have'} a faster body"
+    if not found:
+        return f"{faster}: GCC's stay."
     how = "CC=aicc" if isa == "same" else f"CC=aicc AICC_ISA={isa}"
-    return f"{accepted} of {total} functions have a faster body. Build again with {how} to use them."
+    earlier = f" ({staying} from earlier runs)" if staying else ""
+    return f"{faster}{earlier}. Build again with {how} to use {'it' if found == 1 else 'them'}."
 
 
 def staying(results: Sequence[FunctionResult], store: Store) -> list[str]:
@@ -129,7 +135,7 @@ def model_failures(results: Sequence[FunctionResult]) -> list[str]:
         for result in results
         for reason in {one.reason for one in result.not_proposed if one.stage == MODEL_STAGE}
     )
-    return [f"{reason} ({count} of {len(results)} functions)" for reason, count in counts.items()]
+    return [f"{reason} ({count} of {counted(len(results), 'function')})" for reason, count in counts.items()]
 
 
 def load_profile(settings: Settings) -> Profile:

@@ -16,10 +16,10 @@ from compiler_ai.asm import listing as listing_model
 from compiler_ai.asm.normalise import normalised_text
 from compiler_ai.proposers.base import ProposalContext
 from compiler_ai.proposers.configurations import portfolio
-from compiler_ai.proposers.debuginfo import debug_object
 from compiler_ai.proposers.recompile import Recompiler
 from compiler_ai.proposers.runs import RecompileError
 from compiler_ai.proposers.sampled import text_profile
+from compiler_ai.unit_objects import debug_object
 
 SOURCE = """\
 int other(int x) { return x; }

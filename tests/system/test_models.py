@@ -70,7 +70,7 @@ def verdicts(project: Path) -> list[tuple[str, str]]:
 
 def test_the_corrected_answer_is_accepted(tuned: tuple[Path, str]) -> None:
     project, said = tuned
-    assert "1 of 1 functions have a faster body" in said
+    assert "1 of 1 function has a faster body" in said
     refuted, accepted = model_lines(project)
     assert "verify.refuted" in refuted
     assert "tested, " in accepted

@@ -68,7 +68,7 @@ def test_a_rewrite_is_found_stored_and_reported(tuned):
     said = (tuned / "tune.log").read_text()
     assert "crc32_bitwise" in said
     assert "tested" in said
-    assert "1 of 1 functions have a faster body" in said
+    assert "1 of 1 function has a faster body" in said
     (assembly,) = (tuned / ".aicc" / "store").glob("crc32_bitwise-*.asm")
     assert "crc32_bitwise" in assembly.read_text()
     assert (tuned / ".aicc" / "store" / "lock.toml").read_text().count("[[rewrite]]") == 1

@@ -11,8 +11,8 @@ import pytest
 from bench import record_calls
 
 from compiler_ai.artifacts import CompileCommand
-from compiler_ai.proposers.debuginfo import unoptimised_object
 from compiler_ai.sandbox.process import OutcomeKind, Sandbox
+from compiler_ai.unit_objects import unoptimised_object
 from compiler_ai.verify.engine import Settings, Verifier
 from compiler_ai.verify.machine import Body
 from compiler_ai.verify.prepare import Preparation

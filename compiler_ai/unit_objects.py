@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from compiler_ai.artifacts import CompileCommand
-from compiler_ai.proposers.shared import SharedFiles
+from compiler_ai.shared_files import SharedFiles
 
 
 def debug_object(command: CompileCommand, shared: Path | None) -> bytes:
