@@ -30,6 +30,7 @@ from compiler_ai.verify.reaching import Reaching
 from compiler_ai.verify.relations import Relations
 from compiler_ai.verify.settings import Settings
 from compiler_ai.verify.state import EntryState, integer_parameters
+from compiler_ai.verify.telling import Telling
 from compiler_ai.verify.testcase import Test, trace_body
 from compiler_ai.verify.thin import Varying
 
@@ -38,7 +39,7 @@ _PLACE_BYTES, _MOST_PLACES = 8, 24
 _SAVED = ("rbx", "rbp", "r12", "r13", "r14", "r15", "rsp")
 
 
-class Preparation(Making, Reaching, Varying):
+class Preparation(Making, Reaching, Varying, Telling):
     """The tests of one function: at first its captured calls. `notes` say what was left out and why."""
 
     def __init__(
@@ -79,6 +80,7 @@ class Preparation(Making, Reaching, Varying):
         self._stretch()
         self._vary_where_few_come()
         self._change_behind_calls()
+        self._tell_conditions()
         self._trace()
 
     def _chosen(self, captures: Sequence[Path]) -> list[Path]:

@@ -14,7 +14,7 @@ class Settings:
     `captures`, `mutated` and `generated` are how many tests of each kind are wanted; `attempts` bounds the states tried for
     them, `directed` those tried for blocks that no test reached (this, like all that is tried for relations, for every 64 blocks of a function), `boundary` those tried for comparisons that come out
     equal (for every 128 blocks), `walks` those in which jumps through tables lead elsewhere, `sums` those for comparisons of what several inputs make up, which at most `sum_steps` single steps find, `stretches` those in which what is compared goes on to agree,
-    `varied` the tests with other data in blocks that few come to,
+    `varied` the tests with other data in blocks that few come to, `telling` those tried with other data for conditions whose coming out otherwise no test tells (for every 64 blocks),
     `relations` those tried for relations of compared values that no test has shown, by at most `relation_steps` (single
     steps or what logging costs in them), `decided_steps` the blocks
     that are followed to find out what a body's conditions decide on whatever it is called with, `answered` the states tried with answered calls, of which `answered_kept` are kept though they reach nothing new. A
@@ -36,6 +36,7 @@ class Settings:
     sum_steps: int = 40_000
     stretches: int = 240
     varied: int = 1_500
+    telling: int = 600
     relations: int = 300
     relation_steps: int = 120_000
     decided_steps: int = 300_000
