@@ -142,6 +142,7 @@ class Preparation(Making, Reaching, Varying):
         self.relations = Relations(self.machine, self.body, found, context)
         self.constants = found.constants
         self._uncovered = {start - context.baseline.entry for start in found.starts}
+        self._coming = {block: [] for block in self._uncovered}
 
     def to_log(self) -> list[Test]:
         """Some of the made tests and of those on which comparisons come out equal: a body that goes one step too far and stores
