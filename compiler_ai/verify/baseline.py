@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import replace
 
 from compiler_ai.sandbox.loader import LoadedObject
@@ -62,11 +63,14 @@ class Baseline:
         """The code that `body` answers for, as loaded in `context`."""
         return own_code(body.unit, body.function, body.at(context), self.shared)
 
-    def test(self, state: EntryState, uncovered: set[int], only_new: bool = False) -> tuple[Test | None, Outcome]:
+    def test(
+        self, state: EntryState, uncovered: set[int], only_new: bool = False, marked: Set[int] = frozenset()
+    ) -> tuple[Test | None, Outcome]:
         """The state with the baseline's outcomes, or None when it is no valid test; and the first outcome.
 
-        The blocks of the baseline that it reaches are taken out of `uncovered`; `only_new` asks for at least one. What is expected to
-        run into its limit is not run.
+        The blocks of the baseline that it reaches are taken out of `uncovered`; `only_new` asks for at least one. Of these, of what is
+        watched, and of `marked` instructions (relative to the entry) the test says which it comes to. What is expected to run into its
+        limit is not run.
         """
         if self._timeout is not None and self._too_long.is_expected(state):
             return None, self._timeout
@@ -74,9 +78,10 @@ class Baseline:
         limit_ns = self.settings.captured_limit_ns if state.origin == "captured" else self.settings.baseline_limit_ns
         fills: list[tuple[EntryState, Outcome]] = []
         reached: set[int] = set()
+        watched = self._watched() | marked
         for fill in range(_FILLS):
             filled = self._filled(state, fill)
-            marks = [baseline.entry + offset for offset in uncovered] if not fill else []
+            marks = [baseline.entry + offset for offset in uncovered | watched] if not fill else []
             outcome = self.machine.run(filled, baseline, limit_ns, marks)
             if self._goes_deeper(outcome, filled):
                 filled = self._filled(state, fill)
@@ -87,16 +92,17 @@ class Baseline:
                 self._timeout = outcome
             if outcome.kind is not OutcomeKind.FAULT:  # which says nothing of how long it would have taken
                 self._too_long.note(state, outcome.kind is OutcomeKind.TIMEOUT)
-            if (only_new and not reached) or not self._is_valid(outcome, filled):
+            if (only_new and not reached & uncovered) or not self._is_valid(outcome, filled):
                 return None, fills[0][1]
         (first_state, first), (second_state, second) = fills[0], fills[1]
         if self.differ(first, second, second_state, frozenset()):
             return None, first
-        if reached:
+        if reached & uncovered:
             uncovered -= reached
             if state.origin != "captured":
                 self._reaches(first_state)
-        return Test(state, fills, cpu_limit_ns(max(first.cpu_ns, second.cpu_ns, _QUICK_NS))), first
+        limit_ns = cpu_limit_ns(max(first.cpu_ns, second.cpu_ns, _QUICK_NS))
+        return Test(state, fills, limit_ns, comes_to=frozenset(reached)), first
 
     def _filled(self, state: EntryState, fill: int) -> EntryState:
         size = min(self._dead_stack_bytes, self.machine.stack_room_bytes(state))
@@ -124,6 +130,10 @@ class Baseline:
         if not leads_outside(outcome, context.baseline, self.machine.closed(context).variables):
             return test, outcome
         return self.test(answered(state, len(self.tests)), uncovered, only_new)
+
+    def _watched(self) -> Set[int]:
+        """Blocks of which it is to be known whether a test comes to them."""
+        return frozenset()
 
     def _reaches(self, state: EntryState) -> None:
         """Called with each made state from which the baseline reaches a block that was wanted."""

@@ -222,14 +222,23 @@ def _like_captured(call: _Call, captured: int, size: int, kind: Type) -> bytes:
 def _buffer(call: _Call, data: bytes, kind: Type) -> int:
     """A buffer that ends (or starts) at an unmapped page, aligned as its elements are; its pages' other bytes are random."""
     start = _ARENA + (call.arena + call.slots[len(call.buffers) % _SLOTS]) * _ARENA_STEP
+    filler = call.chance.randbytes(PAGE_BYTES)
+    address, region = buffer_at(start, data, kind.target_alignment_bytes, call.at_end, filler)
+    call.buffers.append((address, len(data)))
+    call.regions.append(region)
+    return address
+
+
+def buffer_at(
+    start: int, data: bytes, alignment: int, at_end: bool = True, filler: bytes = bytes(PAGE_BYTES)
+) -> tuple[int, Region]:
+    """The address of a buffer that ends or starts at an unmapped page, and its pages from `start` on, filled up with a page of
+    bytes."""
     total = page_ceil(len(data)) + PAGE_BYTES
-    alignment = kind.target_alignment_bytes
-    at = (total - len(data)) // alignment * alignment if call.at_end else 0
-    page = bytearray(call.chance.randbytes(PAGE_BYTES) * (total // PAGE_BYTES))
+    at = (total - len(data)) // alignment * alignment if at_end else 0
+    page = bytearray(filler * (total // PAGE_BYTES))
     page[at : at + len(data)] = data
-    call.buffers.append((start + at, len(data)))
-    call.regions.append(Region(start, Prot.READ | Prot.WRITE, bytes(page[:total])))
-    return start + at
+    return start + at, Region(start, Prot.READ | Prot.WRITE, bytes(page[:total]))
 
 
 def _buffer_bytes(length: int, element: int, scale: int) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
+
 from compiler_ai.sandbox.process import Sandbox
 from compiler_ai.verify.baseline import Baseline
 from compiler_ai.verify.coverage import Blocks
@@ -17,6 +19,7 @@ from compiler_ai.verify.testcase import Test
 _MOST_SEEDS = 24  # or as many as the function has blocks
 BLOCKS = 64  # for which as much is tried as the settings say
 _MORE_SEEDS = 32  # besides, those whose comparisons came out as never before
+FEW = 64  # tests that come to a block: with fewer, what it works on is varied
 SMALL = 33  # the length of a test worth tracing
 
 
@@ -58,6 +61,8 @@ class Kept(Baseline):
         self._novel = 0  # seeds kept for how comparisons came out
         self._uncovered: set[int] = set()
         self._near_boundaries: list[Test] = []
+        self._coming: dict[int, list[Test]] = {}  # to blocks, as long as these are few
+        self._counted = 0  # tests whose blocks are in there
 
     def _size(self) -> int:
         """How many blocks the function has, as far as is known: of large ones more is tried."""
@@ -69,6 +74,19 @@ class Kept(Baseline):
     def _steps(self, state: EntryState) -> int:
         """The length of the baseline's run from a state, as far as it is traced."""
         return len(self.machine.trace(state, self.machine.context(state).baseline, self.settings.trace_steps))
+
+    def _few_come(self) -> dict[int, list[Test]]:
+        """By block (relative to the entry), the tests that come there, as long as these are few."""
+        for test in self.tests[self._counted :]:
+            for block in test.comes_to & self._coming.keys():
+                self._coming[block].append(test)
+                if len(self._coming[block]) >= FEW:
+                    del self._coming[block]
+        self._counted = len(self.tests)
+        return self._coming
+
+    def _watched(self) -> Set[int]:
+        return self._few_come().keys()
 
     def _differing_in_kind(self) -> list[Test]:
         """The tests worth tracing: small ones, of which the many that differ in their data only would take all places."""

@@ -24,12 +24,12 @@ from compiler_ai.verify.equivalence import describe_end, is_dead
 from compiler_ai.verify.footprint import BLOCK_BYTES
 from compiler_ai.verify.kept import spread
 from compiler_ai.verify.machine import Context
-from compiler_ai.verify.making import Making
 from compiler_ai.verify.prototype import Prototype
 from compiler_ai.verify.reaching import Reaching
 from compiler_ai.verify.relations import Relations
 from compiler_ai.verify.settings import Settings
 from compiler_ai.verify.state import EntryState, integer_parameters
+from compiler_ai.verify.sweeping import Sweeping
 from compiler_ai.verify.telling import Telling
 from compiler_ai.verify.testcase import Test, trace_body
 from compiler_ai.verify.thin import Varying
@@ -39,7 +39,7 @@ _PLACE_BYTES, _MOST_PLACES = 8, 24
 _SAVED = ("rbx", "rbp", "r12", "r13", "r14", "r15", "rsp")
 
 
-class Preparation(Making, Reaching, Varying, Telling):
+class Preparation(Sweeping, Reaching, Varying, Telling):
     """The tests of one function: at first its captured calls. `notes` say what was left out and why."""
 
     def __init__(
@@ -78,6 +78,9 @@ class Preparation(Making, Reaching, Varying, Telling):
             self._leave_out_what_cannot_be()
         self._reach_relations()
         self._stretch()
+        self._lengthen()
+        self._sweep_arguments()
+        self._sweep_loads()
         self._vary_where_few_come()
         self._change_behind_calls()
         self._tell_conditions()
@@ -144,6 +147,7 @@ class Preparation(Making, Reaching, Varying, Telling):
         self.relations = Relations(self.machine, self.body, found, context)
         self.constants = found.constants
         self._uncovered = {start - context.baseline.entry for start in found.starts}
+        self._coming = {block: [] for block in self._uncovered}
 
     def to_log(self) -> list[Test]:
         """Some of the made tests and of those on which comparisons come out equal: a body that goes one step too far and stores

@@ -27,7 +27,7 @@ class Type:
 
     `kind`: "void", "integer", "float", "complex", "pointer", "aggregate" or "unknown"; `size_bytes` its size; for a pointer
     `target_bytes` the size of what it points to (1 for void, an element's for an array), `target_kind` its kind, `target_const` its constness and
-    `target_signed` its signedness. A `boolean` is 0 or 1.
+    `target_signed` its signedness. A `boolean` is 0 or 1. `largest` is an enumeration's largest value.
     """
 
     kind: str
@@ -38,6 +38,7 @@ class Type:
     target_const: bool = False
     boolean: bool = False
     target_signed: bool = False
+    largest: int = 0
 
     @property
     def target_alignment_bytes(self) -> int:
@@ -119,7 +120,7 @@ def _described(entry: Any) -> tuple[Type, bool]:
             return Type("unknown", size), const  # decimal and fixed-point types
         return Type("integer", size, encoding in _SIGNED, boolean=encoding == _ENCODING_BOOL), const
     if entry.tag == "DW_TAG_enumeration_type":
-        return Type("integer", size or 4), const
+        return Type("integer", size or 4, largest=_largest(entry)), const
     if entry.tag == "DW_TAG_pointer_type":
         if "DW_AT_type" not in entry.attributes:
             return Type("pointer", 8, target_bytes=1, target_kind="void"), const
@@ -137,6 +138,10 @@ def _described(entry: Any) -> tuple[Type, bool]:
     if entry.tag == "DW_TAG_subroutine_type":
         return Type("function", 1), const
     return Type("unknown", size), const
+
+
+def _largest(entry: Any) -> int:
+    return max((int(one.attributes["DW_AT_const_value"].value) for one in entry.iter_children()), default=0)
 
 
 def _array_bytes(entry: Any) -> int:

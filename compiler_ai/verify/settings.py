@@ -14,6 +14,7 @@ class Settings:
     `captures`, `mutated` and `generated` are how many tests of each kind are wanted; `attempts` bounds the states tried for
     them, `directed` those tried for blocks that no test reached (this, like all that is tried for relations, for every 64 blocks of a function), `boundary` those tried for comparisons that come out
     equal (for every 128 blocks), `walks` those in which jumps through tables lead elsewhere, `sums` those for comparisons of what several inputs make up, which at most `sum_steps` single steps find, `stretches` those in which what is compared goes on to agree,
+    `swept` those in which bytes that are loaded, and those that are passed, go through all values, each,
     `varied` the tests with other data in blocks that few come to, `telling` those tried with other data for conditions whose coming out otherwise no test tells (for every 64 blocks),
     `relations` those tried for relations of compared values that no test has shown, by at most `relation_steps` (single
     steps or what logging costs in them), `decided_steps` the blocks
@@ -35,6 +36,7 @@ class Settings:
     sums: int = 96
     sum_steps: int = 40_000
     stretches: int = 240
+    swept: int = 384
     varied: int = 1_500
     telling: int = 600
     relations: int = 300

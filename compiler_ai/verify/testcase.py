@@ -48,7 +48,8 @@ class Test:
     `limit_ns` is what a candidate may take; `traced` the baseline's trace once one was made, `longer_than` so many steps, when one was cut off there,
     `logged` what an instrumented baseline did; `first_calls` its runs up to the first call of an address; `is_undefined` whether the source itself breaks there, once asked;
     `kinds` what the baseline's conditions decided on, as far as that was looked at, and `is_novel` that one did as in no test before;
-    `is_variation`: another test differs from it in its data only."""
+    `is_variation`: another test differs from it in its data only; `comes_to`: blocks, relative to the baseline's entry, as far as they were
+    watched."""
 
     state: EntryState
     fills: list[tuple[EntryState, Outcome]]
@@ -61,6 +62,7 @@ class Test:
     kinds: frozenset[tuple[int, object]] = frozenset()
     is_novel: bool = False
     is_variation: bool = False
+    comes_to: frozenset[int] = frozenset()
 
 
 def trace_body(machine: Machine, state: EntryState, body: Body, callees: Callees, max_steps: int) -> Traced:

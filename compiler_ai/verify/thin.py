@@ -11,7 +11,7 @@ from compiler_ai.sandbox.process import Trace
 from compiler_ai.verify.answered import (
     answered_again,
 )
-from compiler_ai.verify.kept import Kept, spread
+from compiler_ai.verify.kept import FEW, Kept, spread
 from compiler_ai.verify.machine import Body
 from compiler_ai.verify.reloads import changed_by_callee, reloads
 from compiler_ai.verify.state import EntryState
@@ -23,7 +23,6 @@ _CHANGES, _CHANGE_TRIES, _MOST_CHANGES = (
     8,
     64,
 )  # tests in which a callee changes what one load gives, and all of them
-_FEW = 64  # tests that come to a block: with fewer, what it works on is varied
 _VARIED_TESTS, _VARIATIONS = 6, 12  # of one block, and of one of these tests
 _TRIES, _TRIES_OF_LONG = 72, 6  # states tried for the variations of one test
 
@@ -37,36 +36,16 @@ class Varying(Kept):
             return
         coming = self._few_come()
         left = self.settings.varied
-        for block in sorted(coming, key=lambda block: len(coming[block])):
-            few = spread(sorted(coming[block], key=lambda test: test.state.size), _VARIED_TESTS)[:_VARIED_TESTS]
+        for block in sorted((block for block, tests in coming.items() if tests), key=lambda block: len(coming[block])):
+            few = spread(sorted(coming.get(block, ()), key=lambda test: test.state.size), _VARIED_TESTS)[:_VARIED_TESTS]
             for test in few:
-                if left <= 0 or len(coming[block]) >= _FEW:
+                if left <= 0 or block not in self._few_come():
                     break
-                most = max(_VARIATIONS, _FEW // len(few))
+                most = max(_VARIATIONS, FEW // len(few))
                 for found in islice(self.varied_data(test, self.body, block, self._uncovered), min(left, most)):
                     left -= 1
                     self.tests.append(found)
-                    for other in self._come_to(found, set(coming)):
-                        coming[other].append(found)
-
-    def _few_come(self) -> dict[int, list[Test]]:
-        """By block (relative to the entry), the tests that come there, of those to which some but few do."""
-        assert self._blocks is not None
-        entry = self.machine.contexts[0].baseline.entry
-        coming: dict[int, list[Test]] = {start - entry: [] for start in self._blocks.starts}
-        for test in self.tests:
-            for block in self._come_to(test, set(coming)):
-                coming[block].append(test)
-                if len(coming[block]) >= _FEW:
-                    del coming[block]
-        return {block: tests for block, tests in coming.items() if tests}
-
-    def _come_to(self, test: Test, blocks: set[int]) -> set[int]:
-        """Those of the blocks, relative to the entry, that a test comes to."""
-        baseline = self.machine.context(test.state).baseline
-        marks = [baseline.entry + block for block in blocks]
-        outcome = self.machine.run(test.fills[0][0], baseline, test.limit_ns, marks)
-        return {address - baseline.entry for address in outcome.covered}
+        self._coming = {}  # nobody asks again
 
     def varied_data(self, test: Test, body: Body, block: int, uncovered: set[int]) -> Iterator[Test]:
         """The test with other data, as far as `body` comes to its block (relative to the entry) with them."""
