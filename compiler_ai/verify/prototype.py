@@ -76,7 +76,8 @@ class Prototype:
     """A function's return type and parameters, in order; `variadic` when it ends in `...`, `never_returns` when it is declared so.
     Of a clone only the return type is known: it `is_clone`, and counts as variadic.
 
-    `callees` are the prototypes that the unit declares or defines, by name, for judging calls.
+    `callees` are the prototypes that the unit declares or defines, by name, for judging calls, `pointed` those that its pointers to functions
+    have.
     """
 
     returns: Type
@@ -85,6 +86,7 @@ class Prototype:
     never_returns: bool = False
     is_clone: bool = False
     callees: Mapping[str, Prototype] = field(default_factory=dict, compare=False, repr=False)
+    pointed: tuple[Prototype, ...] = field(default=(), compare=False, repr=False)
 
 
 def from_object(object_bytes: bytes, function: str) -> Prototype | None:
@@ -96,9 +98,12 @@ def from_object(object_bytes: bytes, function: str) -> Prototype | None:
         if not elf.has_dwarf_info():
             return None
         known: dict[str, Prototype] = {}
+        pointed: dict[Prototype, None] = {}
         found: Prototype | None = None
         for unit in elf.get_dwarf_info().iter_CUs():
             for entry in unit.get_top_DIE().iter_children():
+                if entry.tag == "DW_TAG_subroutine_type":
+                    pointed[_prototype(entry, with_names=False)] = None
                 if entry.tag == "DW_TAG_subprogram" and _name(entry):
                     described = _prototype(entry)
                     known[_name(entry)] = described
@@ -106,12 +111,12 @@ def from_object(object_bytes: bytes, function: str) -> Prototype | None:
                         found = (
                             described if plain == function else Prototype(described.returns, (), True, is_clone=True)
                         )
-        return replace(found, callees=known) if found is not None else None
+        return replace(found, callees=known, pointed=tuple(pointed)) if found is not None else None
     except (ELFError, DWARFError, KeyError, ValueError, AttributeError, TypeError):
         return None
 
 
-def _prototype(entry: Any) -> Prototype:
+def _prototype(entry: Any, with_names: bool = True) -> Prototype:
     parameters, variadic = [], False
     is_prototyped = "DW_AT_prototyped" in entry.attributes
     for child in entry.iter_children():
@@ -119,7 +124,7 @@ def _prototype(entry: Any) -> Prototype:
             kind = _type(child)
             if not is_prototyped and kind == Type("float", 4):
                 kind = Type("float", 8)  # what a definition in the old style gets is promoted
-            parameters.append((_name(child), kind))
+            parameters.append((_name(child) if with_names else "", kind))
         elif child.tag == "DW_TAG_unspecified_parameters":
             variadic = True
     return Prototype(_type(entry), tuple(parameters), variadic, "DW_AT_noreturn" in entry.attributes)
