@@ -58,6 +58,7 @@ class Baseline:
         self.prototype = prototype
         self.settings = settings
         self.callees = Callees({}, {})
+        self._carrying_nothing = _carrying_nothing(prototype)
         self.arguments = Arguments(self.callees, ArgumentUse(lambda _: b""))
         self.calls_outside = False
         self.tests: list[Test] = []
@@ -212,9 +213,7 @@ class Baseline:
 
     def _run(self, state: EntryState) -> Run:
         registers = state.registers
-        known = passing(self.prototype) if self.prototype is not None and not self.prototype.variadic else None
-        taken = {part.place for part in known.parts} if known is not None else {*GENERAL_ARGUMENTS}
-        values = [registers[name] for name in GENERAL if name not in taken and name != "rsp"]
+        values = [registers[name] for name in self._carrying_nothing]
         return Run(
             registers["rsp"],
             lambda address, size: self.machine.memory(state, address, size),
@@ -264,3 +263,12 @@ class Baseline:
             if end - start <= 64 and start != stack and not is_dead(start, stack) and page_floor(start) in filled
         )
         return Seed(state, reads, lambda at, size: self.machine.memory(state, at, size), traced.accesses.floats)
+
+
+def _carrying_nothing(prototype: Prototype | None) -> tuple[str, ...]:
+    """The general registers in which the function gets no argument for sure, the stack pointer left out."""
+    known = passing(prototype) if prototype is not None and not prototype.variadic else None
+    taken = {part.place for part in known.parts} if known is not None else {*GENERAL_ARGUMENTS}
+    if known is not None and known.result_in_memory:
+        taken.add(GENERAL_ARGUMENTS[0])
+    return tuple(name for name in GENERAL if name not in taken and name != "rsp")

@@ -79,9 +79,10 @@ class Comparing:
             if a is None or b is None:
                 yield Disagreement(f"not all of its frame was noted, with what is {behind}", False)
                 return
-            if not self._is_unwritten(theirs + member.offset_bytes, a):
-                surely = certain and kind.target_kind in ("integer", "float", "pointer")
-                yield from self._scalar(a, b, member.type, behind, surely, depth + 1)
+            surely = certain and kind.target_kind in ("integer", "float", "pointer")
+            for found in self._scalar(a, b, member.type, behind, surely, depth + 1):
+                if not self._is_unwritten(theirs + member.offset_bytes, a):
+                    yield found
         if any(not member.type.size_bytes for member in kind.target_members):  # there are too many of them
             yield from self._stretch(theirs, mine, kind.target_bytes, behind, False)
         if kind.target_const and (is_text or self.counts):
