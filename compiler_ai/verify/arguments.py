@@ -24,7 +24,6 @@ _STACKED_BYTES = 512
 _X87_BYTES = 10  # of the 16 that a long double takes
 _EXTENDED_BYTES = 4  # what GCC and Clang extend narrow integers to, and Clang's callees rely on
 _WORD = Type("integer", 8)
-_VECTOR = Type("vector", 16)
 _RESULT = Type("pointer", 8, target_bytes=1, target_kind="void")
 
 Place = str | int  # a register, or an offset from the stack pointer at the callee's entry
@@ -83,6 +82,10 @@ class Arguments:
         if prototype is not None and known is not None and prototype.variadic:
             return tuple(_variadic(event, name, prototype, known, constants))
         found = tuple(_named(known) if known is not None else self._by_use(event.target))
+        if known is not None and not name:  # it may have been called as something else
+            taken = {one.place for one in found}
+            read = self._uses.of(event.target).places
+            found += tuple(Argument(place, 0, _word(place, read[place]), False) for place in read if place not in taken)
         self._fixed[event.target] = found
         return found
 
@@ -96,8 +99,7 @@ class Arguments:
     def _by_use(self, target: int) -> Iterator[Argument]:
         used = self._uses.of(target)
         for place, size_bytes in used.places.items():
-            kind = "integer" if place not in VECTOR_ARGUMENTS else "float" if size_bytes < 16 else "vector"
-            yield Argument(place, 0, Type(kind, size_bytes), place not in used.unsure)
+            yield Argument(place, 0, _word(place, size_bytes), place not in used.unsure)
         possible = None if target in self.callees.names else self._pointed()
         names = (*GENERAL_ARGUMENTS, *VECTOR_ARGUMENTS)
         if not used.knows_registers:
@@ -125,6 +127,12 @@ class Arguments:
         """Whether al says in how many vector registers arguments are passed at most."""
         prototype = self._prototype(target)
         return prototype is not None and prototype.variadic and bool(prototype.parameters)
+
+
+def _word(place: Place, size_bytes: int) -> Type:
+    """What a callee reads so much of."""
+    kind = "integer" if place not in VECTOR_ARGUMENTS else "float" if size_bytes < 16 else "vector"
+    return Type(kind, size_bytes)
 
 
 def _known(prototype: Prototype) -> Passing | None:
@@ -168,7 +176,7 @@ def _variadic(
         yield from _registers(GENERAL_ARGUMENTS[:most], taken)
     elif not is_whole:
         vectors = min(event.rax & 0xFF, len(VECTOR_ARGUMENTS))  # at most so many (3.5.7)
-        yield from _registers((*GENERAL_ARGUMENTS, *VECTOR_ARGUMENTS[:vectors]), taken)
+        yield from _registers((*GENERAL_ARGUMENTS, *VECTOR_ARGUMENTS[:vectors]), taken, vector_bytes=8)  # doubles
         yield from _stacked(known.stack_bytes, taken)
 
 
@@ -195,11 +203,11 @@ def format_of(name: str, prototype: Prototype) -> int | None:
     return len(prototype.parameters) - 1 if is_text else None
 
 
-def _registers(names: Sequence[str], taken: set[Place]) -> Iterator[Argument]:
-    """Those that may hold arguments besides those that are `taken`."""
+def _registers(names: Sequence[str], taken: set[Place], vector_bytes: int = 16) -> Iterator[Argument]:
+    """Those that may hold arguments besides those that are `taken`, vectors so large ones."""
     for name in names:
         if name not in taken:
-            yield Argument(name, 0, _WORD if name in GENERAL_ARGUMENTS else _VECTOR, False)
+            yield Argument(name, 0, _word(name, 8 if name in GENERAL_ARGUMENTS else vector_bytes), False)
 
 
 def _stacked(from_bytes: int, taken: set[Place]) -> Iterator[Argument]:

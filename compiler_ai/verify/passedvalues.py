@@ -15,6 +15,7 @@ from compiler_ai.verify.arguments import TEXT_BYTES, Argument, Constants
 from compiler_ai.verify.equivalence import is_dead, is_same_nan
 from compiler_ai.verify.prototype import Member, Type
 
+_CONTEXT = Type("pointer", 8, target_bytes=1, target_kind="void")
 _CONTEXT_BYTES = 4  # that are looked at behind a `void *`
 _DEEPEST = 2  # pointers in what pointers point to
 
@@ -62,8 +63,10 @@ class Comparing:
         is_address = len(a) == 8 and kind.kind != "float"
         theirs, mine = int.from_bytes(a, "little"), int.from_bytes(b, "little")
         if is_address and is_dead(theirs, self.stack_pointer) and is_dead(mine, self.stack_pointer):
-            if kind.kind == "pointer" and depth < _DEEPEST:
-                yield from self._pointees(theirs, mine, kind, where, is_certain, depth)
+            if depth < _DEEPEST and (kind.kind == "pointer" or is_certain):
+                yield from self._pointees(
+                    theirs, mine, kind if kind.kind == "pointer" else _CONTEXT, where, is_certain, depth
+                )
         elif a != b and not is_same_nan(a, b) and not (is_address and self._same_constant(theirs, mine, kind)):
             yield Disagreement(f"it passes {mine:#x} {where} instead of {theirs:#x}", is_certain)
 
