@@ -15,6 +15,7 @@ from compiler_ai.verify.answered import (
     answered_difference,
     constants,
     leads_outside,
+    own_constants,
 )
 from compiler_ai.verify.arguments import Arguments
 from compiler_ai.verify.argumentuse import ArgumentUse
@@ -208,8 +209,11 @@ class Baseline:
     def _sides(
         theirs: Sequence[CallEvent], mine: Sequence[CallEvent], context: Context, body: Body
     ) -> tuple[Side, Side]:
-        pages = context.image.pages
-        return Side(theirs, constants(context.baseline, pages)), Side(mine, constants(body.at(context), pages))
+        pages, bodies = context.image.pages, (context.baseline, body.at(context))
+        return (
+            Side(theirs, constants(bodies[0], pages), own_constants(bodies[0])),
+            Side(mine, constants(bodies[1], pages), own_constants(bodies[1])),
+        )
 
     def _run(self, state: EntryState) -> Run:
         registers = state.registers
@@ -217,7 +221,7 @@ class Baseline:
         return Run(
             registers["rsp"],
             lambda address, size: self.machine.memory(state, address, size),
-            frozenset((value & 2**64 - 1).to_bytes(8, "little") for value in values),
+            frozenset((value & 2**64 - 1).to_bytes(8, "little") for value in values if value >> 32),
         )
 
     def is_undefined(self, test: Test) -> bool:

@@ -22,10 +22,12 @@ _DEEPEST = 2  # pointers in what pointers point to
 
 @dataclass(frozen=True)
 class Side:
-    """One of the two bodies in one run: its calls, and the bytes at an address that nobody can write (b"" for anything else)."""
+    """One of the two bodies in one run: its calls, and the bytes at an address that nobody can write (b"" for anything else), of all
+    memory or of the unit's own data."""
 
     events: Sequence[CallEvent]
     constants: Constants
+    own_constants: Constants
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Comparing:
 
     theirs: CallEvent
     mine: CallEvent
-    constants: tuple[Constants, Constants]
+    sides: tuple[Side, Side]
     counts: Sequence[int]
     has_numbers: bool
     stack_pointer: int
@@ -69,6 +71,8 @@ class Comparing:
                 )
         elif a != b and not is_same_nan(a, b) and not (is_address and self._same_constant(theirs, mine, kind)):
             yield Disagreement(f"it passes {mine:#x} {where} instead of {theirs:#x}", is_certain)
+        elif a == b and is_address and is_certain and self._is_other_constant(theirs, kind):
+            yield Disagreement(f"it passes the address of another constant {where}", is_certain)
 
     def _pointees(
         self, theirs: int, mine: int, kind: Type, where: str, is_certain: bool, depth: int
@@ -116,10 +120,15 @@ class Comparing:
     def _is_unwritten(self, address: int, data: bytes) -> bool:
         return self.initial(address, len(data)) == data
 
+    def _is_other_constant(self, address: int, kind: Type) -> bool:
+        """Whether each unit has a constant of its own there: constants of both are loaded to the same places."""
+        own = any(side.own_constants(address, 1) for side in self.sides)
+        return own and not self._same_constant(address, address, kind)
+
     def _same_constant(self, theirs: int, mine: int, kind: Type) -> bool:
         """Whether both lead to equal constants of their units: as text up to its end, for as many bytes as their type has, and
         for as many as another argument (of type size_t) may count."""
-        a, b = self.constants[0](theirs, TEXT_BYTES), self.constants[1](mine, TEXT_BYTES)
+        a, b = self.sides[0].constants(theirs, TEXT_BYTES), self.sides[1].constants(mine, TEXT_BYTES)
         if not a or not b:
             return False
         length = max(kind.target_bytes, 1)
