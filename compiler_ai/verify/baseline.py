@@ -21,7 +21,7 @@ from compiler_ai.verify.machine import Body, Context, Machine
 from compiler_ai.verify.mutate import Seed
 from compiler_ai.verify.prototype import Prototype
 from compiler_ai.verify.settings import Settings
-from compiler_ai.verify.state import DEAD_STACK_BYTES, EntryState, varied
+from compiler_ai.verify.state import DEAD_STACK_BYTES, EntryState, has_padding, varied
 from compiler_ai.verify.testcase import Logged, Test, log_body, trace_body
 from compiler_ai.verify.toolong import TooLong
 from compiler_ai.verify.unoptimised import Unoptimised
@@ -56,6 +56,7 @@ class Baseline:
         self.tests: list[Test] = []
         self._too_long = TooLong(prototype)
         self._dead_stack_bytes = DEAD_STACK_BYTES  # as deep as its runs were seen to go
+        self._with_padding = not has_padding(prototype)  # what no member of an argument takes is left as it was
         self._timeout: Outcome | None = None  # one that ran into its limit
 
     def own(self, body: Body, context: Context) -> OwnCode:
@@ -91,16 +92,24 @@ class Baseline:
                 return None, fills[0][1]
         (first_state, first), (second_state, second) = fills[0], fills[1]
         if self.differ(first, second, second_state, frozenset()):
-            return None, first
+            return (None, first) if self._with_padding else self._test_with_padding(state, uncovered, only_new)
         if reached:
             uncovered -= reached
             if state.origin != "captured":
                 self._reaches(first_state)
         return Test(state, fills, cpu_limit_ns(max(first.cpu_ns, second.cpu_ns, _QUICK_NS))), first
 
+    def _test_with_padding(self, state: EntryState, uncovered: set[int], only_new: bool) -> tuple[Test | None, Outcome]:
+        """A copy of an argument may take what no member has along; from then on it is left as it was."""
+        self._with_padding = True
+        found = self.test(state, uncovered, only_new)
+        self._with_padding = found[0] is not None
+        return found
+
     def _filled(self, state: EntryState, fill: int) -> EntryState:
         size = min(self._dead_stack_bytes, self.machine.stack_room_bytes(state))
-        return varied(state, self.prototype, self.machine.sandbox.layout, fill + 17 * self.settings.seed, size)
+        seed = fill + 17 * self.settings.seed
+        return varied(state, self.prototype, self.machine.sandbox.layout, seed, size, self._with_padding)
 
     def _goes_deeper(self, outcome: Outcome, state: EntryState) -> bool:
         """Whether a run stored farther down the stack than any before it: all of that is varied from now on, and what a candidate may

@@ -13,6 +13,7 @@ from compiler_ai.verify.arrays import arranged, overlapping
 from compiler_ai.verify.generate import Base, generated
 from compiler_ai.verify.kept import Kept
 from compiler_ai.verify.mutate import magnitudes, mutations
+from compiler_ai.verify.passing import passing
 from compiler_ai.verify.state import EntryState
 from compiler_ai.verify.testcase import Test
 
@@ -131,7 +132,8 @@ class Making(Kept):
         """The same call with the stack 8 bytes lower: GCC may call a local function with less alignment."""
         stack = base.registers["rsp"]
         if page_floor(stack) in self.machine.context(base).initial and self.prototype is not None:
-            if len(self.prototype.parameters) > 6:
+            places = passing(self.prototype)
+            if places is None or places.stack_bytes:
                 return
             moved = {stack - 8: base.image.return_address.to_bytes(8, "little")}
             registers = base.registers.with_general(rsp=stack - 8)

@@ -52,7 +52,7 @@ class Type:
     boolean: bool = False
     target_signed: bool = False
     alignment_bytes: int = 0
-    members: tuple[Member, ...] = ()
+    members: tuple[Member, ...] = field(default=(), hash=False)  # there may be many
 
     @property
     def own_alignment_bytes(self) -> int:
@@ -228,8 +228,8 @@ def _scalars(entry: Any, base: int) -> Iterator[Member]:
 
 def _bit_field(entry: Any, base: int) -> Iterator[Member]:
     """The bytes that it has a part in, those of two eightbytes apart."""
-    if "DW_AT_data_bit_offset" not in entry.attributes:
-        yield Member(base, Type("unknown"))  # DWARF 3 counted from the other end
+    if "DW_AT_bit_offset" in entry.attributes:
+        yield Member(base, Type("unknown"))  # DWARF 3 counts from the other end
         return
     first = 8 * base + _value(entry, "DW_AT_data_bit_offset")
     last = first + _value(entry, "DW_AT_bit_size") - 1

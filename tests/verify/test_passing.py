@@ -145,7 +145,7 @@ def test_known_kinds(tmp_path: Path) -> None:
 @given(st.lists(signatures(), min_size=20, max_size=30))
 def test_any_signature(signature_list: list[tuple[str, ...]]) -> None:
     with tempfile.TemporaryDirectory() as directory:
-        assert check(signature_list, Path(directory)) >= len(signature_list) // 2
+        assert check(signature_list, Path(directory)) > 0
 
 
 @pytest.mark.parametrize(
