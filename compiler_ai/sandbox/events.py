@@ -12,9 +12,10 @@ _CALLEE = struct.Struct("<QBBBBBxxx")
 _PARAMETER = struct.Struct("<BBBxI")
 _CHOSEN = struct.Struct("<QQ")
 _WRITTEN = struct.Struct("<4Q")
-_EVENT = struct.Struct("<4Q6Q6Q8Q8Q2Q4I")
-EVENT_BYTES = _EVENT.size
+_EVENT = struct.Struct("<5Q6Q128s3Q4I")
 MAX_EVENTS = 255
+MAX_NOTED = 1024  # calls of a trace
+STACKED_BYTES, MAX_FRAME_BYTES = 8 + 512, 8192  # at least and at most, of a frame
 REGISTER_PARAMETERS = 6
 _NO_PARAMETER = 0xFF
 
@@ -87,22 +88,29 @@ class Answers:
 
 @dataclass(frozen=True)
 class CallEvent:
-    """The state at the callee's first instruction: `arguments` are rdi, rsi, rdx, rcx, r8, r9, `pointees` the 8 bytes at each
-    of them (None where nothing is mapped), `vectors` the low halves of xmm0 to xmm7, `stack` the 8 words above the return
-    address. `digest` (None: not taken) stands for all memory that changed so far, the body's own frame left out."""
+    """The state at the callee's first instruction: `arguments` are rdi, rsi, rdx, rcx, r8, r9, `vectors` xmm0 to xmm7, `frame` the memory from
+    the stack pointer on: what the caller may pass on the stack and its own frame, as far as there was room. `digest` (None: not taken)
+    stands for all memory that changed so far, the body's own frame left out; `answer` is what the callee returned, `garbage` what it left in
+    other registers, itself or inverted."""
 
     target: int
     return_to: int
     stack_pointer: int
     rflags: int
+    rax: int
     arguments: tuple[int, ...]
-    pointees: tuple[int | None, ...]
-    vectors: tuple[int, ...]
-    stack: tuple[int, ...]
+    vectors: tuple[bytes, ...]
     digest: int | None
     answer: int
+    garbage: int
     mxcsr: int
     x87_tags: int
+    frame: bytes
+
+    def in_frame(self, address: int, size_bytes: int) -> bytes | None:
+        """Bytes of the frame; None where it was not noted."""
+        at = address - self.stack_pointer
+        return self.frame[at : at + size_bytes] if at >= 0 and at + size_bytes <= len(self.frame) else None
 
 
 def pack_answers(answers: Answers, key: bytes) -> bytes:
@@ -130,16 +138,19 @@ def _two(numbers: Sequence[int]) -> tuple[int, int]:
     return first, second
 
 
-def unpack_events(data: bytes) -> tuple[CallEvent, ...]:
-    """An array of call_event."""
+def unpack_events(data: bytes, count: int) -> tuple[tuple[CallEvent, ...], int]:
+    """So many call_event and their frames from the front of `data`, and how many bytes that was."""
     events = []
-    for values in _EVENT.iter_unpack(data):
-        readable, has_digest = values[36], values[37]
-        pointees = tuple(value if readable >> n & 1 else None for n, value in enumerate(values[10:16]))
+    frame_at = count * _EVENT.size
+    for values in _EVENT.iter_unpack(data[:frame_at]):
+        target, return_to, stack, rflags, rax, *general, vectors, digest, answer, garbage = values[:15]
+        mxcsr, x87_tags, frame_bytes, has_digest = values[15:]
         events.append(
             CallEvent(
-                values[0], values[1], values[2], values[3], values[4:10], pointees, values[16:24], values[24:32],
-                values[32] if has_digest else None, values[33], values[34], values[35],
+                target, return_to, stack, rflags, rax, tuple(general),
+                tuple(vectors[at : at + 16] for at in range(0, len(vectors), 16)),
+                digest if has_digest else None, answer, garbage, mxcsr, x87_tags, data[frame_at : frame_at + frame_bytes],
             )
         )  # fmt: skip
-    return tuple(events)
+        frame_at += frame_bytes
+    return tuple(events), frame_at + -frame_at % 8

@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from compiler_ai.sandbox.errors import SandboxError
-from compiler_ai.sandbox.events import EVENT_BYTES, CallEvent, unpack_events
+from compiler_ai.sandbox.events import CallEvent, unpack_events
 from compiler_ai.sandbox.pages import PAGE_BYTES, PageSet
 from compiler_ai.sandbox.state import GENERAL, USER_REGS_FORMAT, Registers, XStateLayout, unpack_registers
 
-PROTOCOL_VERSION = 4
+PROTOCOL_VERSION = 5
 HEADER = struct.Struct("<IIQ")
 _LOAD = struct.Struct("<IIQQ")
 _REGION = struct.Struct("<QQQIIQ")
@@ -54,7 +54,7 @@ class Outcome:
     ``signal``, ``signal_code`` (si_code) and ``fault_address`` tell about a fault; ``registers`` are those at the end.
     ``written`` are the addresses of all pages with a store (also of the same value) or a patch; ``changed`` maps those
     whose contents differ from the run's start to their 4096 bytes. ``covered`` are the breakpoints that were reached.
-    ``cpu_ns`` is the child's CPU time, ``steps`` counts the instructions of a trace, ``events`` are the answered calls.
+    ``cpu_ns`` is the child's CPU time, ``steps`` counts the instructions of a trace, ``events`` are the answered calls, or those that a trace saw being made.
     """
 
     kind: OutcomeKind
@@ -162,8 +162,8 @@ def unpack_outcome(data: bytes, breakpoints: Sequence[int]) -> tuple[Outcome, by
         (address,) = struct.unpack_from("<Q", data, at)
         changed[address] = data[at + 8 : at + 8 + PAGE_BYTES]
         at += 8 + PAGE_BYTES
-    events = unpack_events(data[at : at + event_count * EVENT_BYTES])
-    at += event_count * EVENT_BYTES
+    events, size = unpack_events(data[at:], event_count)
+    at += size
     outcome = Outcome(
         kind=_KINDS[kind],
         signal=signal,

@@ -15,11 +15,12 @@ from compiler_ai.sandbox.events import CallEvent
 from compiler_ai.sandbox.loader import LoadedObject
 from compiler_ai.sandbox.pages import PageSet, Prot
 from compiler_ai.sandbox.process import Outcome, OutcomeKind
-from compiler_ai.verify.argumentuse import ArgumentUse
+from compiler_ai.verify.arguments import Arguments, Constants
 from compiler_ai.verify.calls import Callees
 from compiler_ai.verify.equivalence import describe_end, memory_difference
-from compiler_ai.verify.events import Side, events_differ
+from compiler_ai.verify.events import Run, events_differ
 from compiler_ai.verify.mutate import Wish
+from compiler_ai.verify.passedvalues import Side
 from compiler_ai.verify.state import Answering, EntryState
 
 ENDS = (OutcomeKind.RETURNED, OutcomeKind.LEFT, OutcomeKind.MAX_EVENTS)
@@ -27,7 +28,6 @@ ENDS = (OutcomeKind.RETURNED, OutcomeKind.LEFT, OutcomeKind.MAX_EVENTS)
 _MOST_CHOSEN = 32  # calls of a run
 _LATEST = 2
 
-Constants = Callable[[int, int], bytes]
 Until = Callable[[int], tuple[Outcome, Outcome]]
 
 
@@ -135,10 +135,9 @@ def constants(body: LoadedObject, image: PageSet) -> Constants:
 def answered_difference(
     expected: Outcome,
     outcome: Outcome,
-    sides: tuple[Constants, Constants],
-    callees: Callees,
-    uses: ArgumentUse,
-    stack_pointer: int,
+    sides: tuple[Side, Side],
+    arguments: Arguments,
+    run: Run,
     initial: Callable[[int], bytes],
     element_bytes: int,
     until: Until | None,
@@ -147,16 +146,15 @@ def answered_difference(
 
     `until(n)` runs both up to call n (from 0), to say what differs in memory there; without it only the call is named.
     """
-    theirs, mine = Side(expected.events, sides[0]), Side(outcome.events, sides[1])
-    found, at = events_differ(theirs, mine, callees, uses, stack_pointer)
+    found, at = events_differ(*sides, arguments, run)
     if found:
         return found
     if at is not None:
-        name = callees.names.get(expected.events[at].target, f"{expected.events[at].target:#x}")
+        name = arguments.callees.names.get(expected.events[at].target, f"{expected.events[at].target:#x}")
         if until is None:
             return f"memory differs when it makes call {at + 1}, of {name}"
         a, b = until(at)
-        found = memory_difference(a, b, stack_pointer, initial, element_bytes)
+        found = memory_difference(a, b, run.stack_pointer, initial, element_bytes)
         if found:
             return f"when it makes call {at + 1}, of {name}: {found}"
     if len(expected.events) != len(outcome.events) or expected.kind is not outcome.kind:
@@ -165,4 +163,4 @@ def answered_difference(
         return f"it makes {len(outcome.events)} calls instead of {len(expected.events)}"
     if expected.kind is OutcomeKind.RETURNED:
         return ""
-    return memory_difference(expected, outcome, stack_pointer, initial, element_bytes)
+    return memory_difference(expected, outcome, run.stack_pointer, initial, element_bytes)

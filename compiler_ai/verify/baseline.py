@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
+from compiler_ai.sandbox.events import CallEvent
 from compiler_ai.sandbox.loader import LoadedObject
 from compiler_ai.sandbox.pages import page_floor
 from compiler_ai.sandbox.process import Outcome, OutcomeKind, Sandbox, cpu_limit_ns
+from compiler_ai.sandbox.state import GENERAL
 from compiler_ai.verify.answered import (
     answered,
     answered_difference,
     constants,
     leads_outside,
 )
+from compiler_ai.verify.arguments import Arguments
 from compiler_ai.verify.argumentuse import ArgumentUse
 from compiler_ai.verify.calls import Callees
 from compiler_ai.verify.code import OwnCode, functions_of, own_code
 from compiler_ai.verify.equivalence import breaks_abi, difference, float_element_bytes, is_dead
+from compiler_ai.verify.events import Run, events_differ, events_doubt
 from compiler_ai.verify.machine import Body, Context, Machine
 from compiler_ai.verify.mutate import Seed
+from compiler_ai.verify.passedvalues import Side
+from compiler_ai.verify.passing import GENERAL_ARGUMENTS, passing
 from compiler_ai.verify.prototype import Prototype
 from compiler_ai.verify.settings import Settings
 from compiler_ai.verify.state import DEAD_STACK_BYTES, EntryState, has_padding, varied
@@ -51,7 +58,7 @@ class Baseline:
         self.prototype = prototype
         self.settings = settings
         self.callees = Callees({}, {})
-        self._uses = ArgumentUse(lambda _: b"")
+        self.arguments = Arguments(self.callees, ArgumentUse(lambda _: b""))
         self.calls_outside = False
         self.tests: list[Test] = []
         self._too_long = TooLong(prototype)
@@ -91,7 +98,7 @@ class Baseline:
             if (only_new and not reached) or not self._is_valid(outcome, filled):
                 return None, fills[0][1]
         (first_state, first), (second_state, second) = fills[0], fills[1]
-        if self.differ(first, second, second_state, frozenset()):
+        if self.differ(first, second, second_state, frozenset(), expected_from=first_state):
             return (None, first) if self._with_padding else self._test_with_padding(state, uncovered, only_new)
         if reached:
             uncovered -= reached
@@ -154,11 +161,13 @@ class Baseline:
         preserved: frozenset[str],
         body: Body | None = None,
         traced: bool = False,
+        expected_from: EntryState | None = None,
     ) -> str:
         """The first difference between two outcomes of runs from `state` that a caller, or a callee whose calls are answered,
-        could see, or "". The second is `body`'s, the baseline's own without it."""
+        could see, or "". The second is `body`'s, the baseline's own without it; the first began in `expected_from`, if that is another fill."""
         if state.answers is not None:
-            found = self._answered_difference(expected, outcome, state, body or self.body, traced)
+            run = self._run(expected_from or state)
+            found = self._answered_difference(expected, outcome, state, body or self.body, traced, run)
             if found or expected.kind is not OutcomeKind.RETURNED:
                 return found
         return difference(
@@ -172,11 +181,10 @@ class Baseline:
         )
 
     def _answered_difference(
-        self, expected: Outcome, outcome: Outcome, state: EntryState, body: Body, traced: bool
+        self, expected: Outcome, outcome: Outcome, state: EntryState, body: Body, traced: bool, run: Run
     ) -> str:
         context = self.machine.context(state)
         bodies = context.baseline, body.at(context)
-        sides = constants(bodies[0], context.image.pages), constants(bodies[1], context.image.pages)
 
         def until(number: int) -> tuple[Outcome, Outcome]:
             assert state.answers is not None
@@ -185,9 +193,42 @@ class Baseline:
             return self.machine.run(cut, bodies[0], limit_ns), self.machine.run(cut, bodies[1], limit_ns)
 
         return answered_difference(
-            expected, outcome, sides, self.callees, self._uses, state.registers["rsp"],
+            expected, outcome, self._sides(expected.events, outcome.events, context, body), self.arguments, run,
             lambda page: self.machine.page(state, page), float_element_bytes(self.prototype), None if traced else until,
         )  # fmt: skip
+
+    def doubt(self, theirs: Sequence[CallEvent], mine: Sequence[CallEvent], state: EntryState, body: Body) -> str:
+        """What the same calls of both sides pass otherwise in places that may hold no argument, or ""."""
+        context = self.machine.context(state)
+        return events_doubt(*self._sides(theirs, mine, context, body), self.arguments, self._run(state))
+
+    def calls_differ(
+        self, theirs: Sequence[CallEvent], mine: Sequence[CallEvent], state: EntryState, body: Body
+    ) -> str:
+        """The first difference in the calls that two runs from `state` made, or ""."""
+        context = self.machine.context(state)
+        found, _ = events_differ(*self._sides(theirs, mine, context, body), self.arguments, self._run(state))
+        if not found and len(theirs) != len(mine):
+            return f"it makes {len(mine)} calls instead of {len(theirs)}"
+        return found
+
+    @staticmethod
+    def _sides(
+        theirs: Sequence[CallEvent], mine: Sequence[CallEvent], context: Context, body: Body
+    ) -> tuple[Side, Side]:
+        pages = context.image.pages
+        return Side(theirs, constants(context.baseline, pages)), Side(mine, constants(body.at(context), pages))
+
+    def _run(self, state: EntryState) -> Run:
+        registers = state.registers
+        known = passing(self.prototype) if self.prototype is not None and not self.prototype.variadic else None
+        taken = {part.place for part in known.parts} if known is not None else {*GENERAL_ARGUMENTS}
+        values = [registers[name] for name in GENERAL if name not in taken and name != "rsp"]
+        return Run(
+            registers["rsp"],
+            lambda address, size: self.machine.memory(state, address, size),
+            frozenset((value & 2**64 - 1).to_bytes(8, "little") for value in values),
+        )
 
     def is_undefined(self, test: Test) -> bool:
         """Whether the source itself, compiled without optimisation, touches memory that is not there: then a difference is none."""

@@ -120,3 +120,15 @@ def reader(pages: Sequence[PageSet]) -> Callable[[int], bytes]:
         return b""
 
     return read
+
+
+def pointers(pages: PageSet) -> Callable[[int], int]:
+    """The 8 bytes at an address as a number; 0 where the pages hold none."""
+
+    def read(address: int) -> int:
+        region = pages.find(address)
+        if region is None or region.path or address + 8 > region.end:
+            return 0
+        return int.from_bytes(region.data[address - region.address : address - region.address + 8], "little")
+
+    return read

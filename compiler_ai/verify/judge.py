@@ -8,10 +8,10 @@ from itertools import islice
 
 from compiler_ai.artifacts import Counterexample, Evidence, Grade
 from compiler_ai.sandbox.errors import SandboxError
+from compiler_ai.sandbox.events import CallEvent
 from compiler_ai.sandbox.footprint import Footprint
 from compiler_ai.sandbox.process import Outcome, OutcomeKind
 from compiler_ai.verify.answered import answered_again
-from compiler_ai.verify.calls import Call, calls_differ
 from compiler_ai.verify.coverage import Blocks, UnknownTargetError, blocks
 from compiler_ai.verify.decided import Decided
 from compiler_ai.verify.equivalence import describe_end, is_dead
@@ -72,6 +72,7 @@ class Judgement:
         self._decided_always: Decided | None = None
         self._unreachable: set[int] = set()  # blocks
         self._decided: Refuted | Undecided | None = None
+        self._doubt = ""
 
     def unreached(self) -> int:
         """How many of its blocks the function's tests do not reach; 0 when they decide about it. Raises SandboxError."""
@@ -98,6 +99,8 @@ class Judgement:
             return self._result(Grade.REFUTED, Counterexample(test_name, difference))
         except Undecided as reason:
             self._lacking.append(str(reason))
+        if self._doubt:
+            self._lacking.append(self._doubt)
         return self._result(Grade.UNKNOWN if self._lacking else Grade.TESTED, None)
 
     def replay(self) -> Counterexample | None:
@@ -194,7 +197,16 @@ class Judgement:
             found = self._prepared.differ(expected, outcome, state, self._settings.preserved, self._body)
             if found:
                 raise Refuted(test.state.name, found)
+            if state.answers is not None:
+                self._note_doubt(test, expected.events, outcome.events)
         self._counts["answered" if test.state.answers is not None else test.state.origin] += 1
+
+    def _note_doubt(self, test: Test, theirs: Sequence[CallEvent], mine: Sequence[CallEvent]) -> None:
+        """What calls pass may differ: the body may be wrong, but that is not known."""
+        if not self._doubt:
+            found = self._prepared.doubt(theirs, mine, test.fills[0][0], self._body)
+            if found and not self._prepared.is_undefined(test):
+                self._doubt = f"{test.state.name}: {found}"
 
     def _reach(self, found: Blocks) -> None:
         """Looks for states that reach what no test reached, again and again as long as that reaches anything. What one candidate
@@ -465,7 +477,7 @@ class Judgement:
             self._stack_allowance_bytes(expected.accesses.lowest_stack, stack),
             readable,
         )
-        difference = difference or calls_differ(expected.calls, found.calls, self._prepared.callees, stack)
+        difference = difference or self._prepared.calls_differ(expected.calls, found.calls, state, self._body)
         # Once more, since in a trace the callees outside of the unit leave nothing behind in scratch registers.
         ends = expected.trace.outcome, found.trace.outcome
         difference = difference or self._prepared.differ(
@@ -473,6 +485,7 @@ class Judgement:
         )
         if difference:
             raise Refuted(test.state.name, difference)
+        self._note_doubt(test, expected.calls, found.calls)
         self._vary_what_only_it_reads(test, *footprints)
         self._check_unwinding(test, expected, found)
         self._check_jumps(found)
@@ -508,38 +521,39 @@ class Judgement:
 
     def _compare_first_calls(self) -> None:
         """What callees outside of the unit can see when they are first called: arguments and memory, on many tests."""
-        calls = {call.target: call for test in self._tests if test.traced is not None for call in test.traced.calls}
-        for target in sorted(calls)[:_MOST_CALLEES]:
+        targets = {call.target for test in self._tests if test.traced is not None for call in test.traced.calls}
+        for target in sorted(targets)[:_MOST_CALLEES]:
             for test in self._tests:
                 if test.state.answers is not None:
                     continue  # there memory is compared at every call
-                self._held_against(test, partial(self._compare_first_call, calls[target]))
+                self._held_against(test, partial(self._compare_first_call, target))
 
-    def _compare_first_call(self, like: Call, test: Test) -> None:
-        prepared, target = self._prepared, like.target
+    def _compare_first_call(self, target: int, test: Test) -> None:
+        prepared = self._prepared
         body = self._body.at(self._machine.context(test.state))
         theirs, mine = prepared.first_call(test, target), prepared.until(test, body, target)
         reached = [end.kind is OutcomeKind.FAULT and end.rip == target for end in (theirs, mine)]
         if reached == [True, True]:
-            self._compare_call(test, like, theirs, mine)
+            self._compare_call(test, target, theirs, mine)
         elif any(reached):
             name = prepared.callees.names.get(target, hex(target))
             raise Refuted(test.state.name, f"it calls {name}" if reached[1] else f"it does not call {name}")
 
-    def _compare_call(self, test: Test, like: Call, theirs: Outcome, mine: Outcome) -> None:
+    def _compare_call(self, test: Test, target: int, theirs: Outcome, mine: Outcome) -> None:
         callees, state = self._prepared.callees, test.fills[0][0]
         stack = state.registers["rsp"]
-        calls = [Call(like.target, end.registers.general, like.used) for end in (theirs, mine)]
-        found = calls_differ(calls[:1], calls[1:], callees, stack)
+        calls = [self._machine.call_at(state, theirs)], [self._machine.call_at(state, mine)]
+        found = self._prepared.calls_differ(*calls, state, self._body)
         if found:
             raise Refuted(test.state.name, found)
+        self._note_doubt(test, *calls)
         for page in sorted(set(theirs.changed) | set(mine.changed)):
             a, b = (e.changed[page] if page in e.changed else self._machine.page(state, page) for e in (theirs, mine))
             if a == b:
                 continue
             for at in range(len(a)):
                 if a[at] != b[at] and not is_dead(page + at, stack):
-                    name = callees.names.get(like.target, hex(like.target))
+                    name = callees.names.get(target, hex(target))
                     raise Undecided(
                         f"{test.state.name}: byte {page + at:#x} is {b[at]:#04x} instead of {a[at]:#04x} when it calls {name}"
                     )

@@ -7,19 +7,21 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from compiler_ai.capture.format import Capture
-from compiler_ai.sandbox.events import Answers
+from compiler_ai.sandbox.events import MAX_FRAME_BYTES, STACKED_BYTES, Answers, CallEvent
 from compiler_ai.sandbox.footprint import Callee, Footprint
 from compiler_ai.sandbox.image import CaptureImage
 from compiler_ai.sandbox.loader import LoadedObject, load
 from compiler_ai.sandbox.object import RelocatableObject, read_object
 from compiler_ai.sandbox.pages import PAGE_BYTES, PageSet, Prot, page_floor
 from compiler_ai.sandbox.process import Outcome, Sandbox, Trace
+from compiler_ai.sandbox.state import mxcsr, x87
 from compiler_ai.verify.accesses import Decoder
 from compiler_ai.verify.answering import described
 from compiler_ai.verify.calls import Callees
 from compiler_ai.verify.closed import ClosedWorld, close
 from compiler_ai.verify.code import reader, section_bases, table_targets
 from compiler_ai.verify.instrument import Instrumented, instrument
+from compiler_ai.verify.passing import GENERAL_ARGUMENTS, VECTOR_ARGUMENTS
 from compiler_ai.verify.state import EntryState
 from compiler_ai.verify.unwinding import UnwindTable
 
@@ -180,6 +182,21 @@ class Machine:
             self.page(state, at) for at in range(page, page_floor(address + size_bytes - 1) + 1, PAGE_BYTES)
         )
         return data[address - page : address - page + size_bytes]
+
+    def call_at(self, state: EntryState, end: Outcome) -> CallEvent:
+        """The call at whose callee's first instruction a run from `state` ended."""
+        registers, layout = end.registers, self.sandbox.layout
+        stack = registers["rsp"]
+        size = max(STACKED_BYTES, min(state.registers["rsp"] - stack, MAX_FRAME_BYTES))
+        first = page_floor(stack)
+        pages = range(first, page_floor(stack + size - 1) + 1, PAGE_BYTES)
+        data = b"".join(end.changed[at] if at in end.changed else self.page(state, at) for at in pages)
+        return CallEvent(
+            end.rip, 0, stack, registers.rflags, registers["rax"],
+            tuple(registers[name] for name in GENERAL_ARGUMENTS),
+            tuple(layout.vector(registers.xstate, number)[:16] for number in range(len(VECTOR_ARGUMENTS))),
+            None, 0, 0, mxcsr(registers.xstate), x87(registers.xstate).tags, data[stack - first : stack - first + size],
+        )  # fmt: skip
 
     def filled_pages(self, state: EntryState) -> set[int]:
         """The pages of memory that a caller may have filled."""

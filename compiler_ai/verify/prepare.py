@@ -16,9 +16,10 @@ from compiler_ai.sandbox.object import UNDEFINED
 from compiler_ai.sandbox.process import Outcome, OutcomeKind, Sandbox
 from compiler_ai.sandbox.symbols import Reference, SymbolKind
 from compiler_ai.verify.answered import calls_outside
+from compiler_ai.verify.arguments import Arguments
 from compiler_ai.verify.argumentuse import ArgumentUse
 from compiler_ai.verify.calls import Callees
-from compiler_ai.verify.code import reader
+from compiler_ai.verify.code import pointers, reader
 from compiler_ai.verify.coverage import UnknownTargetError, blocks
 from compiler_ai.verify.equivalence import describe_end, is_dead
 from compiler_ai.verify.footprint import BLOCK_BYTES
@@ -132,7 +133,8 @@ class Preparation(Making, Reaching, Varying):
         names |= {address: name for name, address in context.capture.symbols.items() if address not in names}
         self.callees = Callees(names, self.prototype.callees if self.prototype is not None else {})
         self.machine.callees = self.callees
-        self._uses = ArgumentUse(reader([context.image.pages]))
+        pages = context.image.pages
+        self.arguments = Arguments(self.callees, ArgumentUse(reader([pages]), pointers(pages)))
         self.calls_outside = calls_outside(context.baseline, self.callees)
         try:
             found = blocks(self.own(self.body, context))

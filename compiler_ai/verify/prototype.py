@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -40,7 +41,7 @@ class Type:
     `target_signed` its signedness. A `boolean` is 0 or 1. A "float" of 16 bytes is x87's; one of IEEE's 128 bits is a "vector" without members.
 
     `members`: of an aggregate, a vector or a complex number all scalars in it, by offset, of unions every alternative's; what one points to
-    has none. `alignment_bytes`: of an aggregate; of a bit-field, of which no alignment is asked, 1; else 0 for its natural one.
+    has none, but `target_members` if the pointer is no member itself. `alignment_bytes`: of an aggregate; of a bit-field, of which no alignment is asked, 1; else 0 for its natural one.
     """
 
     kind: str
@@ -53,6 +54,7 @@ class Type:
     target_signed: bool = False
     alignment_bytes: int = 0
     members: tuple[Member, ...] = field(default=(), hash=False)  # there may be many
+    target_members: tuple[Member, ...] = field(default=(), hash=False)
 
     @property
     def own_alignment_bytes(self) -> int:
@@ -126,11 +128,11 @@ def _prototype(entry: Any) -> Prototype:
 def _type(entry: Any) -> Type:
     if "DW_AT_type" not in entry.attributes:
         return Type("void")
-    return _described(entry.get_DIE_from_attribute("DW_AT_type"))[0]
+    return _described(entry.get_DIE_from_attribute("DW_AT_type"), with_target=True)[0]
 
 
-def _described(entry: Any, with_members: bool = True) -> tuple[Type, bool]:
-    """The type behind typedefs and qualifiers, and whether it is const."""
+def _described(entry: Any, with_members: bool = True, with_target: bool = False) -> tuple[Type, bool]:
+    """The type behind typedefs and qualifiers, and whether it is const; of a pointer, `with_target` the members of what it points to."""
     const = False
     while entry.tag in _PEELED:
         const = const or entry.tag == "DW_TAG_const_type"
@@ -146,13 +148,16 @@ def _described(entry: Any, with_members: bool = True) -> tuple[Type, bool]:
         if "DW_AT_type" not in entry.attributes:
             return Type("pointer", 8, target_bytes=1, target_kind="void"), const
         # Without its members: a structure may lead to itself.
-        target, target_const = _described(_element(entry.get_DIE_from_attribute("DW_AT_type")), False)
+        element = _element(entry.get_DIE_from_attribute("DW_AT_type"))
+        target, target_const = _described(element, False)
+        members = _target_members(_peeled(element)) if with_target and target.kind == "aggregate" else ()
         return (
             Type(
-                "pointer", 8, False, max(1, target.size_bytes), target.kind, target_const, target_signed=target.signed
+                "pointer", 8, False, max(1, target.size_bytes), target.kind, target_const, target_signed=target.signed,
+                target_members=members,
             ),
             const,
-        )
+        )  # fmt: skip
     if entry.tag == "DW_TAG_array_type":
         is_vector = "DW_AT_GNU_vector" in entry.attributes
         size = size or _array_bytes(entry)
@@ -193,6 +198,17 @@ def _aggregate(entry: Any, size: int) -> Type:
     return Type("aggregate", size, alignment_bytes=max(given, natural), members=found)
 
 
+@lru_cache(maxsize=1024)  # many functions take pointers to the same
+def _target_members(entry: Any) -> tuple[Member, ...]:
+    return _aggregate(entry, _value(entry, "DW_AT_byte_size")).members
+
+
+def _peeled(entry: Any) -> Any:
+    while entry.tag in _PEELED and "DW_AT_type" in entry.attributes:
+        entry = entry.get_DIE_from_attribute("DW_AT_type")
+    return entry
+
+
 def _flattened(entry: Any, base: int) -> Iterator[Member]:
     """The scalars in a structure or union that begins at offset `base`."""
     for child in entry.iter_children():
@@ -207,8 +223,7 @@ def _flattened(entry: Any, base: int) -> Iterator[Member]:
 
 
 def _scalars(entry: Any, base: int) -> Iterator[Member]:
-    while entry.tag in _PEELED and "DW_AT_type" in entry.attributes:
-        entry = entry.get_DIE_from_attribute("DW_AT_type")
+    entry = _peeled(entry)
     if entry.tag in ("DW_TAG_structure_type", "DW_TAG_union_type"):
         yield from _flattened(entry, base)
     elif entry.tag == "DW_TAG_array_type" and "DW_AT_GNU_vector" not in entry.attributes:
@@ -259,9 +274,7 @@ def _array_bytes(entry: Any) -> int:
 
 def _element(entry: Any) -> Any:
     """What the elements of an array, of whatever dimension, are; any other type itself."""
-    inner = entry
-    while inner.tag in _PEELED and "DW_AT_type" in inner.attributes:
-        inner = inner.get_DIE_from_attribute("DW_AT_type")
+    inner = _peeled(entry)
     if inner.tag == "DW_TAG_array_type" and "DW_AT_GNU_vector" not in inner.attributes:
         return _element(inner.get_DIE_from_attribute("DW_AT_type"))
     return entry

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from compiler_ai.sandbox.events import MAX_NOTED, CallEvent
 from compiler_ai.sandbox.footprint import Footprint
 from compiler_ai.sandbox.loader import LoadedObject
 from compiler_ai.sandbox.process import Outcome, OutcomeKind, Trace
 from compiler_ai.verify.accesses import Accesses
-from compiler_ai.verify.calls import Call, Callees, outside_calls
+from compiler_ai.verify.calls import Callees, made_calls
 from compiler_ai.verify.equivalence import describe_end
 from compiler_ai.verify.machine import Body, Machine
 from compiler_ai.verify.state import EntryState
@@ -22,7 +23,7 @@ class Traced:
 
     trace: Trace
     accesses: Accesses
-    calls: Sequence[Call]
+    calls: Sequence[CallEvent]
     executed: frozenset[int]
     complete: bool
 
@@ -72,9 +73,9 @@ def trace_body(machine: Machine, state: EntryState, body: Body, callees: Callees
     return Traced(
         trace,
         decoder.accesses(trace),
-        outside_calls(trace, inside(loaded), decoder.code, callees) if state.answers is None else (),
+        made_calls(trace, callees) if state.answers is None else (),
         frozenset(address - loaded.entry for address in set(memoryview(trace.data).cast("Q")[::18])),
-        trace.outcome.kind in (OutcomeKind.RETURNED, OutcomeKind.LEFT),
+        trace.outcome.kind in (OutcomeKind.RETURNED, OutcomeKind.LEFT) and len(trace.outcome.events) < MAX_NOTED,
     )
 
 

@@ -145,3 +145,32 @@ def test_returned_memory_has_room_for_what_was_asked(sandbox: Sandbox, unit: byt
     assert set(answers[:8]) == {0, arena}
     assert set(answers[8:]) == {0}
     assert STACK_POINTER not in answers
+
+
+PASSING = """
+extern void passed(int, double, long, long, long, long, long, long, long);
+void pass(long a, double b) { passed(1, b, 2, 3, 4, 5, 6, a, a + 1); passed(1, b + 1, 2, 3, 4, 5, 6, a, a + 2); }
+void passed_on(const double *behind);
+void hand(double b) { double own[2] = {b, 7}; passed_on(own); }
+"""
+
+
+@pytest.fixture(scope="module")
+def passing(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    return compile_object(PASSING, tmp_path_factory.mktemp("passing"), "-O2")
+
+
+def test_an_event_holds_vectors_and_what_lies_on_the_stack(sandbox: Sandbox, passing: bytes) -> None:
+    made_body = body(passing, "pass", data(bytes(16)), symbols={"passed": OUTSIDE, "passed_on": NEVER})
+    first, second = run(sandbox, made_body, Answers(1, {}), rdi=9).events
+    for event, stacked in ((first, (9, 10)), (second, (9, 11))):
+        assert event.arguments[5] == 6
+        assert event.in_frame(event.stack_pointer + 8, 16) == b"".join(word.to_bytes(8, "little") for word in stacked)
+        assert event.in_frame(event.stack_pointer - 8, 8) is None
+    assert second.vectors[0][:8] == bytes.fromhex("000000000000f03f")
+
+
+def test_an_event_holds_the_callers_frame(sandbox: Sandbox, passing: bytes) -> None:
+    made_body = body(passing, "hand", data(bytes(16)), symbols={"passed": OUTSIDE, "passed_on": NEVER})
+    (event,) = run(sandbox, made_body, Answers(1, {})).events
+    assert event.in_frame(event.arguments[0], 16) == bytes(8) + bytes.fromhex("0000000000001c40")

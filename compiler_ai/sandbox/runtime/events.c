@@ -9,12 +9,14 @@
 #define OBJECT_WORDS 3
 #define MAX_XSTATE_BYTES 16384
 #define LEGACY_XSTATE_BYTES 576
+#define STACKED_BYTES (8UL + 512) /* the return address and so many bytes of arguments */
+#define MAX_FRAME_BYTES 8192UL
 
 const char *answering_parse(struct answering *answering, struct cursor *from)
 {
     const struct answer_request *request = take(from, sizeof *request);
     if (!request || request->callee_count > 1 << 16 || request->chosen_count > 1 << 10
-        || request->written_count > 1 << 10 || request->max_events >= MAX_EVENTS || !request->slot_bytes)
+        || request->written_count > 1 << 10 || request->max_events >= MAX_ANSWERED || !request->slot_bytes)
         return "malformed answer request";
     answering->request = request;
     answering->callees = take(from, request->callee_count * sizeof *answering->callees);
@@ -217,6 +219,7 @@ static const char *answer_give(struct answering *answering, const struct callee 
     if (callee->returns == RETURNS_INTEGER)
         answer = returned_number(answering, callee, answer);
     event->answer = answer;
+    event->garbage = garbage;
 
     for (unsigned i = 0; i < 6 && answering->request->effects; i++)
         for (unsigned times = 0; times < (callee->parameters[i].kind == PARAMETER_TO_OBJECT ? OBJECT_WORDS : 1); times++)
@@ -253,22 +256,45 @@ static const char *answer_give(struct answering *answering, const struct callee 
     return NULL;
 }
 
-static void event_note(struct answering *answering, struct call_event *event, uint64_t target,
-                       const struct user_regs_struct *r, const char *xstate)
+/* The caller's frame: at least what it may pass on the stack, and up to where the frame of its own caller begins. */
+static uint32_t frame_note(struct answering *answering, uint64_t stack)
 {
+    struct noted *noted = answering->noted;
+    uint64_t size = answering->entry_stack > stack ? answering->entry_stack - stack : 0;
+    size = size < STACKED_BYTES ? STACKED_BYTES : size > MAX_FRAME_BYTES ? MAX_FRAME_BYTES : size;
+    if (size > FRAMES_BYTES - noted->frames_bytes)
+        size = FRAMES_BYTES - noted->frames_bytes;
+    long got = SYSTEM(__NR_pread64, answering->child->memory_fd, noted->frames + noted->frames_bytes, size, stack);
+    noted->frames_bytes += got > 0 ? (size_t)got : 0;
+    return got > 0 ? (uint32_t)got : 0;
+}
+
+static struct call_event *event_note(struct answering *answering, uint64_t target, const struct user_regs_struct *r,
+                                     const char *xstate)
+{
+    struct call_event *event = &answering->noted->events[answering->count];
     *event = (struct call_event){.target = target, .stack_pointer = r->rsp, .rflags = r->eflags & ~0x100UL,
-                                 .arguments = {r->rdi, r->rsi, r->rdx, r->rcx, r->r8, r->r9}};
+                                 .rax = r->rax, .arguments = {r->rdi, r->rsi, r->rdx, r->rcx, r->r8, r->r9}};
     uint16_t tags;
     memcpy(&event->mxcsr, xstate + 24, 4);
     memcpy(&tags, xstate + 4, 2);
     event->x87_tags = xstate[512] & 1 ? tags & 0xff : 0;
-    for (int i = 0; i < 8; i++)
-        if (xstate[512] & 2)
-            memcpy(&event->vectors[i], xstate + 160 + 16 * i, 8);
-    for (int i = 0; i < 6; i++)
-        if (child_read(answering->child, event->arguments[i], &event->pointees[i], 8) == 0)
-            event->readable |= 1u << i;
-    child_read(answering->child, r->rsp + 8, event->stack, sizeof event->stack);
+    if (xstate[512] & 2)
+        memcpy(event->vectors, xstate + 160, sizeof event->vectors);
+    event->frame_bytes = frame_note(answering, r->rsp);
+    return event;
+}
+
+const char *event_note_made(struct answering *answering, const struct user_regs_struct *registers, uint64_t garbage)
+{
+    static char xstate[MAX_XSTATE_BYTES] __attribute__((aligned(8)));
+    if (answering->count == MAX_EVENTS)
+        return NULL;
+    if (child_get_xstate(answering->child, xstate, sizeof xstate) < LEGACY_XSTATE_BYTES)
+        return "cannot read the extended registers";
+    event_note(answering, registers->rip, registers, xstate)->garbage = garbage;
+    answering->count++;
+    return NULL;
 }
 
 enum event_result event_serve(struct answering *answering, int signal, const siginfo_t *info,
@@ -289,8 +315,7 @@ enum event_result event_serve(struct answering *answering, int signal, const sig
         return EVENT_PROBLEM;
     }
     const struct callee *callee = callee_find(answering, target);
-    struct call_event *event = &answering->events[answering->count];
-    event_note(answering, event, target, registers, xstate);
+    struct call_event *event = event_note(answering, target, registers, xstate);
     event->return_to = return_to;
     int last = answering->count == request->max_events || callee->flags & CALLEE_NEVER_RETURNS;
     if (last || answering->count < request->digest_events) {

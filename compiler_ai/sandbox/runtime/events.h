@@ -8,7 +8,16 @@
 
 #include "diff.h"
 
-#define MAX_EVENTS 256
+#define MAX_EVENTS 1024
+#define MAX_ANSWERED 256
+#define FRAMES_BYTES (1UL << 18)
+
+/* The calls of a run, and for each the caller's frame from the stack pointer on. */
+struct noted {
+    struct call_event events[MAX_EVENTS];
+    char frames[FRAMES_BYTES];
+    size_t frames_bytes;
+};
 
 struct answering {
     const struct answer_request *request; /* NULL when calls are made */
@@ -21,7 +30,7 @@ struct answering {
     struct page_set *const *sets;
     size_t set_count;
     const struct altered *altered;
-    struct call_event events[MAX_EVENTS];
+    struct noted *noted;
     uint32_t count, slots_given;
     uint64_t random;
 };
@@ -29,6 +38,9 @@ struct answering {
 const char *answering_parse(struct answering *answering, struct cursor *from);
 
 enum event_result { EVENT_NONE, EVENT_ANSWERED, EVENT_LEFT, EVENT_TOO_MANY, EVENT_PROBLEM };
+
+/* Notes a call that is really made, as far as there is room. The child is at the callee's first instruction. */
+const char *event_note_made(struct answering *answering, const struct user_regs_struct *registers, uint64_t garbage);
 
 /* Whether a stop is a call out of the body. If it is and the callee returns, the child is at the return address. */
 enum event_result event_serve(struct answering *answering, int signal, const siginfo_t *info,

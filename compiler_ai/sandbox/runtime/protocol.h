@@ -5,7 +5,7 @@
 
 #include "system.h"
 
-#define PROTOCOL_VERSION 4
+#define PROTOCOL_VERSION 5
 
 enum operation { OP_HELLO = 1, OP_LOAD = 2, OP_UNLOAD = 3, OP_RUN = 4, OP_TIME = 5 };
 enum reply_status { REPLY_OK = 0, REPLY_ERROR = 1 };
@@ -118,17 +118,17 @@ struct written {
 
 /* One call out of the body: the state at the callee's first instruction. */
 struct call_event {
-    uint64_t target, return_to, stack_pointer, rflags;
+    uint64_t target, return_to, stack_pointer, rflags, rax;
     uint64_t arguments[6];
-    uint64_t pointees[6]; /* the 8 bytes at each argument, where `readable` has its bit */
-    uint64_t vectors[8];  /* the low halves of xmm0 to xmm7 */
-    uint64_t stack[8];    /* the words above the return address */
+    unsigned char vectors[8][16]; /* xmm0 to xmm7 */
     uint64_t digest, answer;
-    uint32_t mxcsr, x87_tags, readable, has_digest;
+    uint64_t garbage; /* what the callee left in scratch registers, or its complement */
+    uint32_t mxcsr, x87_tags, frame_bytes, has_digest;
 };
 
 /* Reply to OP_RUN: outcome, then xstate (padded to 8), one byte a breakpoint (padded), u64 addresses of the pages that
- * were written, then changed_count times: u64 address and the page, then call_event[]. */
+ * were written, then changed_count times: u64 address and the page, then call_event[], then the frame_bytes from the stack pointer on at each
+ * of these (padded to 8 bytes together). */
 struct outcome {
     uint32_t kind;
     int32_t signal;

@@ -232,9 +232,10 @@ static void run_to_the_end(struct run *run, struct outcome *outcome)
 #define STEPS_AT_ONCE 512
 #define SCRATCH_GARBAGE 0xA5C35A3CA5C35A3CUL
 
-/* A call from [inside_low, inside_high) to anywhere else, until it returns. */
+/* A call from [inside_low, inside_high) to anywhere else, until it returns; a callee may call back in the meantime. */
 struct excursion {
     uint64_t return_to, stack;
+    int is_outside;
 };
 
 /* What a callee may do by the ABI: other contents in all call-clobbered registers but those that can hold a result. */
@@ -260,6 +261,13 @@ static const char *excursion_follow(struct run *run, struct excursion *excursion
     int inside = registers->rip >= request->inside_low && registers->rip < request->inside_high;
     if (!request->inside_high)
         return NULL;
+    int leaves = !inside && !excursion->is_outside;
+    excursion->is_outside = !inside;
+    const char *problem = leaves && !run->answering.request
+                              ? event_note_made(&run->answering, registers, SCRATCH_GARBAGE)
+                              : NULL;
+    if (problem)
+        return problem;
     if (!inside && !excursion->return_to) {
         excursion->stack = registers->rsp;
         if (child_read(&run->child, registers->rsp, &excursion->return_to, 8) < 0)
@@ -274,7 +282,7 @@ static const char *excursion_follow(struct run *run, struct excursion *excursion
 static const char *step_to_the_end(struct run *run, struct outcome *outcome)
 {
     static struct trace_step steps[STEPS_AT_ONCE];
-    struct excursion excursion = {0, 0};
+    struct excursion excursion = {0, 0, 0};
     size_t held = 0;
     const char *problem = NULL;
     int64_t deadline_ns = clock_monotonic_ns() + (int64_t)run->request->wall_limit_ns;
@@ -349,12 +357,14 @@ static const char *run_report(struct run *run, struct outcome *outcome, struct b
     if (!problem && !dead)
         problem = diff_pages(&run->child, run->sets, run->request->set_count, &run->altered, run->footprint, reply,
                              &outcome->written_count, &outcome->changed_count);
+    const struct noted *noted = run->answering.noted;
     outcome->event_count = run->answering.count;
-    size_t event_bytes = outcome->event_count * sizeof *run->answering.events;
-    char *events = problem ? NULL : buffer_extend(reply, event_bytes);
-    if (events)
-        memcpy(events, run->answering.events, event_bytes);
-    else if (!problem)
+    size_t event_bytes = outcome->event_count * sizeof *noted->events;
+    char *events = problem ? NULL : buffer_extend(reply, event_bytes + noted->frames_bytes);
+    if (events) {
+        memcpy(events, noted->events, event_bytes);
+        memcpy(events + event_bytes, noted->frames, noted->frames_bytes);
+    } else if (!problem)
         problem = "out of memory";
     memcpy(reply->data, outcome, sizeof *outcome);
     if (!problem && run->footprint && !dead)
@@ -387,8 +397,11 @@ static const char *run_confined(struct run *run, struct cursor patches, struct b
 const char *run_serve(struct cursor *from, struct buffer *reply)
 {
     static struct run run;
+    static struct noted noted;
     struct cursor patches;
     memset(&run, 0, sizeof run);
+    run.answering.noted = &noted;
+    noted.frames_bytes = 0;
     const char *problem = run_parse(&run, from, &patches);
     if (problem)
         return problem;
