@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from compiler_ai.sandbox.events import CallEvent
@@ -17,16 +17,18 @@ from compiler_ai.verify.answered import (
     leads_outside,
 )
 from compiler_ai.verify.arguments import Arguments
-from compiler_ai.verify.argumentuse import ArgumentUse
+from compiler_ai.verify.argumentuse import ArgumentUse, Used
 from compiler_ai.verify.calls import Callees
-from compiler_ai.verify.code import OwnCode, functions_of, own_code
+from compiler_ai.verify.code import OwnCode, functions_of, own_code, pointers, reader
 from compiler_ai.verify.equivalence import breaks_abi, difference, float_element_bytes, is_dead
 from compiler_ai.verify.events import Run, events_differ, events_doubt
 from compiler_ai.verify.machine import Body, Context, Machine
+from compiler_ai.verify.moved import may_read, never_moved
 from compiler_ai.verify.mutate import Seed
 from compiler_ai.verify.passedvalues import Side
-from compiler_ai.verify.passing import GENERAL_ARGUMENTS, passing
+from compiler_ai.verify.passing import GENERAL_ARGUMENTS, Passing, passing
 from compiler_ai.verify.prototype import Prototype
+from compiler_ai.verify.scalars import Argument, arguments_of
 from compiler_ai.verify.settings import Settings
 from compiler_ai.verify.state import DEAD_STACK_BYTES, EntryState, has_padding, varied
 from compiler_ai.verify.testcase import Logged, Test, log_body, trace_body
@@ -61,6 +63,7 @@ class Baseline:
         self.arguments = Arguments(self.callees, ArgumentUse(lambda _: b""))
         self.calls_outside = False
         self.tests: list[Test] = []
+        self.reals: tuple[float, ...] = ()
         self._too_long = TooLong(prototype)
         self._dead_stack_bytes = DEAD_STACK_BYTES  # as deep as its runs were seen to go
         self._with_padding = not has_padding(prototype)  # what no member of an argument takes is left as it was
@@ -69,6 +72,23 @@ class Baseline:
     def own(self, body: Body, context: Context) -> OwnCode:
         """The code that `body` answers for, as loaded in `context`."""
         return own_code(body.unit, body.function, body.at(context), self.shared)
+
+    def read_by(self, body: Body, context: Context) -> Used:
+        """What `body` reads of arguments."""
+        pages = body.at(context).pages, context.image.pages
+        words = [pointers(one) for one in pages]
+        uses = ArgumentUse(reader(pages), lambda at: next((word(at) for word in words if word(at)), 0))
+        return uses.of(body.at(context).entry)
+
+    def passing(self) -> Passing | None:
+        """Where the function's parameters lie, as far as that is known."""
+        return passing(self.prototype) if self.prototype is not None else None
+
+    def unmoved(self, body: Body, states: Iterable[EntryState]) -> list[Argument]:
+        """The arguments that the function's own body or this one reads, and that are the same in all these states."""
+        found = never_moved(arguments_of(self.prototype), states, self.machine.memory)
+        read = [self.read_by(one, self.machine.contexts[0]) for one in (self.body, body)] if found else []
+        return [one for one in found if any(may_read(used, one) for used in read)]
 
     def test(self, state: EntryState, uncovered: set[int], only_new: bool = False) -> tuple[Test | None, Outcome]:
         """The state with the baseline's outcomes, or None when it is no valid test; and the first outcome.
@@ -272,4 +292,6 @@ class Baseline:
             for start, end in traced.accesses.reads
             if end - start <= 64 and start != stack and not is_dead(start, stack) and page_floor(start) in filled
         )
-        return Seed(state, reads, lambda at, size: self.machine.memory(state, at, size), traced.accesses.floats)
+        return Seed(
+            state, reads, lambda at, size: self.machine.memory(state, at, size), traced.accesses.floats, self.reals
+        )

@@ -34,10 +34,12 @@ _NEAR = (0, *(sign * n for n in range(1, 21) for sign in (1, -1)))  # distances 
 
 @dataclass(frozen=True)
 class Base:
-    """A captured call that what cannot be made up is taken from: registers, image, and bytes at an address."""
+    """A captured call that what cannot be made up is taken from: registers, image, and bytes at an address; `reals` are the body's
+    floating-point constants."""
 
     state: EntryState
     memory: Callable[[int, int], bytes]
+    reals: Sequence[float] = ()
 
 
 @dataclass
@@ -136,8 +138,10 @@ def _generate(call: _Call, arguments: Sequence[Argument]) -> EntryState:
 
 
 def _float(call: _Call) -> float:
-    special = call.chance.choice(FLOATS)
-    return special if call.number % 3 else call.chance.uniform(-100, 100)
+    chance, style = call.chance, call.number % 4
+    if style == 1 and call.base.reals:
+        return chance.choice(call.base.reals)
+    return chance.uniform(-100, 100) if style == 3 else chance.choice(FLOATS)
 
 
 def _integer(call: _Call) -> int:

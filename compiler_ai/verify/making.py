@@ -106,7 +106,7 @@ class Making(Kept):
         states = [test.state for test in self.tests if test.state.origin == "captured"]
         states.sort(key=self._steps)
         states = [state for pair in zip_longest(states[::-1], states) for state in pair][: len(states)]
-        return [Base(state, lambda at, size, s=state: self.machine.memory(s, at, size)) for state in states]  # type: ignore[misc]
+        return [Base(state, partial(self.machine.memory, state), self.reals) for state in states]
 
     def _mutated(self) -> Iterator[list[EntryState]]:
         """Variations of all seeds in turn, those found on the way included."""

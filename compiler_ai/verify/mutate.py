@@ -32,12 +32,13 @@ _NEAR_BYTES = 4096
 @dataclass(frozen=True)
 class Seed:
     """A call to vary: the byte spans that the baseline reads of writable memory, those of them that it reads as nothing but
-    floating-point numbers, and the bytes at an address."""
+    floating-point numbers, the bytes at an address, and the body's own floating-point constants."""
 
     state: EntryState
     reads: Sequence[tuple[int, int]]
     memory: Callable[[int, int], bytes]
     floats: Container[tuple[int, int]] = ()
+    reals: Sequence[float] = ()
 
     @cached_property
     def _values(self) -> dict[tuple[int, int], bytes]:
@@ -96,7 +97,7 @@ def mutations(seed: Seed, prototype: Prototype | None, constants: Sequence[int],
             kind = chance.choice(kinds)
             if kind == "argument":
                 one = chance.choice(list(passed))
-                values[one] = other_value(one, {**passed, **values}, constants, chance)
+                values[one] = other_value(one, {**passed, **values}, constants, seed.reals, chance)
             elif kind == "pointer":
                 to = chance.choice(pointers)
                 patches[to[0]] = chance.choice((bytes(8), seed.value(chance.choice(pointers))))
@@ -340,10 +341,11 @@ def other_argument(
     constants: Sequence[int],
     chance: random.Random,
     memory: Callable[[int, int], bytes],
+    reals: Sequence[float] = (),
 ) -> EntryState | None:
     """The state with one of its arguments changed; None when it has none. `memory` gives the bytes at an address."""
     passed = {one: value_of(one, state.registers, memory) for one in arguments_of(prototype)}
     if not passed:
         return None
     one = chance.choice(list(passed))
-    return with_one(state, one, other_value(one, passed, constants, chance))
+    return with_one(state, one, other_value(one, passed, constants, reals, chance))

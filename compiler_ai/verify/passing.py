@@ -78,7 +78,7 @@ def passing(prototype: Prototype) -> Passing | None:
     """The places of a prototype's parameters; None when they are not known. What a variadic function gets beyond the named ones is
     not in it."""
     returned = classified(prototype.returns)
-    if returned is None or prototype.is_clone:
+    if prototype.is_clone or (returned is None and not prototype.is_assumed):
         return None
     result_in_memory = returned == (MEMORY,)
     general = list(GENERAL_ARGUMENTS[result_in_memory:])

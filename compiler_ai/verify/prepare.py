@@ -15,9 +15,10 @@ from compiler_ai.sandbox.loader import load
 from compiler_ai.sandbox.object import UNDEFINED
 from compiler_ai.sandbox.process import Outcome, OutcomeKind, Sandbox
 from compiler_ai.sandbox.symbols import Reference, SymbolKind
-from compiler_ai.verify.answered import calls_outside
+from compiler_ai.verify.answered import calls_outside, constants
 from compiler_ai.verify.arguments import Arguments
 from compiler_ai.verify.argumentuse import ArgumentUse
+from compiler_ai.verify.assumed import assumed
 from compiler_ai.verify.calls import Callees
 from compiler_ai.verify.code import pointers, reader
 from compiler_ai.verify.coverage import UnknownTargetError, blocks
@@ -26,20 +27,23 @@ from compiler_ai.verify.footprint import BLOCK_BYTES
 from compiler_ai.verify.kept import spread
 from compiler_ai.verify.machine import Context
 from compiler_ai.verify.making import Making
+from compiler_ai.verify.moving import Moving
 from compiler_ai.verify.prototype import Prototype
 from compiler_ai.verify.reaching import Reaching
+from compiler_ai.verify.reals import reals
 from compiler_ai.verify.relations import Relations
 from compiler_ai.verify.settings import Settings
-from compiler_ai.verify.state import EntryState, integer_parameters
+from compiler_ai.verify.state import EntryState, has_padding, integer_parameters
 from compiler_ai.verify.testcase import Test, trace_body
 from compiler_ai.verify.thin import Varying
+from compiler_ai.verify.toolong import TooLong
 
 _CALLING = 3  # times as many traces where a function calls out of its unit: arguments show only there
 _PLACE_BYTES, _MOST_PLACES = 8, 24
 _SAVED = ("rbx", "rbp", "r12", "r13", "r14", "r15", "rsp")
 
 
-class Preparation(Making, Reaching, Varying):
+class Preparation(Making, Reaching, Varying, Moving):
     """The tests of one function: at first its captured calls. `notes` say what was left out and why."""
 
     def __init__(
@@ -80,6 +84,7 @@ class Preparation(Making, Reaching, Varying):
         self._stretch()
         self._vary_where_few_come()
         self._change_behind_calls()
+        self._move_arguments()
         self._trace()
 
     def _chosen(self, captures: Sequence[Path]) -> list[Path]:
@@ -135,6 +140,8 @@ class Preparation(Making, Reaching, Varying):
         self.machine.callees = self.callees
         pages = context.image.pages
         self.arguments = Arguments(self.callees, ArgumentUse(reader([pages]), pointers(pages)))
+        self._assume(context)
+        self.reals = reals(self.own(self.body, context), constants(context.baseline, context.image.pages))
         self.calls_outside = calls_outside(context.baseline, self.callees)
         try:
             found = blocks(self.own(self.body, context))
@@ -144,6 +151,12 @@ class Preparation(Making, Reaching, Varying):
         self.relations = Relations(self.machine, self.body, found, context)
         self.constants = found.constants
         self._uncovered = {start - context.baseline.entry for start in found.starts}
+
+    def _assume(self, context: Context) -> None:
+        """Parameters are taken from the body where no C type has them."""
+        found = assumed(self.prototype, self.read_by(self.body, context), context.image.registers, context.image.pages)
+        self.prototype, self._too_long = found, TooLong(found)
+        self._with_padding = not has_padding(found)
 
     def to_log(self) -> list[Test]:
         """Some of the made tests and of those on which comparisons come out equal: a body that goes one step too far and stores

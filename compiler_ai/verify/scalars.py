@@ -114,18 +114,26 @@ def with_vectors(xstate: bytes, vectors: Mapping[int, bytes]) -> bytes:
 
 
 def other_value(
-    argument: Argument, values: Mapping[Argument, int], constants: Sequence[int], chance: random.Random
+    argument: Argument,
+    values: Mapping[Argument, int],
+    constants: Sequence[int],
+    reals: Sequence[float],
+    chance: random.Random,
 ) -> int:
     """Another value for one of the arguments that have these: a pointer by a few elements farther or to a few behind another one, a
-    number that is special, near, or what another argument or the code has. Pointers to functions stay."""
+    number that is special, near, or what another argument or the code (`constants` and `reals`) has, or next to it. Pointers to functions stay."""
     kind, value = argument.type, values[argument]
     if kind.target_kind == "function":
         return value
-    return _other_value(argument, values, constants, chance) & (1 << 8 * kind.size_bytes) - 1
+    return _other_value(argument, values, constants, reals, chance) & (1 << 8 * kind.size_bytes) - 1
 
 
 def _other_value(
-    argument: Argument, values: Mapping[Argument, int], constants: Sequence[int], chance: random.Random
+    argument: Argument,
+    values: Mapping[Argument, int],
+    constants: Sequence[int],
+    reals: Sequence[float],
+    chance: random.Random,
 ) -> int:
     kind, value = argument.type, values[argument]
     if kind.kind == "pointer":
@@ -135,7 +143,7 @@ def _other_value(
             return chance.choice(others) + chance.randrange(0, 21) * step
         return value + chance.choice((1, -1, 2, 4, 8)) * step
     if kind.kind == "float":
-        return _other_float(argument, values, constants, chance)
+        return _other_float(argument, values, constants, reals, chance)
     if kind.kind != "integer":
         return value ^ chance.choice(
             (1 << chance.randrange(8 * kind.size_bytes), chance.getrandbits(8 * kind.size_bytes))
@@ -156,7 +164,11 @@ def _other_value(
 
 
 def _other_float(
-    argument: Argument, values: Mapping[Argument, int], constants: Sequence[int], chance: random.Random
+    argument: Argument,
+    values: Mapping[Argument, int],
+    constants: Sequence[int],
+    reals: Sequence[float],
+    chance: random.Random,
 ) -> int:
     size = argument.type.size_bytes
     value = values[argument]
@@ -173,6 +185,8 @@ def _other_float(
             now * chance.choice((0.5, 2.0, 1e6)),
             number(values[chance.choice(like)].to_bytes(size, "little")),
             float(chance.choice(constants) if constants else 1) + chance.choice((-1, 0, 0.5)),
+            chance.choice(reals or (0.25,)),
+            chance.choice(reals or (0.25,)),
         )
     )
     return int.from_bytes(float_bytes(other, size), "little")

@@ -12,7 +12,7 @@ from compiler_ai.sandbox.image import CaptureImage
 from compiler_ai.sandbox.pages import PageSet
 from compiler_ai.sandbox.state import Registers, XStateLayout
 from compiler_ai.verify.passing import GENERAL_ARGUMENTS, passing
-from compiler_ai.verify.prototype import Prototype, Type
+from compiler_ai.verify.prototype import MOST_MEMBERS, Prototype, Type
 
 RED_ZONE_BYTES = 128
 ARRAY_BYTES = 1 << 28  # two pointers into one array are no farther apart
@@ -129,16 +129,6 @@ def stack_parameters(prototype: Prototype) -> list[tuple[int, Type]]:
     ]
 
 
-def integer_places(prototype: Prototype) -> tuple[tuple[str, int], ...] | None:
-    """(register, size) of what general registers hold of the parameters; None when that is uncertain."""
-    found = passing(prototype)
-    if found is None:
-        return None
-    return tuple(
-        (part.place, part.size_bytes) for part in found.parts if isinstance(part.place, str) and part.vector is None
-    )
-
-
 @lru_cache(maxsize=16)
 def _counted(prototype: Prototype, with_padding: bool) -> Mapping[str, int] | None:
     """By register and byte of the stack ("8" is the first one), a mask of the bits that count; None when the places are not known."""
@@ -147,7 +137,9 @@ def _counted(prototype: Prototype, with_padding: bool) -> Mapping[str, int] | No
         return None
     masks = {"rdi": _mask(8)} if found.result_in_memory else {}
     for parameter in found.parameters:
-        is_padded = parameter.type.kind == "aggregate" and not with_padding
+        is_padded = (
+            parameter.type.kind == "aggregate" and len(parameter.type.members) < MOST_MEMBERS and not with_padding
+        )
         for part in parameter.parts:
             spans = [(at, kind.size_bytes) for at, kind in part.members] if is_padded else [(0, part.size_bytes)]
             if parameter.type.kind in ("integer", "pointer"):

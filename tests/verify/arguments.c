@@ -87,3 +87,12 @@ long cloned(const int *numbers, int count, int step, double scale)
 {
     return walk(numbers, count & 63, step, scale, 1) + 1;
 }
+
+int above(double x, float y)
+{
+#ifdef WRONG
+    return x >= 100.25 || y < -7.5f;
+#else
+    return x > 100.25 || y < -7.5f;
+#endif
+}

@@ -22,3 +22,4 @@ long as_whole(union either either);
 _Complex double turned(_Complex double z);
 long cloned(const int *numbers, int count, int step, double scale);
 long twice(long x);
+int above(double x, float y);

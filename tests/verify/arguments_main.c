@@ -29,6 +29,7 @@ int main(void)
         sum += (double)longer(i, 0.5L);
         sum += weigh(&first, 1.5, 0.25f);
         sum += (double)apply(twice, i, i + 5);
+        sum += above(i / 2.1, 9.0f - (float)i);
         store(to, tagged, i);
         sum += (double)as_whole((union either){.real = 2.0});
         sum += __real__ turned(i + 1.0i);
