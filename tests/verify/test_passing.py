@@ -148,7 +148,7 @@ def test_known_kinds(tmp_path: Path) -> None:
 
 
 @settings(
-    max_examples=8, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate]
+    max_examples=3, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate]
 )
 @given(st.lists(signatures(), min_size=20, max_size=30))
 def test_any_signature(signature_list: list[tuple[str, ...]]) -> None:
