@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 from compiler_ai.sandbox.events import REGISTER_PARAMETERS, Callee, Parameter, Returns, Use
 from compiler_ai.verify.calls import Callees
+from compiler_ai.verify.passing import GENERAL_ARGUMENTS
 from compiler_ai.verify.prototype import Prototype, Type
-from compiler_ai.verify.state import integer_places
+from compiler_ai.verify.state import integer_parameters
 
 _NEVER_RETURN = frozenset(
     {
@@ -88,9 +89,9 @@ def _callee(name: str, prototype: Prototype | None) -> Callee:
     if prototype is None:
         return Callee(never_returns=never)
     kind = prototype.returns
-    places = integer_places(prototype)
-    kinds = [kind for _, kind in prototype.parameters if kind.kind in ("integer", "pointer")]
-    parameters = [_parameter(kinds, n) for n in range(min(len(kinds), REGISTER_PARAMETERS))] if places else []
+    alone = dict(integer_parameters(prototype))
+    kinds = [alone.get(name, Type("unknown")) for name in GENERAL_ARGUMENTS]
+    parameters = [_parameter(kinds, n) for n in range(REGISTER_PARAMETERS)] if alone else []
     returns = {"void": Returns.NOTHING, "integer": Returns.INTEGER, "pointer": Returns.POINTER}.get(kind.kind)
     if kind.kind == "float" and kind.size_bytes in (4, 8):
         returns = Returns.FLOAT

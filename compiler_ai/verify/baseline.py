@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import replace
 
 from compiler_ai.sandbox.events import CallEvent
@@ -18,18 +18,20 @@ from compiler_ai.verify.answered import (
     own_constants,
 )
 from compiler_ai.verify.arguments import Arguments
-from compiler_ai.verify.argumentuse import ArgumentUse
+from compiler_ai.verify.argumentuse import ArgumentUse, Used
 from compiler_ai.verify.calls import Callees
-from compiler_ai.verify.code import OwnCode, functions_of, own_code
+from compiler_ai.verify.code import OwnCode, functions_of, own_code, pointers, reader
 from compiler_ai.verify.equivalence import breaks_abi, difference, float_element_bytes, is_dead
 from compiler_ai.verify.events import Run, events_differ, events_doubt
 from compiler_ai.verify.machine import Body, Context, Machine
+from compiler_ai.verify.moved import may_read, never_moved
 from compiler_ai.verify.mutate import Seed
 from compiler_ai.verify.passedvalues import Side
-from compiler_ai.verify.passing import GENERAL_ARGUMENTS, passing
+from compiler_ai.verify.passing import GENERAL_ARGUMENTS, Passing, passing
 from compiler_ai.verify.prototype import Prototype
+from compiler_ai.verify.scalars import Argument, arguments_of
 from compiler_ai.verify.settings import Settings
-from compiler_ai.verify.state import DEAD_STACK_BYTES, EntryState, varied
+from compiler_ai.verify.state import DEAD_STACK_BYTES, EntryState, has_padding, varied
 from compiler_ai.verify.testcase import Logged, Test, log_body, trace_body
 from compiler_ai.verify.toolong import TooLong
 from compiler_ai.verify.unoptimised import Unoptimised
@@ -63,13 +65,32 @@ class Baseline:
         self.arguments = Arguments(self.callees, ArgumentUse(lambda _: b""))
         self.calls_outside = False
         self.tests: list[Test] = []
+        self.reals: tuple[float, ...] = ()
         self._too_long = TooLong(prototype)
         self._dead_stack_bytes = DEAD_STACK_BYTES  # as deep as its runs were seen to go
+        self._with_padding = not has_padding(prototype)  # what no member of an argument takes is left as it was
         self._timeout: Outcome | None = None  # one that ran into its limit
 
     def own(self, body: Body, context: Context) -> OwnCode:
         """The code that `body` answers for, as loaded in `context`."""
         return own_code(body.unit, body.function, body.at(context), self.shared)
+
+    def read_by(self, body: Body, context: Context) -> Used:
+        """What `body` reads of arguments."""
+        pages = body.at(context).pages, context.image.pages
+        words = [pointers(one) for one in pages]
+        uses = ArgumentUse(reader(pages), lambda at: next((word(at) for word in words if word(at)), 0))
+        return uses.of(body.at(context).entry)
+
+    def passing(self) -> Passing | None:
+        """Where the function's parameters lie, as far as that is known."""
+        return passing(self.prototype) if self.prototype is not None else None
+
+    def unmoved(self, body: Body, states: Iterable[EntryState]) -> list[Argument]:
+        """The arguments that the function's own body or this one reads, and that are the same in all these states."""
+        found = never_moved(arguments_of(self.prototype), states, self.machine.memory)
+        read = [self.read_by(one, self.machine.contexts[0]) for one in (self.body, body)] if found else []
+        return [one for one in found if any(may_read(used, one) for used in read)]
 
     def test(
         self, state: EntryState, uncovered: set[int], only_new: bool = False, marked: Set[int] = frozenset()
@@ -104,7 +125,9 @@ class Baseline:
                 return None, fills[0][1]
         (first_state, first), (second_state, second) = fills[0], fills[1]
         if self.differ(first, second, second_state, frozenset(), expected_from=first_state):
-            return None, first
+            if self._with_padding:
+                return None, first
+            return self._test_with_padding(state, uncovered, only_new, marked)
         if reached & uncovered:
             uncovered -= reached
             if state.origin != "captured":
@@ -112,9 +135,19 @@ class Baseline:
         limit_ns = cpu_limit_ns(max(first.cpu_ns, second.cpu_ns, _QUICK_NS))
         return Test(state, fills, limit_ns, comes_to=frozenset(reached)), first
 
+    def _test_with_padding(
+        self, state: EntryState, uncovered: set[int], only_new: bool, marked: Set[int]
+    ) -> tuple[Test | None, Outcome]:
+        """A copy of an argument may take what no member has along; from then on it is left as it was."""
+        self._with_padding = True
+        found = self.test(state, uncovered, only_new, marked)
+        self._with_padding = found[0] is not None
+        return found
+
     def _filled(self, state: EntryState, fill: int) -> EntryState:
         size = min(self._dead_stack_bytes, self.machine.stack_room_bytes(state))
-        return varied(state, self.prototype, self.machine.sandbox.layout, fill + 17 * self.settings.seed, size)
+        seed = fill + 17 * self.settings.seed
+        return varied(state, self.prototype, self.machine.sandbox.layout, seed, size, self._with_padding)
 
     def _goes_deeper(self, outcome: Outcome, state: EntryState) -> bool:
         """Whether a run stored farther down the stack than any before it: all of that is varied from now on, and what a candidate may
@@ -275,7 +308,9 @@ class Baseline:
             for start, end in traced.accesses.reads
             if end - start <= 64 and start != stack and not is_dead(start, stack) and page_floor(start) in filled
         )
-        return Seed(state, reads, lambda at, size: self.machine.memory(state, at, size), traced.accesses.floats)
+        return Seed(
+            state, reads, lambda at, size: self.machine.memory(state, at, size), traced.accesses.floats, self.reals
+        )
 
 
 def _carrying_nothing(prototype: Prototype | None) -> tuple[str, ...]:

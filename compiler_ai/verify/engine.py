@@ -53,7 +53,7 @@ class Verifier:
 
     @property
     def prototype(self) -> Prototype | None:
-        """The function's C type as it was given."""
+        """The function's C type, with what its body reads for parameters where it was given none."""
         return self._prepared.prototype
 
     def make_tests(self) -> None:

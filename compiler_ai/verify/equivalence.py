@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable
 
 from compiler_ai.sandbox.pages import PAGE_BYTES, page_floor
 from compiler_ai.sandbox.process import Outcome, OutcomeKind
 from compiler_ai.sandbox.state import Registers, XStateLayout, mxcsr, x87
+from compiler_ai.verify.passing import result_parts
 from compiler_ai.verify.prototype import Prototype, Type
+from compiler_ai.verify.values import number
 
 _CALLEE_SAVED = ("rbx", "rbp", "r12", "r13", "r14", "r15")
 _DIRECTION_FLAG = 0x400
@@ -73,25 +74,26 @@ def difference(
 def _returns(baseline: Outcome, candidate: Outcome, prototype: Prototype | None, layout: XStateLayout) -> str:
     kind = prototype.returns if prototype is not None else Type("unknown", 16)
     b, c = baseline.registers, candidate.registers
-    if kind.kind == "void":
-        return ""
-    if kind.kind in ("integer", "pointer") and kind.size_bytes <= 8:
-        mask = (1 << 8 * max(1, kind.size_bytes)) - 1
-        if (b["rax"] ^ c["rax"]) & mask:
-            return f"it returns {c['rax'] & mask:#x} instead of {b['rax'] & mask:#x}"
-        return ""
-    if kind.kind == "float" and kind.size_bytes <= 8:
-        mine, theirs = (layout.vector(o.xstate, 0)[: kind.size_bytes] for o in (candidate, baseline))
-        if mine != theirs and not is_same_nan(mine, theirs):
-            return f"it returns {_float(mine)} instead of {_float(theirs)}"
-        return ""
-    if kind.kind == "float":
-        return _vectors(baseline, candidate, layout, (0,), 16)  # __float128; long double is in ST0, which _x87 compares
-    if kind.kind == "integer":
-        return _general(b, c, ("rax", "rdx"))
-    if kind.kind == "aggregate" and kind.size_bytes > 16:
-        return _general(b, c, ("rax",))
-    return _general(b, c, ("rax", "rdx")) or _vectors(baseline, candidate, layout, (0, 1), 64)
+    places = result_parts(kind)
+    if places is None:
+        return _general(b, c, ("rax", "rdx")) or _vectors(baseline, candidate, layout, (0, 1), 64)
+    for part in places:
+        vector = int(part.place[3:]) if part.place.startswith("xmm") else None
+        for at, scalar in part.members:
+            sides = [
+                o.registers[part.place].to_bytes(8, "little") if vector is None else layout.vector(o.xstate, vector)
+                for o in (candidate, baseline)
+            ]
+            mine, theirs = (side[at : at + scalar.size_bytes] for side in sides)
+            if mine == theirs or (scalar.kind == "float" and is_same_nan(mine, theirs)):
+                continue
+            words = [
+                number(data) if scalar.kind == "float" else f"{int.from_bytes(data, 'little'):#x}"
+                for data in (mine, theirs)
+            ]
+            where = "" if len(places) == len(part.members) == 1 else f" in {part.place}"
+            return f"it returns {words[0]} instead of {words[1]}{where}"
+    return ""
 
 
 def _general(b: Registers, c: Registers, names: tuple[str, ...]) -> str:
@@ -102,10 +104,10 @@ def _general(b: Registers, c: Registers, names: tuple[str, ...]) -> str:
 
 
 def _vectors(baseline: Outcome, candidate: Outcome, layout: XStateLayout, numbers: tuple[int, ...], size: int) -> str:
-    for number in numbers:
-        mine, theirs = (layout.vector(o.xstate, number)[:size] for o in (candidate, baseline))
+    for index in numbers:
+        mine, theirs = (layout.vector(o.xstate, index)[:size] for o in (candidate, baseline))
         if mine != theirs:
-            return f"xmm{number} is {mine.hex()} instead of {theirs.hex()}"
+            return f"xmm{index} is {mine.hex()} instead of {theirs.hex()}"
     return ""
 
 
@@ -132,7 +134,7 @@ def _x87(baseline: Outcome, candidate: Outcome, prototype: Prototype | None) -> 
         return "the x87 stack is left at another depth"
     if (
         b.tags
-        and (prototype is None or prototype.returns.kind in ("float", "complex", "unknown"))
+        and (prototype is None or prototype.returns.kind in ("float", "complex", "aggregate", "unknown"))
         and b.stack[0] != c.stack[0]
     ):
         return "the x87 result differs"
@@ -188,7 +190,3 @@ def is_same_nan(a: bytes, b: bytes) -> bool:
     plain = {4: 0x7FC00000, 8: 0x7FF8000000000000}.get(len(a))
     sign = 1 << 8 * len(a) - 1
     return len(a) == len(b) and all(int.from_bytes(one, "little") & ~sign == plain for one in (a, b))
-
-
-def _float(data: bytes) -> float:
-    return float(struct.unpack("<f" if len(data) == 4 else "<d", data)[0])

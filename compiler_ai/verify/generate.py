@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import random
-import struct
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from compiler_ai.sandbox.pages import PAGE_BYTES, PageSet, Prot, Region, page_ceil
 from compiler_ai.verify.prototype import Prototype, Type
-from compiler_ai.verify.state import ARRAY_BYTES, EntryState, integer_parameters, passed, stack_parameters
+from compiler_ai.verify.scalars import Argument, arguments_of, value_of, with_arguments
+from compiler_ai.verify.state import ARRAY_BYTES, EntryState
 from compiler_ai.verify.values import FLOATS, LENGTHS, contents, float_bytes, integer, mutated_number, text
 
 _ARENA = 0x2AAA_0000_0000  # from here on there is no mapping of a process without address space randomisation
@@ -34,10 +34,12 @@ _NEAR = (0, *(sign * n for n in range(1, 21) for sign in (1, -1)))  # distances 
 
 @dataclass(frozen=True)
 class Base:
-    """A captured call that what cannot be made up is taken from: registers, image, and bytes at an address."""
+    """A captured call that what cannot be made up is taken from: registers, image, and bytes at an address; `reals` are the body's
+    floating-point constants."""
 
     state: EntryState
     memory: Callable[[int, int], bytes]
+    reals: Sequence[float] = ()
 
 
 @dataclass
@@ -75,12 +77,11 @@ def generated(
     The states of one group differ in nothing but the size of their buffers, smallest first: the first on which the baseline
     does not fault is the test, so that an access just beyond what the baseline needs meets an unmapped page.
     """
-    parameters: list[tuple[str | int, Type]] = [*integer_parameters(prototype), *stack_parameters(prototype)]
-    wanted = sum(kind.kind in ("integer", "pointer") for _, kind in prototype.parameters)
-    if not bases or prototype.variadic or len(parameters) < wanted:
+    arguments = arguments_of(prototype)
+    if not bases or prototype.variadic:
         return
     number = 0
-    while wanted or any(kind.kind == "float" for _, kind in prototype.parameters):
+    while arguments:
         shape = random.Random(f"{seed} {number}")
         lengths = LENGTHS if number % 4 == 0 else LENGTHS[:20] if number % 4 < 3 else LENGTHS[:10]
         length, at_end, arena = shape.choice(lengths), shape.random() < 0.8, shape.randrange(_ARENAS)
@@ -93,55 +94,54 @@ def generated(
             group.append(
                 _generate(
                     _Call(base, chance, number, length, scale, at_end, constants, [], [], arena, slots),
-                    prototype,
-                    parameters,
+                    arguments,
                 )
             )
         yield group
         number += 1
 
 
-def _generate(call: _Call, prototype: Prototype, parameters: Sequence[tuple[str | int, Type]]) -> EntryState:
-    """`parameters` are registers and offsets from the stack pointer with what comes there."""
+def _generate(call: _Call, arguments: Sequence[Argument]) -> EntryState:
     registers = call.base.state.registers
-    general, patches = dict(registers.general), {}
-    integers = [place for place, kind in parameters if kind.kind == "integer"]
-    extreme = integers[call.number // _EXTREME % len(integers)] if integers and call.number % _EXTREME == 2 else ""
-    captures = {place: _captured(call, place) for place, _ in parameters}
-    for place, kind in parameters:
-        at = registers["rsp"] + place if isinstance(place, int) else 0
-        captured = captures[place]
-        if call.is_replica:
-            others = [captures[one] for one, like in parameters if like == kind and one != place and not call.is_apart]
-            value = captured if kind.kind == "integer" else _replica(call, kind, captured, others)
-        elif kind.kind == "integer":
-            value = passed(integer(call.chance) if place == extreme else _integer(call), kind)
-        else:
-            value = _pointer(call, kind, captured)
-        if at:
-            patches[at] = value.to_bytes(8, "little")
-        else:
-            general[str(place)] = value
-    floats = [kind for _, kind in prototype.parameters if kind.kind == "float"]
-    xstate = _with_floats(registers.xstate, [float_bytes(call.chance.choice(FLOATS), k.size_bytes) for k in floats])
+    captured = {one: value_of(one, registers, call.base.memory) for one in arguments}
+    integers = [one for one in arguments if one.type.kind == "integer"]
+    is_extreme = integers and call.number % _EXTREME == 2
+    extreme = integers[call.number // _EXTREME % len(integers)] if is_extreme else None
+    values: dict[Argument, int] = {}
+    for one in arguments:
+        kind = one.type
+        if kind.kind == "pointer" and call.is_replica:
+            others = [captured[like] for like in arguments if like.type == kind and like != one and not call.is_apart]
+            values[one] = _replica(call, kind, captured[one], others)
+        elif kind.kind == "pointer":
+            values[one] = _pointer(call, kind, captured[one])
+        elif kind.kind == "integer" and not call.is_replica:
+            values[one] = integer(call.chance) if one == extreme else _integer(call)
+    for one in arguments:
+        if one.type.kind == "float":
+            values[one] = int.from_bytes(float_bytes(_float(call), one.type.size_bytes), "little")
+        elif one.type.kind not in ("integer", "pointer"):
+            values[one] = call.chance.getrandbits(8 * one.type.size_bytes)
+    if call.number % 2:
+        values = dict(reversed(values.items()))  # of a union the other alternative counts
     what = "a captured call elsewhere" if call.is_replica else f"length {call.length}"
+    state = with_arguments(call.base.state, values)
     return EntryState(
         f"generated {call.number} ({what}, scale {call.scale})",
         "generated",
-        call.base.state.image,
-        replace(registers, general=general, xstate=xstate),
-        patches,
+        state.image,
+        state.registers,
+        state.patches,
         (PageSet(tuple(call.regions)),) if call.regions else (),
         call.length,
     )
 
 
-def _captured(call: _Call, place: str | int) -> int:
-    """What the captured call had in a register, or this far from the stack pointer."""
-    registers = call.base.state.registers
-    if isinstance(place, int):
-        return int.from_bytes(call.base.memory(registers["rsp"] + place, 8), "little")
-    return registers[place]
+def _float(call: _Call) -> float:
+    chance, style = call.chance, call.number % 4
+    if style == 1 and call.base.reals:
+        return chance.choice(call.base.reals)
+    return chance.uniform(-100, 100) if style == 3 else chance.choice(FLOATS)
 
 
 def _integer(call: _Call) -> int:
@@ -251,15 +251,3 @@ def _buffer_bytes(length: int, element: int, scale: int) -> int:
         _BUFFER_PAGES * PAGE_BYTES,
     )[scale]
     return max(element, min(wanted, _BUFFER_PAGES * PAGE_BYTES))
-
-
-def _with_floats(xstate: bytes, values: Sequence[bytes]) -> bytes:
-    """The XSAVE area with xmm0, xmm1 ... set to floating-point arguments (Intel SDM volume 1, 13.4)."""
-    if not values or len(xstate) < 576:
-        return xstate
-    area = bytearray(xstate)
-    for index, value in enumerate(values[:8]):
-        area[160 + 16 * index : 160 + 16 * index + len(value)] = value
-    struct.pack_into("<Q", area, 512, struct.unpack_from("<Q", area, 512)[0] | 3)
-    struct.pack_into("<I", area, 24, struct.unpack_from("<I", area, 24)[0] or 0x1F80)
-    return bytes(area)

@@ -94,6 +94,7 @@ class Judgement:
                 self._compare_traces()
                 self._compare_rest()
                 self._compare_first_calls()
+                self._see_what_moved()
         except Refuted as refuted:
             test_name, difference = refuted.args
             return self._result(Grade.REFUTED, Counterexample(test_name, difference))
@@ -527,6 +528,15 @@ class Judgement:
                 if test.state.answers is not None:
                     continue  # there memory is compared at every call
                 self._held_against(test, partial(self._compare_first_call, target))
+
+    def _see_what_moved(self) -> None:
+        """What was the same in every test may be a constant in the candidate."""
+        places = self._prepared.passing()
+        unmoved = self._prepared.unmoved(self._body, (test.fills[0][0] for test in self._tests))
+        if places is None:
+            self._lacking.append("where its arguments lie is not known, nor whether tests vary them")
+        elif unmoved:
+            self._lacking.append(f"{', '.join(map(str, unmoved[:4]))} had the same value in every test")
 
     def _compare_first_call(self, target: int, test: Test) -> None:
         prepared = self._prepared

@@ -13,6 +13,7 @@ from compiler_ai.verify.arrays import arranged, overlapping
 from compiler_ai.verify.generate import Base, generated
 from compiler_ai.verify.kept import Kept
 from compiler_ai.verify.mutate import magnitudes, mutations
+from compiler_ai.verify.passing import passing
 from compiler_ai.verify.state import EntryState
 from compiler_ai.verify.testcase import Test
 
@@ -105,7 +106,7 @@ class Making(Kept):
         states = [test.state for test in self.tests if test.state.origin == "captured"]
         states.sort(key=self._steps)
         states = [state for pair in zip_longest(states[::-1], states) for state in pair][: len(states)]
-        return [Base(state, lambda at, size, s=state: self.machine.memory(s, at, size)) for state in states]  # type: ignore[misc]
+        return [Base(state, partial(self.machine.memory, state), self.reals) for state in states]
 
     def _mutated(self) -> Iterator[list[EntryState]]:
         """Variations of all seeds in turn, those found on the way included."""
@@ -131,7 +132,8 @@ class Making(Kept):
         """The same call with the stack 8 bytes lower: GCC may call a local function with less alignment."""
         stack = base.registers["rsp"]
         if page_floor(stack) in self.machine.context(base).initial and self.prototype is not None:
-            if len(self.prototype.parameters) > 6:
+            places = passing(self.prototype)
+            if places is None or places.stack_bytes:
                 return
             moved = {stack - 8: base.image.return_address.to_bytes(8, "little")}
             registers = base.registers.with_general(rsp=stack - 8)

@@ -9,14 +9,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 
-from compiler_ai.sandbox.state import Registers
 from compiler_ai.verify.prototype import Prototype, Type
-from compiler_ai.verify.state import ARRAY_BYTES, EntryState, integer_parameters, passed
+from compiler_ai.verify.scalars import Argument, arguments_of, other_value, value_of, with_arguments
+from compiler_ai.verify.state import ARRAY_BYTES, EntryState
 from compiler_ai.verify.values import (
-    LENGTHS,
     float_bytes,
     float_element_bytes,
-    integer,
     mutated_number,
     number,
     one_nan,
@@ -34,12 +32,13 @@ _NEAR_BYTES = 4096
 @dataclass(frozen=True)
 class Seed:
     """A call to vary: the byte spans that the baseline reads of writable memory, those of them that it reads as nothing but
-    floating-point numbers, and the bytes at an address."""
+    floating-point numbers, the bytes at an address, and the body's own floating-point constants."""
 
     state: EntryState
     reads: Sequence[tuple[int, int]]
     memory: Callable[[int, int], bytes]
     floats: Container[tuple[int, int]] = ()
+    reals: Sequence[float] = ()
 
     @cached_property
     def _values(self) -> dict[tuple[int, int], bytes]:
@@ -48,6 +47,11 @@ class Seed:
     def value(self, span: tuple[int, int]) -> bytes:
         """The bytes of one of the `reads`."""
         return self._values[span]
+
+    def arguments(self, prototype: Prototype | None) -> dict[Argument, int]:
+        """The scalars that the call passes, with their values."""
+        registers = self.state.registers
+        return {one: value_of(one, registers, self.memory) for one in arguments_of(prototype)}
 
 
 @dataclass(frozen=True)
@@ -75,24 +79,25 @@ class Wish:
 def mutations(seed: Seed, prototype: Prototype | None, constants: Sequence[int], name: str) -> Iterator[EntryState]:
     """An endless stream of variations; `name` seeds the choices."""
     chance = random.Random(name)
-    parameters = integer_parameters(prototype) if prototype is not None else []
+    passed = seed.arguments(prototype)
     pointers = [span for span in seed.reads if is_pointer(seed, span)]
     scalars = [span for span in seed.reads if span not in set(pointers)]
     element = float_element_bytes(prototype)
     number = 0
     while True:
         number += 1
-        general = dict(seed.state.registers.general)
+        values: dict[Argument, int] = {}
         patches: dict[int, bytes] = {}
         kinds = ["bytes", "bytes", "bytes", "region", "copy"] if scalars else []
-        kinds += ["integer", "integer"] if parameters else []
+        kinds += ["argument", "argument"] if passed else []
         kinds += ["pointer"] if pointers else []
         if not kinds:
             return
         for _ in range(chance.choice((1, 1, 2, 4))):
             kind = chance.choice(kinds)
-            if kind == "integer":
-                _mutate_argument(general, parameters, constants, chance)
+            if kind == "argument":
+                one = chance.choice(list(passed))
+                values[one] = other_value(one, {**passed, **values}, constants, seed.reals, chance)
             elif kind == "pointer":
                 to = chance.choice(pointers)
                 patches[to[0]] = chance.choice((bytes(8), seed.value(chance.choice(pointers))))
@@ -113,7 +118,7 @@ def mutations(seed: Seed, prototype: Prototype | None, constants: Sequence[int],
                     )
         if element:
             patches = {address: one_nan(data, element) for address, data in patches.items()}
-        yield changed(seed.state, f"mutation {number}", general, patches)
+        yield _patched_at(with_arguments(seed.state, values), f"mutation {number}", patches)
 
 
 def granted(seed: Seed, prototype: Prototype | None, wish: Wish, most: int = 6) -> Iterator[tuple[int, EntryState]]:
@@ -127,32 +132,26 @@ def granted(seed: Seed, prototype: Prototype | None, wish: Wish, most: int = 6) 
 
 def _granted(seed: Seed, prototype: Prototype | None, wish: Wish, each: int) -> Iterator[tuple[int, EntryState]]:
     """`granted`, with at most `each` states for values like the compared one in memory, further left there, or in an argument."""
-    registers = seed.state.registers
-    parameters = integer_parameters(prototype) if prototype is not None else []
+    passed = {one: value for one, value in seed.arguments(prototype).items() if _is_compared(one)}
     apart = signed_difference(wish.wanted, wish.seen, wish.size_bytes)
     ends = [
-        name
-        for name, kind in reversed(parameters)  # the end is mostly passed behind the beginning
-        if _is_end(name, kind, parameters, registers, wish) and not _misaligns(kind, apart)
+        one
+        for one in reversed(passed)  # the end is mostly passed behind the beginning
+        if _is_end(one, passed, wish) and not _misaligns(one.type, apart)
     ]
-    moved = (
-        (2, changed(seed.state, f"{name} to {value:#x}", {**registers.general, name: value}, {}))
-        for name in (ends if apart else ())
-        for value in [registers[name] + apart & _mask(8)]
-    )
+    moved = ((2, with_one(seed.state, one, passed[one] + apart)) for one in (ends if apart else ()))
     if wish.size_bytes == 8:
         yield from moved  # as many bytes as pointers have: most likely one was compared
     yield from ((0, state) for state in _looked_up(seed, wish))
-    for name, kind in parameters:
-        mask = _mask(min(8, kind.size_bytes))
-        is_same = (registers[name] ^ wish.seen) & mask & _mask(wish.size_bytes) == 0
-        if is_same and not _misaligns(kind, wish.wanted - wish.seen):
-            value = passed(wish.wanted, kind) if kind.kind == "integer" else wish.wanted & _mask(8)
-            yield 0, changed(seed.state, f"{name} to {value:#x}", {**registers.general, name: value}, {})
-        shift = _shift(registers[name] & mask, wish.seen) if kind.kind == "integer" else 0
+    for one, value in passed.items():
+        if one.on_stack:
+            continue  # it is among the reads
+        is_same = (value ^ wish.seen) & _mask(one.type.size_bytes) & _mask(wish.size_bytes) == 0
+        if is_same and not _misaligns(one.type, wish.wanted - wish.seen):
+            yield 0, with_one(seed.state, one, wish.wanted)
+        shift = _shift(value, wish.seen) if one.type.kind == "integer" else 0
         if shift:
-            value = passed(wish.wanted << shift | registers[name] & _low(shift), kind)
-            yield 1, changed(seed.state, f"{name} to {value:#x}", {**registers.general, name: value}, {})
+            yield 1, with_one(seed.state, one, wish.wanted << shift | value & _low(shift))
     yield from moved
     spans = [span for span in seed.reads if span[1] - span[0] <= 8 and span not in seed.floats]
     values = {span: int.from_bytes(seed.value(span), "little") for span in spans}
@@ -167,21 +166,18 @@ def _granted(seed: Seed, prototype: Prototype | None, wish: Wish, each: int) -> 
     for span in wish.near:
         if span in values:
             yield 2, _patched(seed, span, values[span] + difference)
-    for name, kind in parameters:
-        if kind.kind == "integer":
-            value = passed(registers[name] + difference, kind)
-        elif name not in ends and abs(difference) < _NEAR_BYTES and not _misaligns(kind, difference):
-            value = (registers[name] + difference) & _mask(8)  # an end that is computed with
-        else:
-            continue
-        yield 2, changed(seed.state, f"{name} to {value:#x}", {**registers.general, name: value}, {})
+    for one, value in passed.items():
+        # A pointer that is no end, as far as addresses tell, may be one that is computed with.
+        is_near = one not in ends and abs(difference) < _NEAR_BYTES and not _misaligns(one.type, difference)
+        if not one.on_stack and (one.type.kind == "integer" or is_near):
+            yield 2, with_one(seed.state, one, value + difference)
 
 
-def _is_end(name: str, kind: Type, parameters: Sequence[tuple[str, Type]], registers: Registers, wish: Wish) -> bool:
-    """Whether a parameter is a pointer beside another one of its type that leads into the same array, as far as addresses tell, or
+def _is_end(one: Argument, passed: Mapping[Argument, int], wish: Wish) -> bool:
+    """Whether an argument is a pointer beside another one of its type that leads into the same array, as far as addresses tell, or
     is compared with that one."""
-    twins = [registers[other] for other, like in parameters if like == kind and other != name]
-    apart = [registers[name] - twin for twin in twins] if kind.kind == "pointer" else []
+    twins = [value for other, value in passed.items() if other.type == one.type and other != one]
+    apart = [passed[one] - twin for twin in twins] if one.type.kind == "pointer" else []
     seen = signed_difference(wish.seen, 0, wish.size_bytes) if wish.size_bytes == 8 else 0
     return any(abs(distance) < ARRAY_BYTES or abs(distance - seen) < ARRAY_BYTES for distance in apart)
 
@@ -205,19 +201,16 @@ def _likeness(span: tuple[int, int], wish: Wish) -> int:
 def extremes(seed: Seed, prototype: Prototype | None) -> Iterator[EntryState]:
     """The seed with each part of each number that it gets, the whole, a half or a quarter, of ones or of zeros alone: what
     several of them make up together is largest and smallest there."""
-    parameters = integer_parameters(prototype) if prototype is not None else []
-    numbers = [(name, kind) for name, kind in parameters if kind.kind == "integer" and not kind.boolean]
+    numbers = {one: value for one, value in seed.arguments(prototype).items() if _is_number(one)}
     spans = [
         span
         for span in seed.reads
         if span[1] - span[0] in (2, 4, 8) and span not in seed.floats and not is_pointer(seed, span)
     ]
-    general = seed.state.registers.general
     for ones in (True, False):
-        for name, kind in numbers:
-            for part in _parts(min(8, kind.size_bytes)):
-                value = passed(general[name] | part if ones else general[name] & ~part, kind)
-                yield changed(seed.state, f"{name} to {value:#x}", {**general, name: value}, {})
+        for one, value in numbers.items():
+            for part in _parts(one.type.size_bytes):
+                yield with_one(seed.state, one, value | part if ones else value & ~part)
         for span in spans[:_MOST_EXTREME_SPANS]:
             for part in _parts(span[1] - span[0]):
                 number = int.from_bytes(seed.value(span), "little")
@@ -241,7 +234,15 @@ def magnitudes(seed: Seed) -> Iterator[EntryState]:
     }
     for how, way in ways.items() if finite else ():
         patches = {start: float_bytes(way(value), end - start) for (start, end), value in finite.items()}
-        yield changed(seed.state, f"floating-point numbers {how}", {**seed.state.registers.general}, patches)
+        yield _patched_at(seed.state, f"floating-point numbers {how}", patches)
+
+
+def _is_compared(one: Argument) -> bool:
+    return one.type.kind in ("integer", "pointer") and one.type.target_kind != "function"
+
+
+def _is_number(one: Argument) -> bool:
+    return one.type.kind == "integer" and not one.type.boolean and not one.on_stack
 
 
 def _parts(size_bytes: int) -> Iterator[int]:
@@ -292,9 +293,11 @@ def agreeing(first: int, second: int, size: int, memory: Callable[[int, int], by
 def _patched(seed: Seed, span: tuple[int, int], value: int) -> EntryState:
     size = span[1] - span[0]
     data = (value & _mask(size)).to_bytes(size, "little")
-    return changed(
-        seed.state, f"{span[0]:#x} to {value & _mask(size):#x}", dict(seed.state.registers.general), {span[0]: data}
-    )
+    return _patched_at(seed.state, f"{span[0]:#x} to {value & _mask(size):#x}", {span[0]: data})
+
+
+def _patched_at(state: EntryState, how: str, patches: Mapping[int, bytes]) -> EntryState:
+    return changed(state, how, state.registers.general, patches)
 
 
 def _mask(size: int) -> int:
@@ -312,6 +315,17 @@ def changed(base: EntryState, how: str, general: Mapping[str, int], patches: Map
     )
 
 
+def with_values(base: EntryState, values: Mapping[Argument, int]) -> EntryState:
+    """`base` with other arguments, which its name tells."""
+    how = ", ".join(f"{one} to {value & _mask(one.type.size_bytes):#x}" for one, value in values.items())
+    return _patched_at(with_arguments(base, values), how, {})
+
+
+def with_one(base: EntryState, one: Argument, value: int) -> EntryState:
+    """`base` with one other argument."""
+    return with_values(base, {one: value})
+
+
 def is_pointer(seed: Seed, span: tuple[int, int]) -> bool:
     """Whether a span of 8 bytes holds the address of memory that the state has."""
     if span[1] - span[0] != 8:
@@ -322,45 +336,16 @@ def is_pointer(seed: Seed, span: tuple[int, int]) -> bool:
 
 
 def other_argument(
-    state: EntryState, prototype: Prototype | None, constants: Sequence[int], chance: random.Random
+    state: EntryState,
+    prototype: Prototype | None,
+    constants: Sequence[int],
+    chance: random.Random,
+    memory: Callable[[int, int], bytes],
+    reals: Sequence[float] = (),
 ) -> EntryState | None:
-    """The state with one of its arguments changed, a pointer by a few elements or to a few behind another one; None when it has no
-    argument that may change."""
-    parameters = integer_parameters(prototype) if prototype is not None else []
-    if not parameters:
+    """The state with one of its arguments changed; None when it has none. `memory` gives the bytes at an address."""
+    passed = {one: value_of(one, state.registers, memory) for one in arguments_of(prototype)}
+    if not passed:
         return None
-    general = dict(state.registers.general)
-    _mutate_argument(general, parameters, constants, chance)
-    names = [name for name, _ in parameters if general[name] != state.registers.general[name]]
-    how = ", ".join(f"{name} to {general[name]:#x}" for name in names)
-    return changed(state, how, general, {}) if names else None
-
-
-def _mutate_argument(
-    general: dict[str, int], parameters: Sequence[tuple[str, Type]], constants: Sequence[int], chance: random.Random
-) -> None:
-    name, kind = chance.choice(parameters)
-    value = general[name]
-    if kind.kind == "pointer":
-        step = max(1, kind.target_bytes)
-        others = [general[other] for other, another in parameters if other != name and another.kind == "pointer"]
-        if others and chance.random() < 0.4:
-            value = chance.choice(others) + chance.randrange(0, 21) * step
-        else:
-            value += chance.choice((1, -1, 2, 4, 8)) * step
-        general[name] = value & _mask(8)
-        return
-    value = chance.choice(
-        (
-            value - 1,
-            value + 1,
-            value // 2,
-            value - value % 4,
-            chance.choice(LENGTHS),
-            chance.choice(LENGTHS),
-            chance.randrange(value + 1) if value < 1 << 40 else 0,
-            integer(chance),
-            (chance.choice(constants) if constants else 0) + chance.choice((-1, 0, 1)),
-        )
-    )
-    general[name] = passed(value, kind)
+    one = chance.choice(list(passed))
+    return with_one(state, one, other_value(one, passed, constants, reals, chance))

@@ -13,6 +13,7 @@ from compiler_ai.verify.prototype import Member, Prototype, Type
 
 GENERAL_ARGUMENTS = ("rdi", "rsi", "rdx", "rcx", "r8", "r9")
 VECTOR_ARGUMENTS = ("xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7")
+_GENERAL_RESULTS, _VECTOR_RESULTS = ("rax", "rdx"), ("xmm0", "xmm1")
 _EIGHTBYTE = 8
 _FIRST_ON_STACK_BYTES = 8  # from the stack pointer at entry: behind the return address
 _MOST_IN_REGISTERS_BYTES = 16
@@ -39,6 +40,14 @@ class Part:
     def vector(self) -> int | None:
         """The number of its vector register."""
         return VECTOR_ARGUMENTS.index(self.place) if self.place in VECTOR_ARGUMENTS else None
+
+
+@dataclass(frozen=True)
+class ResultPart:
+    """What one register holds of a result: the scalars in it, by offset in the register."""
+
+    place: str
+    members: tuple[Member, ...]
 
 
 @dataclass(frozen=True)
@@ -69,7 +78,7 @@ def passing(prototype: Prototype) -> Passing | None:
     """The places of a prototype's parameters; None when they are not known. What a variadic function gets beyond the named ones is
     not in it."""
     returned = classified(prototype.returns)
-    if returned is None or prototype.is_clone:
+    if prototype.is_clone or (returned is None and not prototype.is_assumed):
         return None
     result_in_memory = returned == (MEMORY,)
     general = list(GENERAL_ARGUMENTS[result_in_memory:])
@@ -89,6 +98,19 @@ def passing(prototype: Prototype) -> Passing | None:
         found.append(Passed(name, kind, (part,)))
         stack += -(-kind.size_bytes // _EIGHTBYTE) * _EIGHTBYTE
     return Passing(tuple(found), result_in_memory, stack - _FIRST_ON_STACK_BYTES)
+
+
+def result_parts(kind: Type) -> tuple[ResultPart, ...] | None:
+    """What of a result of this type the registers rax, rdx, xmm0 and xmm1 hold; x87's are not among them. None when that is not known."""
+    classes = classified(kind)
+    if classes is None:
+        return None
+    if classes == (MEMORY,):
+        return (ResultPart("rax", (Member(0, Type("pointer", 8)),)),)
+    if not {*classes} <= _IN_REGISTERS:
+        return ()
+    parts = _in_registers(kind, classes, list(_GENERAL_RESULTS), list(_VECTOR_RESULTS))
+    return tuple(ResultPart(str(part.place), part.members) for part in parts)
 
 
 def _in_registers(kind: Type, classes: Sequence[str], general: list[str], vector: list[str]) -> tuple[Part, ...]:

@@ -15,9 +15,10 @@ from compiler_ai.sandbox.loader import load
 from compiler_ai.sandbox.object import UNDEFINED
 from compiler_ai.sandbox.process import Outcome, OutcomeKind, Sandbox
 from compiler_ai.sandbox.symbols import Reference, SymbolKind
-from compiler_ai.verify.answered import calls_outside
+from compiler_ai.verify.answered import calls_outside, constants
 from compiler_ai.verify.arguments import Arguments
 from compiler_ai.verify.argumentuse import ArgumentUse
+from compiler_ai.verify.assumed import assumed
 from compiler_ai.verify.calls import Callees
 from compiler_ai.verify.code import pointers, reader
 from compiler_ai.verify.coverage import UnknownTargetError, blocks
@@ -25,22 +26,25 @@ from compiler_ai.verify.equivalence import describe_end, is_dead
 from compiler_ai.verify.footprint import BLOCK_BYTES
 from compiler_ai.verify.kept import spread
 from compiler_ai.verify.machine import Context
+from compiler_ai.verify.moving import Moving
 from compiler_ai.verify.prototype import Prototype
 from compiler_ai.verify.reaching import Reaching
+from compiler_ai.verify.reals import reals
 from compiler_ai.verify.relations import Relations
 from compiler_ai.verify.settings import Settings
-from compiler_ai.verify.state import EntryState, integer_parameters
+from compiler_ai.verify.state import EntryState, has_padding, integer_parameters
 from compiler_ai.verify.sweeping import Sweeping
 from compiler_ai.verify.telling import Telling
 from compiler_ai.verify.testcase import Test, trace_body
 from compiler_ai.verify.thin import Varying
+from compiler_ai.verify.toolong import TooLong
 
 _CALLING = 3  # times as many traces where a function calls out of its unit: arguments show only there
 _PLACE_BYTES, _MOST_PLACES = 8, 24
 _SAVED = ("rbx", "rbp", "r12", "r13", "r14", "r15", "rsp")
 
 
-class Preparation(Sweeping, Reaching, Varying, Telling):
+class Preparation(Sweeping, Reaching, Varying, Telling, Moving):
     """The tests of one function: at first its captured calls. `notes` say what was left out and why."""
 
     def __init__(
@@ -84,6 +88,7 @@ class Preparation(Sweeping, Reaching, Varying, Telling):
         self._sweep_loads()
         self._vary_where_few_come()
         self._change_behind_calls()
+        self._move_arguments()
         self._tell_conditions()
         self._trace()
 
@@ -143,6 +148,8 @@ class Preparation(Sweeping, Reaching, Varying, Telling):
         self.machine.callees = self.callees
         pages = context.image.pages
         self.arguments = Arguments(self.callees, ArgumentUse(reader([pages]), pointers(pages)))
+        self._assume(context)
+        self.reals = reals(self.own(self.body, context), constants(context.baseline, context.image.pages))
         self.calls_outside = calls_outside(context.baseline, self.callees)
         try:
             found = blocks(self.own(self.body, context))
@@ -153,6 +160,12 @@ class Preparation(Sweeping, Reaching, Varying, Telling):
         self.constants = found.constants
         self._uncovered = {start - context.baseline.entry for start in found.starts}
         self._coming = {block: [] for block in self._uncovered}
+
+    def _assume(self, context: Context) -> None:
+        """Parameters are taken from the body where no C type has them."""
+        found = assumed(self.prototype, self.read_by(self.body, context), context.image.registers, context.image.pages)
+        self.prototype, self._too_long = found, TooLong(found)
+        self._with_padding = not has_padding(found)
 
     def to_log(self) -> list[Test]:
         """Some of the made tests and of those on which comparisons come out equal: a body that goes one step too far and stores

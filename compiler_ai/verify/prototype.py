@@ -19,7 +19,8 @@ _ENCODING_FLOAT, _ENCODING_BOOL, _ENCODING_COMPLEX = 4, 2, 3
 _SIGNED = frozenset({5, 6})
 _INTEGERS = frozenset({2, 5, 6, 7, 8, 16})  # boolean, signed and unsigned, characters, UTF
 _X87, _X87_COMPLEX = frozenset({"long double", "_Float64x"}), frozenset({"complex long double", "complex _Float64x"})
-_MOST_MEMBERS = 256  # of an aggregate, nested ones and elements of arrays counted; more is not understood
+_MOST_BYTES_TO_CLASSIFY = 64  # larger ones are in memory, whatever is in them
+MOST_MEMBERS = 256  # of an aggregate that are told, nested ones and elements of arrays counted
 _PEELED = frozenset(
     {"DW_TAG_typedef", "DW_TAG_const_type", "DW_TAG_volatile_type", "DW_TAG_restrict_type", "DW_TAG_atomic_type"}
 )
@@ -54,8 +55,8 @@ class Type:
     target_signed: bool = False
     largest: int = 0
     alignment_bytes: int = 0
-    members: tuple[Member, ...] = ()
-    target_members: tuple[Member, ...] = ()
+    members: tuple[Member, ...] = field(default=(), hash=False)  # there may be many
+    target_members: tuple[Member, ...] = field(default=(), hash=False)
 
     @property
     def own_alignment_bytes(self) -> int:
@@ -75,7 +76,8 @@ class Type:
 @dataclass(frozen=True)
 class Prototype:
     """A function's return type and parameters, in order; `variadic` when it ends in `...`, `never_returns` when it is declared so.
-    Of a clone only the return type is known: it `is_clone`, and counts as variadic.
+    Of a clone (of a function that is not variadic) only the return type is known: it `is_clone`, and counts as variadic. `is_assumed`: parameters
+    are what the body reads.
 
     `callees` are the prototypes that the unit declares or defines, by name, for judging calls, `pointed` those that its pointers to functions
     have.
@@ -86,6 +88,7 @@ class Prototype:
     variadic: bool = False
     never_returns: bool = False
     is_clone: bool = False
+    is_assumed: bool = False
     callees: Mapping[str, Prototype] = field(default_factory=dict, compare=False, repr=False)
     pointed: tuple[Prototype, ...] = field(default=(), compare=False, repr=False)
 
@@ -109,12 +112,14 @@ def from_object(object_bytes: bytes, function: str) -> Prototype | None:
                     described = _prototype(entry)
                     known[_name(entry)] = described
                     if found is None and _name(entry) == plain:
-                        found = (
-                            described if plain == function else Prototype(described.returns, (), True, is_clone=True)
-                        )
+                        found = described if plain == function else _of_clone(described)
         return replace(found, callees=known, pointed=tuple(pointed)) if found is not None else None
     except (ELFError, DWARFError, KeyError, ValueError, AttributeError, TypeError):
         return None
+
+
+def _of_clone(described: Prototype) -> Prototype:
+    return Prototype(described.returns, (), True, described.never_returns, is_clone=not described.variadic)
 
 
 def _prototype(entry: Any, with_names: bool = True) -> Prototype:
@@ -198,9 +203,10 @@ def _base(entry: Any, size: int) -> Type:
 
 
 def _aggregate(entry: Any, size: int) -> Type:
-    found = tuple(islice(_flattened(entry, 0), _MOST_MEMBERS + 1))
-    if len(found) > _MOST_MEMBERS:
-        found = (*found[:_MOST_MEMBERS], Member(0, Type("unknown")))
+    found = tuple(islice(_flattened(entry, 0), MOST_MEMBERS + 1))
+    if len(found) > MOST_MEMBERS:
+        few = () if size > _MOST_BYTES_TO_CLASSIFY else (Member(0, Type("unknown")),)
+        found = (*found[:MOST_MEMBERS], *few)
     given = max((_value(each, "DW_AT_alignment") for each in (entry, *entry.iter_children())), default=0)
     natural = max((member.type.own_alignment_bytes for member in found), default=1)
     if not given and size % natural:
@@ -253,8 +259,8 @@ def _scalars(entry: Any, base: int) -> Iterator[Member]:
 
 def _bit_field(entry: Any, base: int) -> Iterator[Member]:
     """The bytes that it has a part in, those of two eightbytes apart."""
-    if "DW_AT_data_bit_offset" not in entry.attributes:
-        yield Member(base, Type("unknown"))  # DWARF 3 counted from the other end
+    if "DW_AT_bit_offset" in entry.attributes:
+        yield Member(base, Type("unknown"))  # DWARF 3 counts from the other end
         return
     first = 8 * base + _value(entry, "DW_AT_data_bit_offset")
     last = first + _value(entry, "DW_AT_bit_size") - 1

@@ -266,7 +266,9 @@ def stretch_states(
         for _, span, like in loaded(look.trace, mine, look.decoder, look.seed.memory):
             plain = list(_stretches(machine, look.seed, span, like))
             chance = Random(f"stretch {len(found)}")
-            moved = [other_argument(state, prototype, constants, chance) for state in plain]
+            moved = [
+                other_argument(state, prototype, constants, chance, partial(machine.memory, state)) for state in plain
+            ]
             found.append([state for pair in zip(plain, moved, strict=True) for state in pair])
     for states in zip_longest(*found):
         yield from (state for state in states if state is not None)

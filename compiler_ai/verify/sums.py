@@ -15,7 +15,8 @@ from compiler_ai.verify.coverage import Blocks
 from compiler_ai.verify.machine import Body, Machine
 from compiler_ai.verify.mutate import Seed, changed, is_pointer
 from compiler_ai.verify.prototype import Prototype
-from compiler_ai.verify.state import EntryState, integer_parameters, passed
+from compiler_ai.verify.scalars import Argument, with_arguments
+from compiler_ai.verify.state import EntryState
 from compiler_ai.verify.values import signed_difference
 
 _MOST_INPUTS = 12
@@ -25,12 +26,20 @@ _MOST_TRIES = 24  # for one comparison
 
 @dataclass(frozen=True)
 class Input:
-    """A span of memory at `address`, or the argument register `name` when there is one, with its value."""
+    """A span of memory at `address`, or the `argument` when there is one, with its value."""
 
     value: int
     size_bytes: int
     address: int = 0
-    name: str = ""
+    argument: Argument | None = None
+
+    @property
+    def is_float(self) -> bool:
+        """Whether it is a floating-point argument."""
+        return self.argument is not None and self.argument.type.kind == "float"
+
+    def __str__(self) -> str:
+        return str(self.argument or hex(self.address))
 
 
 def sum_states(
@@ -44,7 +53,7 @@ def sum_states(
     left = most_steps
     for seed in reversed(seeds):
         loaded = body.at(machine.context(seed.state))
-        inputs = inputs_of(seed, prototype)
+        inputs = [one for one in inputs_of(seed, prototype) if not one.is_float]
         if loaded.entry != first_entry or not 2 <= len(inputs) <= _MOST_INPUTS or seed.state.answers is not None:
             continue
 
@@ -60,7 +69,7 @@ def sum_states(
             return {site: signed_difference(*pair) for site, _, pair in comparisons(trace, sites, decoder, memory)}
 
         now = differences(seed.state)
-        moved = [differences(with_inputs(seed.state, {one: _next(one)}, prototype)) for one in inputs if left > 0]
+        moved = [differences(with_inputs(seed.state, {one: _next(one)})) for one in inputs if left > 0]
         if left <= 0:
             return
         for site, difference in now.items():
@@ -73,7 +82,7 @@ def sum_states(
                 if tried[site, change] < _MOST_TRIES and difference != change:
                     for solution in solutions(weights, change - difference):
                         tried[site, change] += 1
-                        yield with_inputs(seed.state, solution, prototype)
+                        yield with_inputs(seed.state, solution)
 
 
 def solutions(weights: Mapping[Input, int], lacking: int) -> Iterator[dict[Input, int]]:
@@ -97,12 +106,10 @@ def inputs_of(seed: Seed, prototype: Prototype | None) -> list[Input]:
     """The numbers that a seed's run reads of memory that a caller may have filled, and those that it is passed in registers."""
     spans = [span for span in seed.reads if span[1] - span[0] <= 8 and not is_pointer(seed, span)]
     found = [Input(int.from_bytes(seed.value(span), "little"), span[1] - span[0], span[0]) for span in spans]
-    parameters = integer_parameters(prototype) if prototype is not None else []
-    registers = seed.state.registers
     return found + [
-        Input(registers[name] & ((1 << 8 * min(8, kind.size_bytes)) - 1), min(8, kind.size_bytes), name=name)
-        for name, kind in parameters
-        if kind.kind == "integer"
+        Input(value, one.type.size_bytes, argument=one)
+        for one, value in seed.arguments(prototype).items()
+        if one.type.kind in ("integer", "float") and not one.on_stack
     ]
 
 
@@ -110,11 +117,11 @@ def _next(one: Input) -> int:
     return one.value + 1 if one.value + 1 < 1 << 8 * one.size_bytes else one.value - 1
 
 
-def with_inputs(state: EntryState, values: Mapping[Input, int], prototype: Prototype | None) -> EntryState:
+def with_inputs(state: EntryState, values: Mapping[Input, int]) -> EntryState:
     """The state with other values of these inputs."""
-    kinds = dict(integer_parameters(prototype)) if prototype is not None else {}
-    general = dict(state.registers.general)
-    general |= {one.name: passed(value, kinds[one.name]) for one, value in values.items() if one.name}
-    patches = {one.address: value.to_bytes(one.size_bytes, "little") for one, value in values.items() if not one.name}
-    how = ", ".join(f"{one.name or hex(one.address)} to {value:#x}" for one, value in values.items())
-    return changed(state, how, general, patches)
+    state = with_arguments(state, {one.argument: value for one, value in values.items() if one.argument})
+    patches = {
+        one.address: value.to_bytes(one.size_bytes, "little") for one, value in values.items() if not one.argument
+    }
+    how = ", ".join(f"{one} to {value:#x}" for one, value in values.items())
+    return changed(state, how, state.registers.general, patches)

@@ -17,6 +17,10 @@ WILD = (
 # The one NaN is the processor's default NaN (sign set, Intel SDM volume 1, 4.8.3.7): with a single bit pattern around, the
 # order of operands, which C leaves open, does not decide the result's bits.
 _NAN = struct.unpack("<d", bytes.fromhex("000000000000f8ff"))[0]
+_DEFAULT_NAN = {
+    **{size: bytes(size - 2) + top for size, top in ((2, b"\0\xfe"), (4, b"\xc0\xff"), (8, b"\xf8\xff"))},
+    16: bytes(7) + b"\xc0\xff\xff" + bytes(6),
+}
 FLOATS = (
     *(0.0, -0.0, 1.0, -1.0, 0.5, 1e-310, -5e-324, 1e300, -1e300, float("inf"), float("-inf"), _NAN),
     *(1e-3, 3.0, 123456.789),
@@ -124,15 +128,42 @@ def numbers(width: int, size: int, chance: random.Random, constants: Sequence[in
 
 
 def float_bytes(value: float, size: int) -> bytes:
-    """A float or double in memory."""
+    """A number in memory: a half, a float, a double, or x87's 80 bits in 16 bytes. Every NaN is the default one."""
+    if value != value:
+        return _DEFAULT_NAN[size]
+    if size == 16:
+        return _extended_bytes(value)
+    if size == 2:
+        return struct.pack("<e", max(-65504.0, min(65504.0, value)) if math.isfinite(value) else value)
     if size == 4:
         return struct.pack("<f", _to_single(value))
     return struct.pack("<d", value)
 
 
+def _extended_bytes(value: float) -> bytes:
+    """Source: Intel SDM volume 1, 4.2.2."""
+    fraction, exponent = math.frexp(abs(value))
+    if math.isinf(value):
+        exponent, digits = 0x7FFF, 1 << 63
+    else:
+        exponent, digits = (exponent + 16382 if value else 0), int(fraction * 2.0**64)
+    sign = 0x8000 if math.copysign(1, value) < 0 else 0
+    return struct.pack("<QH6x", digits, sign | exponent)
+
+
 def number(data: bytes) -> float:
-    """The float or double that these bytes are."""
-    return float(struct.unpack("<f" if len(data) == 4 else "<d", data)[0])
+    """The half, float, double or 80 bits of x87 in 16 that these bytes are; of the latter, as near as a double comes."""
+    if len(data) < 16:
+        return float(struct.unpack({2: "<e", 4: "<f"}.get(len(data), "<d"), data)[0])
+    digits, exponent = struct.unpack_from("<QH", data)
+    sign = -1.0 if exponent & 0x8000 else 1.0
+    exponent &= 0x7FFF
+    if exponent == 0x7FFF:
+        return sign * math.inf if not digits << 1 & (1 << 64) - 1 else math.nan
+    try:
+        return sign * math.ldexp(digits, exponent - 16383 - 63)
+    except OverflowError:
+        return sign * math.inf
 
 
 def one_nan(data: bytes, element: int) -> bytes:

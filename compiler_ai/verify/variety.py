@@ -37,12 +37,12 @@ def other_data(
     chance: Random,
 ) -> Iterator[EntryState]:
     """The seed's state with other numbers in what its run (`trace`) loads up to its last visit of the block at this address and a little
-    later, and in its integer arguments, as long as it `comes_there`; at most so many states are tried."""
+    later, and in its arguments, as long as it `comes_there`; at most so many states are tried."""
     loads = _loads(trace, block, decoder)
-    inputs = [one for one in inputs_of(seed, prototype) if one.name or (one.address, one.size_bytes) in loads]
+    inputs = [one for one in inputs_of(seed, prototype) if one.argument or (one.address, one.size_bytes) in loads]
     free, operands = [], []  # what may be changed, and what of it leaves the others where they are
     for one in inputs[:most_tries]:
-        state = with_inputs(seed.state, {one: _other(one, inputs, seed, constants, chance)}, prototype)
+        state = with_inputs(seed.state, {one: _other(one, inputs, seed, constants, chance)})
         if comes_there(state):
             free.append(one)
             if len(trace) > _SHORT_STEPS or _loads(traced(state), block, decoder) == loads:
@@ -52,7 +52,7 @@ def other_data(
         share, style = chance.choice(_CHANGED), chance.choice(_STYLES)
         changed = [one for one in free if chance.random() < share] if number % 2 else operands
         values = {one: _other(one, inputs, seed, constants, chance, style) for one in changed or free}
-        state = with_inputs(seed.state, values, prototype)
+        state = with_inputs(seed.state, values)
         if comes_there(state):
             yield state
 
@@ -82,7 +82,7 @@ def _other(
 ) -> int:
     """Another value, in the style that is asked for or of a kind by chance: any, a small one, one with nothing but high bits, a
     neighbour or an extreme, another input's or next to it."""
-    if not one.name and (one.address, one.address + one.size_bytes) in seed.floats:
+    if one.is_float or (not one.argument and (one.address, one.address + one.size_bytes) in seed.floats):
         value = chance.choice((chance.choice(FLOATS), chance.uniform(-100, 100)))
         return int.from_bytes(float_bytes(value, one.size_bytes), "little")
     bits = 8 * one.size_bytes
