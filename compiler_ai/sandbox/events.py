@@ -6,6 +6,7 @@ import enum
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 _REQUEST = struct.Struct("<Q16sQQ8I")
 _CALLEE = struct.Struct("<QBBBBBxxx")
@@ -125,6 +126,7 @@ def pack_answers(answers: Answers, key: bytes) -> bytes:
     return b"".join((head, *callees, *chosen, *(_WRITTEN.pack(*one) for one in answers.written)))
 
 
+@lru_cache(maxsize=4096)  # the same ones go with every run
 def _pack_callee(address: int, callee: Callee) -> bytes:
     flags = callee.never_returns | callee.signed << 1 | callee.boolean << 2
     parts = [_CALLEE.pack(address, callee.returns, callee.return_bytes, flags, *_two(callee.sizes))]

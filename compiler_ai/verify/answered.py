@@ -132,6 +132,18 @@ def constants(body: LoadedObject, image: PageSet) -> Constants:
     return read
 
 
+def own_constants(body: LoadedObject) -> Constants:
+    """As `constants`, of the loaded object's data alone."""
+
+    def read(address: int, size_bytes: int) -> bytes:
+        region = body.pages.find(address)
+        if region is None or region.prot & (Prot.WRITE | Prot.EXEC):
+            return b""
+        return region.data[address - region.address : address - region.address + size_bytes]
+
+    return read
+
+
 def answered_difference(
     expected: Outcome,
     outcome: Outcome,

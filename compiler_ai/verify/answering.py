@@ -25,6 +25,7 @@ _INT, _SIZE, _LONG = Type("integer", 4, True), Type("integer", 8), Type("integer
 _TEXT = Type("pointer", 8, target_bytes=1, target_kind="integer", target_const=True, target_signed=True)
 _CONST = Type("pointer", 8, target_bytes=1, target_kind="void", target_const=True)
 _BUFFER = Type("pointer", 8, target_bytes=1, target_kind="void")
+_FILLED = Type("pointer", 8, target_bytes=1, target_kind="unknown")  # with what answers do not make up
 _FILE = Type("pointer", 8, target_bytes=216, target_kind="aggregate")
 
 
@@ -51,6 +52,19 @@ _LIBRARY = {
     "calloc": _declared(_BUFFER, _SIZE, _SIZE),
     "realloc": _declared(_BUFFER, _BUFFER, _SIZE),
     "free": _declared(Type("void"), _BUFFER),
+    "sprintf": _declared(_INT, _FILLED, _TEXT, variadic=True),
+    "snprintf": _declared(_INT, _FILLED, _SIZE, _TEXT, variadic=True),
+    "__sprintf_chk": _declared(_INT, _FILLED, _INT, _SIZE, _TEXT, variadic=True),
+    "__snprintf_chk": _declared(_INT, _FILLED, _SIZE, _INT, _SIZE, _TEXT, variadic=True),
+    "__memcpy_chk": _declared(_BUFFER, _FILLED, _CONST, _SIZE, _SIZE),
+    "__memmove_chk": _declared(_BUFFER, _FILLED, _CONST, _SIZE, _SIZE),
+    "__memset_chk": _declared(_BUFFER, _FILLED, _INT, _SIZE, _SIZE),
+    "__strcpy_chk": _declared(_BUFFER, _FILLED, _TEXT, _SIZE),
+    "__strcat_chk": _declared(_BUFFER, _FILLED, _TEXT, _SIZE),
+    "__strncpy_chk": _declared(_BUFFER, _FILLED, _TEXT, _SIZE, _SIZE),
+    "__fgets_chk": _declared(_BUFFER, _FILLED, _SIZE, _INT, _FILE),
+    "__read_chk": _declared(_LONG, _INT, _FILLED, _SIZE, _SIZE),
+    "__stack_chk_fail": _declared(Type("void")),
     "__assert_fail": _declared(Type("void"), _TEXT, _TEXT, Type("integer", 4), _TEXT),
 }  # fmt: skip
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from compiler_ai.sandbox.events import CallEvent
 from compiler_ai.verify.answering import prototype_of
-from compiler_ai.verify.argumentuse import ArgumentUse, Used
+from compiler_ai.verify.argumentuse import ArgumentUse
 from compiler_ai.verify.calls import Callees
 from compiler_ai.verify.formats import conversions, format_position, most_arguments
 from compiler_ai.verify.passing import GENERAL_ARGUMENTS, VECTOR_ARGUMENTS, Passing, passing
@@ -24,7 +24,6 @@ _STACKED_BYTES = 512
 _X87_BYTES = 10  # of the 16 that a long double takes
 _EXTENDED_BYTES = 4  # what GCC and Clang extend narrow integers to, and Clang's callees rely on
 _WORD = Type("integer", 8)
-_VECTOR = Type("vector", 16)
 _RESULT = Type("pointer", 8, target_bytes=1, target_kind="void")
 
 Place = str | int  # a register, or an offset from the stack pointer at the callee's entry
@@ -78,20 +77,67 @@ class Arguments:
         """All that the call of `event` may pass, in the order of the parameters."""
         if event.target in self._fixed:
             return self._fixed[event.target]
-        name = self.callees.names.get(event.target, "")
-        prototype = prototype_of(name, self.callees.prototypes)
-        is_open = prototype is not None and prototype.variadic and not prototype.parameters  # `int f();` says nothing
-        known = passing(prototype) if prototype is not None and not is_open else None
+        name, prototype = self.callees.names.get(event.target, ""), self._prototype(event.target)
+        known = _known(prototype) if prototype is not None else None
         if prototype is not None and known is not None and prototype.variadic:
             return tuple(_variadic(event, name, prototype, known, constants))
-        found = tuple(_by_use(self._uses.of(event.target)) if known is None else _named(known))
+        found = tuple(_named(known) if known is not None else self._by_use(event.target))
+        if known is not None and not name:  # it may have been called as something else
+            taken = {one.place for one in found}
+            read = self._uses.of(event.target).places
+            found += tuple(Argument(place, 0, _word(place, read[place]), False) for place in read if place not in taken)
         self._fixed[event.target] = found
         return found
 
+    def _prototype(self, target: int) -> Prototype | None:
+        """What has no name is called through a pointer."""
+        name = self.callees.names.get(target, "")
+        if not name and len(self.callees.pointed) == 1:
+            return self.callees.pointed[0]
+        return prototype_of(name, self.callees.prototypes)
+
+    def _by_use(self, target: int) -> Iterator[Argument]:
+        used = self._uses.of(target)
+        for place, size_bytes in used.places.items():
+            yield Argument(place, 0, _word(place, size_bytes), place not in used.unsure)
+        possible = None if target in self.callees.names else self._pointed()
+        names = (*GENERAL_ARGUMENTS, *VECTOR_ARGUMENTS)
+        if not used.knows_registers:
+            yield from _registers([name for name in names if possible is None or name in possible], set(used.places))
+        if not used.knows_stack and possible is None:
+            yield from _stacked(0, set(used.places))
+        elif not used.knows_stack:
+            stacked = [place for place in possible or () if isinstance(place, int) and place not in used.places]
+            yield from (Argument(place, 0, _WORD, False) for place in sorted(stacked))
+
+    def _pointed(self) -> set[Place] | None:
+        """Where arguments of what the unit's pointers to functions lead to may lie; None when that is not known."""
+        found: set[Place] = set()
+        for prototype in self.callees.pointed:
+            known = _known(prototype)
+            if known is None or prototype.variadic:
+                return None
+            for part in known.parts:
+                words = range(0, part.size_bytes, 8)
+                found |= {part.place} if isinstance(part.place, str) else {part.place + at for at in words}
+            found |= {GENERAL_ARGUMENTS[0]} if known.result_in_memory else set()
+        return found if self.callees.pointed else None
+
     def is_variadic(self, target: int) -> bool:
         """Whether al says in how many vector registers arguments are passed at most."""
-        prototype = prototype_of(self.callees.names.get(target, ""), self.callees.prototypes)
+        prototype = self._prototype(target)
         return prototype is not None and prototype.variadic and bool(prototype.parameters)
+
+
+def _word(place: Place, size_bytes: int) -> Type:
+    """What a callee reads so much of."""
+    kind = "integer" if place not in VECTOR_ARGUMENTS else "float" if size_bytes < 16 else "vector"
+    return Type(kind, size_bytes)
+
+
+def _known(prototype: Prototype) -> Passing | None:
+    """Where its parameters lie; None when that is not known: `int f();` says nothing of them."""
+    return None if prototype.variadic and not prototype.parameters else passing(prototype)
 
 
 def _named(known: Passing) -> Iterator[Argument]:
@@ -130,7 +176,7 @@ def _variadic(
         yield from _registers(GENERAL_ARGUMENTS[:most], taken)
     elif not is_whole:
         vectors = min(event.rax & 0xFF, len(VECTOR_ARGUMENTS))  # at most so many (3.5.7)
-        yield from _registers((*GENERAL_ARGUMENTS, *VECTOR_ARGUMENTS[:vectors]), taken)
+        yield from _registers((*GENERAL_ARGUMENTS, *VECTOR_ARGUMENTS[:vectors]), taken, vector_bytes=8)  # doubles
         yield from _stacked(known.stack_bytes, taken)
 
 
@@ -157,21 +203,11 @@ def format_of(name: str, prototype: Prototype) -> int | None:
     return len(prototype.parameters) - 1 if is_text else None
 
 
-def _by_use(used: Used) -> Iterator[Argument]:
-    for place, size_bytes in used.places.items():
-        kind = "integer" if place not in VECTOR_ARGUMENTS else "float" if size_bytes < 16 else "vector"
-        yield Argument(place, 0, Type(kind, size_bytes), place not in used.unsure)
-    if not used.knows_registers:
-        yield from _registers((*GENERAL_ARGUMENTS, *VECTOR_ARGUMENTS), set(used.places))
-    if not used.knows_stack:
-        yield from _stacked(0, set(used.places))
-
-
-def _registers(names: Sequence[str], taken: set[Place]) -> Iterator[Argument]:
-    """Those that may hold arguments besides those that are `taken`."""
+def _registers(names: Sequence[str], taken: set[Place], vector_bytes: int = 16) -> Iterator[Argument]:
+    """Those that may hold arguments besides those that are `taken`, vectors so large ones."""
     for name in names:
         if name not in taken:
-            yield Argument(name, 0, _WORD if name in GENERAL_ARGUMENTS else _VECTOR, False)
+            yield Argument(name, 0, _word(name, 8 if name in GENERAL_ARGUMENTS else vector_bytes), False)
 
 
 def _stacked(from_bytes: int, taken: set[Place]) -> Iterator[Argument]:

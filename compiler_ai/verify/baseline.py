@@ -15,6 +15,7 @@ from compiler_ai.verify.answered import (
     answered_difference,
     constants,
     leads_outside,
+    own_constants,
 )
 from compiler_ai.verify.arguments import Arguments
 from compiler_ai.verify.argumentuse import ArgumentUse, Used
@@ -60,6 +61,7 @@ class Baseline:
         self.prototype = prototype
         self.settings = settings
         self.callees = Callees({}, {})
+        self._carrying_nothing = _carrying_nothing(prototype)
         self.arguments = Arguments(self.callees, ArgumentUse(lambda _: b""))
         self.calls_outside = False
         self.tests: list[Test] = []
@@ -236,18 +238,19 @@ class Baseline:
     def _sides(
         theirs: Sequence[CallEvent], mine: Sequence[CallEvent], context: Context, body: Body
     ) -> tuple[Side, Side]:
-        pages = context.image.pages
-        return Side(theirs, constants(context.baseline, pages)), Side(mine, constants(body.at(context), pages))
+        pages, bodies = context.image.pages, (context.baseline, body.at(context))
+        return (
+            Side(theirs, constants(bodies[0], pages), own_constants(bodies[0])),
+            Side(mine, constants(bodies[1], pages), own_constants(bodies[1])),
+        )
 
     def _run(self, state: EntryState) -> Run:
         registers = state.registers
-        known = passing(self.prototype) if self.prototype is not None and not self.prototype.variadic else None
-        taken = {part.place for part in known.parts} if known is not None else {*GENERAL_ARGUMENTS}
-        values = [registers[name] for name in GENERAL if name not in taken and name != "rsp"]
+        values = [registers[name] for name in self._carrying_nothing]
         return Run(
             registers["rsp"],
             lambda address, size: self.machine.memory(state, address, size),
-            frozenset((value & 2**64 - 1).to_bytes(8, "little") for value in values),
+            frozenset((value & 2**64 - 1).to_bytes(8, "little") for value in values if value >> 32),
         )
 
     def is_undefined(self, test: Test) -> bool:
@@ -295,3 +298,12 @@ class Baseline:
         return Seed(
             state, reads, lambda at, size: self.machine.memory(state, at, size), traced.accesses.floats, self.reals
         )
+
+
+def _carrying_nothing(prototype: Prototype | None) -> tuple[str, ...]:
+    """The general registers in which the function gets no argument for sure, the stack pointer left out."""
+    known = passing(prototype) if prototype is not None and not prototype.variadic else None
+    taken = {part.place for part in known.parts} if known is not None else {*GENERAL_ARGUMENTS}
+    if known is not None and known.result_in_memory:
+        taken.add(GENERAL_ARGUMENTS[0])
+    return tuple(name for name in GENERAL if name not in taken and name != "rsp")

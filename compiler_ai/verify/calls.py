@@ -42,10 +42,11 @@ _ARGUMENTS = ("rdi", "rsi", "rdx", "rcx", "r8", "r9")
 
 @dataclass(frozen=True)
 class Callees:
-    """What is known of addresses outside: their names and prototypes."""
+    """What is known of addresses outside: their names and prototypes; `pointed` are those that pointers to functions have."""
 
     names: Mapping[int, str]
     prototypes: Mapping[str, Prototype]
+    pointed: Sequence[Prototype] = ()
 
     def specified(self) -> dict[int, Callee]:
         """Addresses of the callees whose accesses follow from their arguments."""

@@ -83,9 +83,7 @@ def _disagreements(
         for one in numbers
         if one.is_certain and one.type.size_bytes == 8 and not one.type.signed
     ]
-    comparing = Comparing(
-        theirs, mine, (baseline.constants, candidate.constants), counts, bool(numbers), run.stack_pointer, run.initial
-    )
+    comparing = Comparing(theirs, mine, (baseline, candidate), counts, bool(numbers), run.stack_pointer, run.initial)
     garbage = run.garbage | (_left(baseline.events[number - 1]) if number else frozenset())
     gaps = 0
     for one in passed:

@@ -15,16 +15,19 @@ from compiler_ai.verify.arguments import TEXT_BYTES, Argument, Constants
 from compiler_ai.verify.equivalence import is_dead, is_same_nan
 from compiler_ai.verify.prototype import Member, Type
 
+_CONTEXT = Type("pointer", 8, target_bytes=1, target_kind="void")
 _CONTEXT_BYTES = 4  # that are looked at behind a `void *`
 _DEEPEST = 2  # pointers in what pointers point to
 
 
 @dataclass(frozen=True)
 class Side:
-    """One of the two bodies in one run: its calls, and the bytes at an address that nobody can write (b"" for anything else)."""
+    """One of the two bodies in one run: its calls, and the bytes at an address that nobody can write (b"" for anything else), of all
+    memory or of the unit's own data."""
 
     events: Sequence[CallEvent]
     constants: Constants
+    own_constants: Constants
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class Comparing:
 
     theirs: CallEvent
     mine: CallEvent
-    constants: tuple[Constants, Constants]
+    sides: tuple[Side, Side]
     counts: Sequence[int]
     has_numbers: bool
     stack_pointer: int
@@ -62,10 +65,14 @@ class Comparing:
         is_address = len(a) == 8 and kind.kind != "float"
         theirs, mine = int.from_bytes(a, "little"), int.from_bytes(b, "little")
         if is_address and is_dead(theirs, self.stack_pointer) and is_dead(mine, self.stack_pointer):
-            if kind.kind == "pointer" and depth < _DEEPEST:
-                yield from self._pointees(theirs, mine, kind, where, is_certain, depth)
+            if depth < _DEEPEST and (kind.kind == "pointer" or is_certain):
+                yield from self._pointees(
+                    theirs, mine, kind if kind.kind == "pointer" else _CONTEXT, where, is_certain, depth
+                )
         elif a != b and not is_same_nan(a, b) and not (is_address and self._same_constant(theirs, mine, kind)):
             yield Disagreement(f"it passes {mine:#x} {where} instead of {theirs:#x}", is_certain)
+        elif a == b and is_address and is_certain and self._is_other_constant(theirs, kind):
+            yield Disagreement(f"it passes the address of another constant {where}", is_certain)
 
     def _pointees(
         self, theirs: int, mine: int, kind: Type, where: str, is_certain: bool, depth: int
@@ -79,9 +86,10 @@ class Comparing:
             if a is None or b is None:
                 yield Disagreement(f"not all of its frame was noted, with what is {behind}", False)
                 return
-            if not self._is_unwritten(theirs + member.offset_bytes, a):
-                surely = certain and kind.target_kind in ("integer", "float", "pointer")
-                yield from self._scalar(a, b, member.type, behind, surely, depth + 1)
+            surely = certain and kind.target_kind in ("integer", "float", "pointer")
+            for found in self._scalar(a, b, member.type, behind, surely, depth + 1):
+                if not self._is_unwritten(theirs + member.offset_bytes, a):
+                    yield found
         if any(not member.type.size_bytes for member in kind.target_members):  # there are too many of them
             yield from self._stretch(theirs, mine, kind.target_bytes, behind, False)
         if kind.target_const and (is_text or self.counts):
@@ -112,10 +120,15 @@ class Comparing:
     def _is_unwritten(self, address: int, data: bytes) -> bool:
         return self.initial(address, len(data)) == data
 
+    def _is_other_constant(self, address: int, kind: Type) -> bool:
+        """Whether each unit has a constant of its own there: constants of both are loaded to the same places."""
+        own = any(side.own_constants(address, 1) for side in self.sides)
+        return own and not self._same_constant(address, address, kind)
+
     def _same_constant(self, theirs: int, mine: int, kind: Type) -> bool:
         """Whether both lead to equal constants of their units: as text up to its end, for as many bytes as their type has, and
         for as many as another argument (of type size_t) may count."""
-        a, b = self.constants[0](theirs, TEXT_BYTES), self.constants[1](mine, TEXT_BYTES)
+        a, b = self.sides[0].constants(theirs, TEXT_BYTES), self.sides[1].constants(mine, TEXT_BYTES)
         if not a or not b:
             return False
         length = max(kind.target_bytes, 1)

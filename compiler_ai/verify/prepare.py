@@ -136,7 +136,10 @@ class Preparation(Making, Reaching, Varying, Moving):
                 if address is not None:
                     names[address] = symbol.name
         names |= {address: name for name, address in context.capture.symbols.items() if address not in names}
-        self.callees = Callees(names, self.prototype.callees if self.prototype is not None else {})
+        if self.prototype is not None:
+            self.callees = Callees(names, self.prototype.callees, self.prototype.pointed)
+        else:
+            self.callees = Callees(names, {})
         self.machine.callees = self.callees
         pages = context.image.pages
         self.arguments = Arguments(self.callees, ArgumentUse(reader([pages]), pointers(pages)))

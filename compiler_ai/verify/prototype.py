@@ -78,7 +78,8 @@ class Prototype:
     Of a clone (of a function that is not variadic) only the return type is known: it `is_clone`, and counts as variadic. `is_assumed`: parameters
     are what the body reads.
 
-    `callees` are the prototypes that the unit declares or defines, by name, for judging calls.
+    `callees` are the prototypes that the unit declares or defines, by name, for judging calls, `pointed` those that its pointers to functions
+    have.
     """
 
     returns: Type
@@ -88,6 +89,7 @@ class Prototype:
     is_clone: bool = False
     is_assumed: bool = False
     callees: Mapping[str, Prototype] = field(default_factory=dict, compare=False, repr=False)
+    pointed: tuple[Prototype, ...] = field(default=(), compare=False, repr=False)
 
 
 def from_object(object_bytes: bytes, function: str) -> Prototype | None:
@@ -99,15 +101,18 @@ def from_object(object_bytes: bytes, function: str) -> Prototype | None:
         if not elf.has_dwarf_info():
             return None
         known: dict[str, Prototype] = {}
+        pointed: dict[Prototype, None] = {}
         found: Prototype | None = None
         for unit in elf.get_dwarf_info().iter_CUs():
             for entry in unit.get_top_DIE().iter_children():
+                if entry.tag == "DW_TAG_subroutine_type":
+                    pointed[_prototype(entry, with_names=False)] = None
                 if entry.tag == "DW_TAG_subprogram" and _name(entry):
                     described = _prototype(entry)
                     known[_name(entry)] = described
                     if found is None and _name(entry) == plain:
                         found = described if plain == function else _of_clone(described)
-        return replace(found, callees=known) if found is not None else None
+        return replace(found, callees=known, pointed=tuple(pointed)) if found is not None else None
     except (ELFError, DWARFError, KeyError, ValueError, AttributeError, TypeError):
         return None
 
@@ -116,7 +121,7 @@ def _of_clone(described: Prototype) -> Prototype:
     return Prototype(described.returns, (), True, described.never_returns, is_clone=not described.variadic)
 
 
-def _prototype(entry: Any) -> Prototype:
+def _prototype(entry: Any, with_names: bool = True) -> Prototype:
     parameters, variadic = [], False
     is_prototyped = "DW_AT_prototyped" in entry.attributes
     for child in entry.iter_children():
@@ -124,7 +129,7 @@ def _prototype(entry: Any) -> Prototype:
             kind = _type(child)
             if not is_prototyped and kind == Type("float", 4):
                 kind = Type("float", 8)  # what a definition in the old style gets is promoted
-            parameters.append((_name(child), kind))
+            parameters.append((_name(child) if with_names else "", kind))
         elif child.tag == "DW_TAG_unspecified_parameters":
             variadic = True
     return Prototype(_type(entry), tuple(parameters), variadic, "DW_AT_noreturn" in entry.attributes)

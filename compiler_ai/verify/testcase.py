@@ -75,8 +75,13 @@ def trace_body(machine: Machine, state: EntryState, body: Body, callees: Callees
         decoder.accesses(trace),
         made_calls(trace, callees) if state.answers is None else (),
         frozenset(address - loaded.entry for address in set(memoryview(trace.data).cast("Q")[::18])),
-        trace.outcome.kind in (OutcomeKind.RETURNED, OutcomeKind.LEFT) and len(trace.outcome.events) < MAX_NOTED,
+        trace.outcome.kind in (OutcomeKind.RETURNED, OutcomeKind.LEFT) and _are_noted(trace.outcome.events),
     )
+
+
+def _are_noted(events: Sequence[CallEvent]) -> bool:
+    """Whether there was room for all calls."""
+    return len(events) < MAX_NOTED and all(event.frame for event in events)
 
 
 def log_body(machine: Machine, state: EntryState, body: Body, callees: Callees, max_entries: int) -> Logged:

@@ -129,3 +129,42 @@ int by_declaration(int number, double value)
     take_anything(number, value + ELSE(27), 3, 4, 5, 6, number, number + ELSE(28));
     return number + 1;
 }
+
+int by_part(int number, double value)
+{
+    struct options options; /* what is not set has no contents */
+    options.level = number + (value > 3) + ELSE(29);
+    options.kind = 'b';
+    take_part(&options);
+    return number + 1;
+}
+
+int by_count(int number, long value)
+{
+    long numbers[5] = {1, number, 3, value + ELSE(30), 5};
+    take_count(numbers, 4);
+    return number + 1;
+}
+
+int by_context(int number, long value)
+{
+    struct pair pair = {value + ELSE(31), number};
+    take_context(&pair);
+    return number + 1;
+}
+
+int by_union(int number, double value)
+{
+    union either either;
+    either.whole = value + ELSE(32);
+    take_union(either);
+    return number + 1;
+}
+
+int by_plain_text(int number, double value)
+{
+    double product = value * number;
+    if (product > 50)
+        take_format(ELSE(33) ? "too little\n" : "too much\n");
+    return number + (product < 1e9 ? (int)product : 0);
+}

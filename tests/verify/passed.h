@@ -26,6 +26,10 @@ struct options {
     double limit;
     char text[24];
 };
+union either {
+    double whole;
+    int halves[2];
+};
 typedef float four __attribute__((vector_size(16)));
 
 struct listener {
@@ -51,6 +55,11 @@ int by_text(int number, int value);
 int by_reference(int number, double value);
 int by_listener(struct listener *listener, double value);
 int by_declaration(int number, double value);
+int by_part(int number, double value);
+int by_count(int number, long value);
+int by_context(int number, long value);
+int by_union(int number, double value);
+int by_plain_text(int number, double value);
 
 void take_number(int number, double value, float single);
 void take_pair(int number, struct pair pair);
@@ -69,3 +78,7 @@ void take_options(const struct options *options);
 void take_text(const char *text, int number);
 void take_reference(int number, double *value);
 void take_anything();
+void take_part(const struct options *options);
+void take_count(const long *numbers, unsigned long count);
+void take_context(void *context);
+void take_union(union either either);

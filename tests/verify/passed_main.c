@@ -54,6 +54,14 @@ void take_anything(int number, double value, int c, int d, int e, int f, int g, 
 {
     LOOK(number), LOOK(value), LOOK(c + d + e + f), LOOK(g), LOOK(h);
 }
+void take_part(const struct options *options) { LOOK(options->kind), LOOK(options->level); }
+void take_count(const long *numbers, unsigned long count)
+{
+    for (unsigned long i = 0; i < count; i++)
+        LOOK(numbers[i]);
+}
+void take_context(void *context) { LOOK(((struct pair *)context)->first); }
+void take_union(union either either) { LOOK(either.whole); }
 static void told(struct listener *listener, double value, int number)
 {
     LOOK(listener->count), LOOK(value), LOOK(number);
@@ -69,6 +77,7 @@ int main(void)
         sum += by_mixed(i, value) + by_large(i, 5L * i) + by_many(i, 7L * i) + by_wide(i, 77L * i);
         sum += by_extended(i, value) + by_complex(i, value) + by_vector(i, (float)value) + by_ellipsis(i, value);
         sum += by_format(i, value) + by_options(i, value) + by_text(i, i) + by_reference(i, value);
+        sum += by_part(i, value) + by_count(i, i) + by_context(i, i) + by_union(i, value) + by_plain_text(i, value);
         sum += by_listener(&listener, value) + by_declaration(i, value);
     }
     printf("%ld %ld\n", sum, surprises);

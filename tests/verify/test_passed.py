@@ -16,7 +16,8 @@ NUMBERS = {
     "by_number": (1, 2), "by_pair": (3,), "by_point": (4,), "by_segment": (5,), "by_mixed": (6, 7), "by_large": (8, 9),
     "by_many": (10, 11, 12), "by_wide": (13,), "by_extended": (14,), "by_complex": (15,), "by_vector": (16,),
     "by_ellipsis": (17, 18), "by_format": (19, 20), "by_options": (21, 22, 23), "by_text": (24,), "by_reference": (25,),
-    "by_listener": (26,), "by_declaration": (27, 28),
+    "by_listener": (26,), "by_declaration": (27, 28), "by_part": (29,), "by_count": (30,), "by_context": (31,),
+    "by_union": (32,), "by_plain_text": (33,),
 }  # fmt: skip
 
 

@@ -10,7 +10,7 @@
 
 #define MAX_EVENTS 1024
 #define MAX_ANSWERED 256
-#define FRAMES_BYTES (1UL << 18)
+#define FRAMES_BYTES (1UL << 20)
 
 /* The calls of a run, and for each the caller's frame from the stack pointer on. */
 struct noted {
