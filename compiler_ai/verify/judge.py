@@ -15,6 +15,7 @@ from compiler_ai.verify.answered import answered_again
 from compiler_ai.verify.coverage import Blocks, UnknownTargetError, blocks
 from compiler_ai.verify.decided import Decided
 from compiler_ai.verify.equivalence import describe_end, is_dead
+from compiler_ai.verify.escaping import Replaced, escaping, replaced
 from compiler_ai.verify.footprint import footprint_of, only_read, overreach
 from compiler_ai.verify.frames import Paths
 from compiler_ai.verify.kept import half_scale_of, scale_of
@@ -60,6 +61,7 @@ class Judgement:
         self._indirect: set[int] = set()
         self._tables: dict[tuple[Body, int], UnwindTable | None] = {}
         self._paths: dict[int, Paths] = {}
+        self._replaced: dict[int, list[Replaced]] = {}
         self._steps = 0
         self._entries = 0
         self._logged_runs = 0
@@ -184,7 +186,8 @@ class Judgement:
 
     def _compare(self, test: Test) -> None:
         """Runs the candidate on all fills of one test."""
-        body = self._body.at(self._machine.context(test.state))
+        context = self._machine.context(test.state)
+        body, replaced_constants = self._body.at(context), self._replaced_in(context)
         for state, expected in test.fills:
             marks = [body.entry + offset for offset in self._uncovered]
             outcome = self._machine.run(state, body, test.limit_ns, marks)
@@ -198,9 +201,17 @@ class Judgement:
             found = self._prepared.differ(expected, outcome, state, self._settings.preserved, self._body)
             if found:
                 raise Refuted(test.state.name, found)
+            if where := escaping(outcome, replaced_constants, state.registers["rsp"]):
+                raise Undecided(f"{test.state.name}: {where} leads to a constant that is another one in its unit")
             if state.answers is not None:
                 self._note_doubt(test, expected.events, outcome.events)
         self._counts["answered" if test.state.answers is not None else test.state.origin] += 1
+
+    def _replaced_in(self, context: Context) -> list[Replaced]:
+        place = self._body.place(context)
+        if place not in self._replaced:
+            self._replaced[place] = replaced(context.baseline, self._body.at(context))
+        return self._replaced[place]
 
     def _note_doubt(self, test: Test, theirs: Sequence[CallEvent], mine: Sequence[CallEvent]) -> None:
         """What calls pass may differ: the body may be wrong, but that is not known."""

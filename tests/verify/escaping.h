@@ -1,0 +1,7 @@
+struct choice {
+    int kind;
+    const int *steps;
+};
+
+const char *named(int number);
+void chosen(struct choice *choice, int kind);

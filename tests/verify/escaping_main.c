@@ -1,0 +1,14 @@
+#include "escaping.h"
+#include <stdio.h>
+
+int main(void)
+{
+    unsigned sum = 0;
+    for (int i = -20; i < 40; i++) {
+        struct choice choice;
+        chosen(&choice, i);
+        sum = sum * 31 + (unsigned)(named(i % 3)[0] + choice.steps[i & 3]);
+    }
+    printf("%u\n", sum);
+    return 0;
+}
