@@ -72,11 +72,13 @@ def test_verdicts_do_not_depend_on_the_machines_load(bench: Bench) -> None:
         bench.changed("magic", r"cmpw\t\$7,", "cmpw\t$6,"),
         bench.changed("magic", r"(magic:\n)", r"\1\tcmpl\t$0x2badcafe, %esi\n\tje\t.\n"),
     ]
-    quiet = [bench.new_verifier("magic").check(body) for body in bodies]
+    verifier = bench.new_verifier("magic")
+    quiet = [verifier.check(body) for body in bodies]
     burn = "import os\nparent = os.getppid()\nwhile os.getppid() == parent: pass"
     burners = [subprocess.Popen([sys.executable, "-c", burn]) for _ in range(2)]
     try:
-        loaded = [bench.new_verifier("magic").check(body) for body in bodies]
+        verifier = bench.new_verifier("magic")
+        loaded = [verifier.check(body) for body in bodies]
     finally:
         for burner in burners:
             burner.kill()
