@@ -12,8 +12,10 @@ from compiler_ai.sandbox.loader import LoadedObject
 from compiler_ai.sandbox.process import Outcome, OutcomeKind
 from compiler_ai.verify.answered import own_constants
 from compiler_ai.verify.equivalence import is_dead
+from compiler_ai.verify.passing import result_parts
+from compiler_ai.verify.prototype import Prototype
 
-_RETURNED = ("rax", "rdx")
+_POINTERS = ("rax", "rdx")  # what is returned in
 _TEXTS = ".str"  # in the names of sections that hold texts (GNU as, .section: flag S)
 
 
@@ -50,18 +52,20 @@ def replaced(baseline: LoadedObject, candidate: LoadedObject) -> list[Replaced]:
     return found
 
 
-def escaping(outcome: Outcome, sections: list[Replaced], stack_pointer: int) -> str:
-    """Where a run that was called with this stack pointer leaves a pointer to one of these constants, or ""."""
+def escaping(outcome: Outcome, sections: list[Replaced], stack_pointer: int, prototype: Prototype | None) -> str:
+    """Where a run of a function of this type that was called with this stack pointer leaves a pointer to one of these constants, or ""."""
     if sections:
-        for where, value in _left(outcome, stack_pointer):
+        for where, value in _left(outcome, stack_pointer, prototype):
             if any(one.holds(value) for one in sections):
                 return where
     return ""
 
 
-def _left(outcome: Outcome, stack_pointer: int) -> Iterator[tuple[str, int]]:
+def _left(outcome: Outcome, stack_pointer: int, prototype: Prototype | None) -> Iterator[tuple[str, int]]:
     if outcome.kind is OutcomeKind.RETURNED:
-        yield from ((name, outcome.registers[name]) for name in _RETURNED)
+        parts = result_parts(prototype.returns) if prototype is not None else None
+        names = _POINTERS if parts is None else [part.place for part in parts if part.place in _POINTERS]
+        yield from ((name, outcome.registers[name]) for name in names)
     for page, data in sorted(outcome.changed.items()):
         for at, value in enumerate(memoryview(data).cast("Q")):
             if not is_dead(page + 8 * at, stack_pointer):

@@ -142,7 +142,7 @@ class Judgement(Accessing, FirstCalls):
             found = self._prepared.differ(expected, outcome, state, self._settings.preserved, self._body)
             if found:
                 raise Refuted(test.state.name, found)
-            if where := escaping(outcome, replaced_constants, state.registers["rsp"]):
+            if where := escaping(outcome, replaced_constants, state.registers["rsp"], self._prepared.prototype):
                 raise Undecided(f"{test.state.name}: {where} leads to a constant that is another one in its unit")
             if state.answers is not None:
                 self._note_doubt(test, expected.events, outcome.events)

@@ -27,3 +27,12 @@ void chosen(struct choice *choice, int kind)
     choice->kind = kind & 1;
     choice->steps = steps[kind & 1];
 }
+
+/* What is left in a register that returns nothing is no pointer to the table. */
+double weight(const int *kinds, int count)
+{
+    double sum = 0;
+    for (int i = 0; i < count; i++)
+        sum += steps[0][kinds[i] & 3];
+    return sum;
+}

@@ -5,3 +5,4 @@ struct choice {
 
 const char *named(int number);
 void chosen(struct choice *choice, int kind);
+double weight(const int *kinds, int count);

@@ -11,7 +11,8 @@ from bench import Bench, recorded
 from compiler_ai.artifacts import Grade
 
 HERE = Path(__file__).parent
-FUNCTIONS = ("named", "chosen")
+OTHER = {"named": "OTHER_TEXT", "chosen": "OTHER_NUMBER"}
+FUNCTIONS = ("named", "chosen", "weight")
 
 
 @pytest.fixture(scope="module")
@@ -24,5 +25,5 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
 @pytest.mark.parametrize("command", ["gcc -O1", "gcc -O3", "gcc -O2 -DOTHER_TEXT", "gcc -O2 -DOTHER_NUMBER"])
 def test_the_same_constants_are_tested_and_others_are_not(bench: Bench, function: str, command: str) -> None:
     found = bench.verifier(function).check(bench.assembled(bench.listing(command)))
-    is_other = command.endswith({"named": "OTHER_TEXT", "chosen": "OTHER_NUMBER"}[function])
+    is_other = command.endswith(OTHER.get(function, "none"))
     assert (found.grade is not Grade.TESTED) == is_other, (found.counterexample, found.notes)
