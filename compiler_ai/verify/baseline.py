@@ -124,7 +124,8 @@ class Baseline:
             if (only_new and not reached & uncovered) or not self._is_valid(outcome, filled):
                 return None, fills[0][1]
         (first_state, first), (second_state, second) = fills[0], fills[1]
-        if self.differ(first, second, second_state, frozenset(), expected_from=first_state):
+        alike = _with_garbage_of(second_state, first, first_state)
+        if self.differ(alike, second, second_state, frozenset(), expected_from=first_state):
             if self._with_padding:
                 return None, first
             return self._test_with_padding(state, uncovered, only_new, marked)
@@ -311,6 +312,19 @@ class Baseline:
         return Seed(
             state, reads, lambda at, size: self.machine.memory(state, at, size), traced.accesses.floats, self.reals
         )
+
+
+def _with_garbage_of(state: EntryState, outcome: Outcome, run_from: EntryState) -> Outcome:
+    """`outcome` of a run from one fill, where that left the garbage beside arguments on the stack as it was, with that of another fill."""
+    stack = state.registers["rsp"]
+    beside = [at for at in run_from.patches if not is_dead(at, stack) and run_from.patches[at] != state.patches.get(at)]
+    changed = {page: bytearray(data) for page, data in outcome.changed.items()}
+    for at in beside:
+        page, before = changed.get(page_floor(at)), run_from.patches[at]
+        place = at - page_floor(at)
+        if page is not None and page[place : place + len(before)] == before:
+            page[place : place + len(before)] = state.patches[at]
+    return replace(outcome, changed={page: bytes(data) for page, data in changed.items()}) if beside else outcome
 
 
 def _carrying_nothing(prototype: Prototype | None) -> tuple[str, ...]:

@@ -96,3 +96,23 @@ int above(double x, float y)
     return x > 100.25 || y < -7.5f;
 #endif
 }
+
+/* Of the eight bytes that the last one has on the stack only four are the argument, and what lies below them is written. */
+__attribute__((noinline)) void ranked(int *limits, int *bases, int *order, const unsigned char *lengths, int least, int most, int count)
+{
+    int at = 0;
+    for (int length = least; length <= PASSED(most, 6); length++)
+        for (int i = 0; i < count; i++)
+            if (lengths[i] == length)
+                order[at++] = i;
+    for (int i = 0; i < 8; i++)
+        bases[i] = limits[i] = 0;
+    for (int i = 0; i < count; i++)
+        bases[lengths[i] & 7]++;
+    for (int i = 1; i < 8; i++)
+        bases[i] += bases[i - 1];
+    for (int length = least, code = 0; length <= most; length++, code <<= 1) {
+        code += bases[length & 7];
+        limits[length & 7] = code - 1;
+    }
+}

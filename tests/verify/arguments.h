@@ -23,3 +23,4 @@ _Complex double turned(_Complex double z);
 long cloned(const int *numbers, int count, int step, double scale);
 long twice(long x);
 int above(double x, float y);
+void ranked(int *limits, int *bases, int *order, const unsigned char *lengths, int least, int most, int count);

@@ -35,5 +35,13 @@ int main(void)
         sum += __real__ turned(i + 1.0i);
         sum += (double)cloned(numbers, 20, 3, 0.5);
     }
+    for (int i = 0; i < 40; i++) {
+        int limits[8], bases[8], order[32];
+        unsigned char lengths[32];
+        for (int j = 0; j < 32; j++)
+            lengths[j] = (unsigned char)(1 + (j * 7 + i) % 6);
+        ranked(limits, bases, order, lengths, 1, 6, 20 + i % 12);
+        sum += order[3] + limits[5];
+    }
     printf("%f\n", sum);
 }

@@ -14,7 +14,20 @@ from compiler_ai.verify.engine import Settings, Verifier
 HERE = Path(__file__).parent
 CLONE = "walk.constprop.0"
 FUNCTIONS = (
-    *("mixing", "sum_of", "total", "high", "longer", "weigh", "apply", "store", "as_whole", "turned", "above"),
+    *(
+        "mixing",
+        "sum_of",
+        "total",
+        "high",
+        "longer",
+        "weigh",
+        "apply",
+        "store",
+        "as_whole",
+        "turned",
+        "above",
+        "ranked",
+    ),
 )
 
 
