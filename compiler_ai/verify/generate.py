@@ -10,7 +10,16 @@ from compiler_ai.sandbox.pages import PAGE_BYTES, PageSet, Prot, Region, page_ce
 from compiler_ai.verify.prototype import Prototype, Type
 from compiler_ai.verify.scalars import Argument, arguments_of, value_of, with_arguments
 from compiler_ai.verify.state import ARRAY_BYTES, EntryState
-from compiler_ai.verify.values import FLOATS, LENGTHS, contents, float_bytes, integer, mutated_number, text
+from compiler_ai.verify.values import (
+    FLOATS,
+    LENGTHS,
+    contents,
+    float_bytes,
+    integer,
+    mutated_number,
+    some_floats,
+    text,
+)
 
 _ARENA = 0x2AAA_0000_0000  # from here on there is no mapping of a process without address space randomisation
 _ARENAS = 1 << 12  # steps among which a call's buffers begin, so that all bits of their addresses vary
@@ -220,9 +229,13 @@ def _like_captured(call: _Call, captured: int, size: int, kind: Type) -> bytes:
 
 
 def _buffer(call: _Call, data: bytes, kind: Type) -> int:
-    """A buffer that ends (or starts) at an unmapped page, aligned as its elements are; its pages' other bytes are random."""
+    """A buffer that ends (or starts) at an unmapped page, aligned as its elements are; its pages' other bytes are random, but no NaNs where
+    its elements are floating-point numbers: which of two NaNs comes out is nobody's business."""
     start = _ARENA + (call.arena + call.slots[len(call.buffers) % _SLOTS]) * _ARENA_STEP
-    filler = call.chance.randbytes(PAGE_BYTES)
+    if kind.target_kind == "float" and kind.target_bytes in (4, 8):
+        filler = some_floats(kind.target_bytes, PAGE_BYTES, False, call.chance)
+    else:
+        filler = call.chance.randbytes(PAGE_BYTES)
     address, region = buffer_at(start, data, kind.target_alignment_bytes, call.at_end, filler)
     call.buffers.append((address, len(data)))
     call.regions.append(region)

@@ -41,7 +41,7 @@ def contents(kind: Type, size: int, chance: random.Random, constants: Sequence[i
     """`size` bytes of memory that a pointer of type `kind` may point to."""
     style = chance.random()
     if kind.target_kind == "float" and kind.target_bytes in (4, 8):
-        return _floats(kind.target_bytes, size, style < 0.3, chance)
+        return some_floats(kind.target_bytes, size, style < 0.3, chance)
     if style < 0.12:
         return bytes(size)
     width = kind.target_bytes
@@ -204,7 +204,8 @@ def mutated_number(data: bytes, chance: random.Random, constants: Sequence[int])
     return (changed & ((1 << bits) - 1)).to_bytes(len(data), "little")
 
 
-def _floats(width: int, size: int, special: bool, chance: random.Random) -> bytes:
+def some_floats(width: int, size: int, special: bool, chance: random.Random) -> bytes:
+    """`size` bytes of floating-point numbers of `width` bytes each, `special` ones or any between -100 and 100."""
     pool = [chance.choice(FLOATS) if special else chance.uniform(-100, 100) for _ in range(64)]
     by_byte = [float_bytes(value, width) for value in pool] * 4
     return b"".join(map(by_byte.__getitem__, chance.randbytes(size // width + 1)))[:size]

@@ -86,6 +86,15 @@ def test_buffers_end_at_an_unmapped_page_or_start_at_one() -> None:
     assert {"end", "start"} <= edges
 
 
+def test_nothing_beside_an_array_of_numbers_is_a_nan() -> None:
+    """Arrays may lie in one another, or be longer than was meant; which of two NaNs comes out then is nobody's business."""
+    for state in states(Type("pointer", 8, target_bytes=8, target_kind="float"), SIZE, count=40):
+        region = state.extra[0].regions[0]
+        start, size = state.registers["rdi"] - region.address, 8 * max(1, min(state.size, 1 << 14))
+        beside = region.data[: start // 8 * 8] + region.data[start + size + 7 & -8 :]
+        assert not any(math.isnan(value) for (value,) in struct.iter_unpack("<d", beside[: len(beside) // 8 * 8]))
+
+
 def test_all_bits_of_buffer_addresses_vary() -> None:
     """A body that looks at an address's sign bit instead of a value's is not to pass."""
     addresses = [state.registers["rdi"] for state in states(BYTES, SIZE)]
