@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from compiler_ai.sandbox.events import CallEvent
 from compiler_ai.verify.answering import prototype_of
-from compiler_ai.verify.argumentuse import ArgumentUse
+from compiler_ai.verify.argumentuse import ArgumentUse, Place
 from compiler_ai.verify.calls import Callees
 from compiler_ai.verify.formats import conversions, format_position, most_arguments
 from compiler_ai.verify.passing import GENERAL_ARGUMENTS, VECTOR_ARGUMENTS, Passing, passing
@@ -26,7 +26,6 @@ _EXTENDED_BYTES = 4  # what GCC and Clang extend narrow integers to, and Clang's
 _WORD = Type("integer", 8)
 _RESULT = Type("pointer", 8, target_bytes=1, target_kind="void")
 
-Place = str | int  # a register, or an offset from the stack pointer at the callee's entry
 Constants = Callable[
     [int, int], bytes
 ]  # up to so many bytes at an address that nobody can write, b"" for anything else

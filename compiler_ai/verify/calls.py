@@ -13,6 +13,7 @@ from compiler_ai.sandbox.events import CallEvent
 from compiler_ai.sandbox.footprint import Callee
 from compiler_ai.sandbox.process import Trace
 from compiler_ai.sandbox.state import GENERAL
+from compiler_ai.verify.passing import GENERAL_ARGUMENTS, VECTOR_ARGUMENTS
 from compiler_ai.verify.prototype import Prototype
 
 # ISO C11, 7.12: what depends on its arguments alone, and changes nothing but errno.
@@ -36,8 +37,6 @@ SPECIFIED = {
     **dict.fromkeys(("memcmp", "bcmp"), Callee.COMPARES),
 }
 _STEP = 18  # words of a trace
-_VECTORS = 8  # arguments in vector registers
-_ARGUMENTS = ("rdi", "rsi", "rdx", "rcx", "r8", "r9")
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,8 @@ class Callees:
             return plain not in SPECIFIED and not self._is_mathematical(plain)
         kinds = [kind.kind if kind.size_bytes <= 8 else "" for _, kind in prototype.parameters]
         vectors = kinds.count("float")
-        in_registers = vectors <= _VECTORS and len(kinds) - vectors < len(_ARGUMENTS)  # one may be for what is returned
+        # One general register may be for what is returned.
+        in_registers = vectors <= len(VECTOR_ARGUMENTS) and len(kinds) - vectors < len(GENERAL_ARGUMENTS)
         return prototype.variadic or not in_registers or not {*kinds} <= {"float", "integer", "pointer"}
 
 

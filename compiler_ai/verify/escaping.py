@@ -46,6 +46,8 @@ def replaced(baseline: LoadedObject, candidate: LoadedObject) -> list[Replaced]:
         if candidate.sections.get(key) != address:
             continue
         theirs, mine = (one(address, size) for one in read)
+        if theirs == mine:
+            continue
         last = max((at for at, pair in enumerate(zip(theirs, mine, strict=False)) if pair[0] != pair[1]), default=-1)
         if last >= 0:
             found.append(Replaced(address, theirs[: last + 1], mine[: last + 1], _TEXTS in key[0]))

@@ -22,7 +22,8 @@ def never_moved(arguments: Sequence[Argument], states: Iterable[EntryState], mem
     for state in states:
         if not left:
             return []
-        left = [one for one in left if _value(one, state, memory) == first.setdefault(one, _value(one, state, memory))]
+        values = {one: _value(one, state, memory) for one in left}
+        left = [one for one, value in values.items() if value == first.setdefault(one, value)]
         if len(looked) < _MOST_LOOKED_AT:
             looked.append(state)
     return [
