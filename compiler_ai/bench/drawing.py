@@ -23,7 +23,7 @@ LEVELS = (1, 4, 16)  # how many samples the rows of the table are for
 SEARCH = "search"
 _TEMPERATURES = (0.4, 0.7, 1.0)
 _TOP_P = 0.95
-_AT_ONCE = 4  # requests; what an endpoint allows bounds them too
+_AT_ONCE = 16  # requests; what an endpoint allows bounds them too
 _SEED_STEP = 1000
 
 

@@ -10,6 +10,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from compiler_ai.driver.options import Options
 from compiler_ai.errors import AiccError
 from compiler_ai.models.base import ModelError
 from compiler_ai.models.host import HostedModel, hosting
+from compiler_ai.models.spec import parse
 from compiler_ai.profile import hotness
 from compiler_ai.profile.model import Profile
 from compiler_ai.proposers.base import ProposalContext
@@ -38,6 +40,7 @@ from compiler_ai.tune.features import unit_features
 from compiler_ai.tune.plan import Plan, Task
 from compiler_ai.tune.pool import Died, Progress, run_all
 
+_FUNCTIONS_AT_ONCE = 3
 _SEARCH_S = 600.0  # for the search proposer's compilations, a function
 _JUDGE_S = 3600.0  # a bound on what cannot end by itself; verdicts depend on counted work
 
@@ -126,15 +129,22 @@ def _drawn(settings: Settings, tasks: Sequence[Task], shared: Path, console: Con
     named = list(zip(_names(tasks), tasks, strict=True))
     with hosting(settings.options, cache_directory(), shared):
         for text in dict.fromkeys(settings.options.models):
-            for number, (name, task) in enumerate(named):
+            try:
+                model = HostedModel(shared, text)
+            except ModelError as error:
+                yield Draw(text, named[0][0], 1, failure=str(error))
+                continue
+
+            def drawn(number: int, text: str = text, model: HostedModel = model) -> list[Draw]:
+                name, task = named[number]
                 _say(console, f"{text}: {name} ({number + 1} of {len(tasks)})")
-                try:
-                    model = HostedModel(shared, text)
-                except ModelError as error:
-                    yield Draw(text, name, 1, failure=str(error))
-                    break
                 draws = draw_model(model, asked, settings.project, task.baseline, _context(settings, task))
-                yield from (replace(draw, function=name) for draw in draws)
+                return [replace(draw, function=name) for draw in draws]
+
+            # A server keeps the beginning of one prompt; a model in this machine's process reads those of several at once.
+            with ThreadPoolExecutor(_FUNCTIONS_AT_ONCE if parse(text).in_process else 1) as pool:
+                for draws in pool.map(drawn, range(len(named))):
+                    yield from draws
     if settings.search:
         for number, (name, task) in enumerate(named):
             _say(console, f"search: {name} ({number + 1} of {len(tasks)})")

@@ -37,6 +37,7 @@ _VALUED: dict[str, tuple[str, tuple[str, ...]]] = {
     "model-cost": ("", ()),
     "model-price": ("", ()),
     "model-timeout": ("", ()),
+    "model-weights": ("auto", ("auto", "float32", "bf16", "4bit")),
     "model-record": ("", ()),
     "model-anonymise": ("no", ("yes", "no")),
 }

@@ -32,6 +32,7 @@ class HostSettings:
     """What a host needs to know; `record` "" means that answers are kept in the cache only."""
 
     limits: ModelLimits
+    weights: str  # how models in process hold them
     cache: Path
     record: str
 
@@ -47,7 +48,8 @@ def hosting(options: Options, cache: Path, shared: Path) -> Iterator[None]:
         return
     for text in options.models:
         parse(text)
-    settings = HostSettings(limits_of(options), cache, options.values["model-record"])
+    values = options.values
+    settings = HostSettings(limits_of(options), values["model-weights"], cache, values["model-record"])
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(str(shared / _SOCKET), settings, theirs), daemon=False)
@@ -140,7 +142,7 @@ class _Models:
 
     def _make(self, text: str) -> Model:
         spec = parse(text)
-        model = open_model(spec, self._settings.limits)
+        model = open_model(spec, self._settings.limits, self._settings.weights)
         if spec.kind == "replay":
             return model
         cache = Recording(cache_path(self._settings.cache, text))

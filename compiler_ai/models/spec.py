@@ -21,6 +21,10 @@ class ModelSpec:
     model: str
     text: str
 
+    @property
+    def in_process(self) -> bool:
+        return self.kind in ("hf", "gguf")
+
 
 @dataclass(frozen=True)
 class ModelLimits:
@@ -65,8 +69,9 @@ def limits_of(options: Options) -> ModelLimits:
     )
 
 
-def open_model(spec: ModelSpec, limits: ModelLimits) -> Model:
-    """Load or connect to a model. Raises ModelError; takes as long as loading takes."""
+def open_model(spec: ModelSpec, limits: ModelLimits, weights: str = "auto") -> Model:
+    """Load or connect to a model; `weights` as of `-faicc-model-weights=`, for those in process. Raises ModelError; takes as long
+    as loading takes."""
     if spec.kind == "replay":
         from compiler_ai.models.recording import ReplayModel
 
@@ -77,4 +82,4 @@ def open_model(spec: ModelSpec, limits: ModelLimits) -> Model:
         return EndpointModel(spec, limits)
     from compiler_ai.models.local import LocalModel
 
-    return LocalModel(spec, limits)
+    return LocalModel(spec, limits, weights)

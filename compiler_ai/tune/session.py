@@ -107,7 +107,7 @@ def closing_line(accepted: int, staying: int, total: int, isa: str) -> str:
     """What came of it, and what to do to have it: a plain build uses nothing that needs more than the unit's -m flags. `staying`
     functions keep an earlier run's rewrite."""
     found = accepted + staying
-    faster = f"{found} of {counted(total, 'function')} {'has' if found == 1 else 'have'} a faster body"
+    faster = f"{found} of {counted(total, 'function')} {'has' if 1 in (found, total) else 'have'} a faster body"
     if not found:
         return f"{faster}: GCC's stay."
     how = "CC=aicc" if isa == "same" else f"CC=aicc AICC_ISA={isa}"

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from compiler_ai.models.base import Message, ModelError, Sampling
+from compiler_ai.models.base import Answer, Message, ModelError, Sampling
+from compiler_ai.models.local import LocalModel
 from compiler_ai.models.spec import ModelLimits, open_model, parse
 
 pytestmark = pytest.mark.full
 ASKED = [Message("user", "mov eax")]
+
+
+def texts_of(answers: list[Answer]) -> list[str]:
+    return [one.text for one in answers]
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +38,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tokenizer.save_pretrained(directory)
     torch.manual_seed(0)
     config = Qwen2Config(
-        vocab_size=len(alphabet), hidden_size=32, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2,
+        vocab_size=len(alphabet), hidden_size=64, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2,
         num_key_value_heads=1, max_position_embeddings=256, eos_token_id=0,
     )  # fmt: skip
     Qwen2ForCausalLM(config).save_pretrained(directory)
@@ -47,8 +54,9 @@ def test_answers_have_their_tokens_and_limits(tiny: Path) -> None:
     assert answer.text
 
 
-def test_a_seed_gives_the_same_answers_again_and_another_others(tiny: Path) -> None:
-    model = open_model(parse(f"hf:{tiny}"), ModelLimits())
+@pytest.mark.parametrize("weights", ["auto", "float32", "bf16", "4bit"])
+def test_a_seed_gives_the_same_answers_again_and_another_others(tiny: Path, weights: str) -> None:
+    model = open_model(parse(f"hf:{tiny}"), ModelLimits(), weights)
 
     def texts(seed: int) -> list[str]:
         return [one.text for one in model.complete(ASKED, Sampling(1.0, 0.95, seed, 16, 4))]
@@ -57,6 +65,43 @@ def test_a_seed_gives_the_same_answers_again_and_another_others(tiny: Path) -> N
     assert len(set(texts(1))) > 1
     assert texts(1) == texts(1)
     assert texts(1) != texts(2)
+
+
+@pytest.mark.parametrize(("weights", "held"), [("float32", "float32"), ("bf16", "bfloat16"), ("4bit", "uint8")])
+def test_weights_are_held_as_asked(tiny: Path, weights: str, held: str) -> None:
+    model = LocalModel(parse(f"hf:{tiny}"), ModelLimits(), weights)
+    types = {str(one.dtype).removeprefix("torch.") for name, one in model._model.named_parameters() if "mlp" in name}
+    assert types == {held}
+
+
+def test_many_prompts_at_once_are_answered_like_each_alone(tiny: Path) -> None:
+    """Their common beginnings are read once, shorter ones are filled up, and rows end at different lengths."""
+    model = LocalModel(parse(f"hf:{tiny}"), ModelLimits(), "float32")
+    texts = ["mov eax", "mov eax, 1", "mov eax, 1 and then add it to what is there", "a", "quite another beginning"]
+    asked = [([Message("user", text)], Sampling(temperature, 0.9, seed, 3 + 7 * seed))
+             for seed, text in enumerate(texts) for temperature in (0.0, 0.8)]  # fmt: skip
+    alone = [model.complete(*one) for one in asked]
+    with ThreadPoolExecutor(len(asked)) as pool:
+        with model._lock:  # until all wait
+            futures = [pool.submit(model.complete, *one) for one in asked]
+            while len(model._waiting) < len(asked):
+                time.sleep(0.01)
+        together = [future.result() for future in futures]
+    assert len({one.seconds for answers in together for one in answers}) == 1
+    assert [texts_of(answers) for answers in together] == [texts_of(answers) for answers in alone]
+    assert len({one.text for answers in alone for one in answers}) > 5
+
+
+def test_an_answer_is_what_the_library_itself_generates(tiny: Path) -> None:
+    import torch
+    import transformers
+
+    (answer,) = open_model(parse(f"hf:{tiny}"), ModelLimits(), "float32").complete(ASKED, Sampling(most_tokens=20))
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tiny)
+    prompt = tokenizer("user : mov eax assistant :", return_tensors="pt")
+    reference = transformers.AutoModelForCausalLM.from_pretrained(tiny, dtype=torch.float32)
+    tokens = reference.generate(**prompt, max_new_tokens=20, do_sample=False, pad_token_id=0)[0]
+    assert answer.text == tokenizer.decode(tokens[prompt["input_ids"].shape[1] :], skip_special_tokens=True)
 
 
 def test_a_prompt_longer_than_the_context_is_one_line(tiny: Path) -> None:
