@@ -34,6 +34,7 @@ def main() -> int:
     parser.add_argument(
         "--server", default="", help="llama.cpp's llama-server (default: the one in the wheel xllamacpp)"
     )
+    parser.add_argument("--recorded", type=Path, help="a directory with functions and answers: no model is asked")
     parser.add_argument(
         "--in-process", action="store_true", help="transformers, many answers at once, instead of a server"
     )
@@ -46,17 +47,22 @@ def main() -> int:
     arguments, options = parser.parse_args(words[:end]), words[end + 1 :]
     results = arguments.results.resolve()
     try:
-        names = prepared(results, arguments.functions, arguments.instructions)
+        recorded = arguments.recorded.resolve() if arguments.recorded else None
+        names = (recorded / "functions").read_text().split() if recorded else []
+        names = prepared(results, arguments.functions, arguments.instructions, names)
         with contextlib.ExitStack() as servers:
             command = ["aicc-tool", "bench", "models", "--functions", ",".join(names)]
             for number, weights in enumerate(arguments.weights.split(",")):
+                if recorded:
+                    command += ["--model", f"replay:{recorded / weights}.jsonl"]
+                    continue
                 if arguments.in_process:
                     command += ["--model", f"gguf:{fetched(weights, results / 'weights')}"]
                     continue
                 server = serving(weights, results / "weights", arguments.port + number, arguments.server)
                 command += ["--model", servers.enter_context(server)]
             subprocess.run([*command, *options], cwd=results / "models", check=True)
-    except (harness.StepError, SourceError, ServingError, AiccError) as error:
+    except (harness.StepError, SourceError, ServingError, AiccError, OSError) as error:
         print(f"bench-models: {error}", file=sys.stderr)
         return 1
     except subprocess.CalledProcessError as error:
@@ -64,8 +70,9 @@ def main() -> int:
     return 0
 
 
-def prepared(results: Path, most: int, longest: int) -> list[str]:
-    """The names of the functions, in a project with captured calls of them. Raises StepError, SourceError, AiccError."""
+def prepared(results: Path, most: int, longest: int, names: list[str]) -> list[str]:
+    """The names of the functions (chosen here unless they are given), in a project with captured calls of them. Raises StepError,
+    SourceError, AiccError."""
     project = results / "models"
     project.mkdir(parents=True, exist_ok=True)
     note = project / "functions"
@@ -83,7 +90,7 @@ def prepared(results: Path, most: int, longest: int) -> list[str]:
     subprocess.run(["make", "-B", "CC=aicc"], cwd=codecs, check=True)
     profile = ["aicc-tool", "profile", "--add"]
     subprocess.run([*profile, "--no-captures", "--", "./codecs", "200"], cwd=codecs, check=True)
-    names = chosen(project, most, longest)
+    names = names or chosen(project, most, longest)
     for bench in benches:
         bench.profile(["--add", "--functions", ",".join(names)])
     subprocess.run([*profile, "--functions", ",".join(names), "--", "./codecs", "200"], cwd=codecs, check=True)

@@ -7,7 +7,7 @@ Nucleus sampling: Holtzman et al., "The Curious Case of Neural Text Degeneration
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,8 +53,8 @@ def _fill_in(torch: Any, model: Any, batch: _Batch, ends: Collection[int], deadl
     device, living, logits, cache, mask = model.device, batch.rows, batch.logits, batch.cache, batch.mask
     generators = {id(row): torch.Generator(device).manual_seed(row.seed) for row in living}
     while True:
-        for row, chances in zip(living, logits.float(), strict=True):
-            row.drawn.append(_pick(torch, chances, row, generators[id(row)]))
+        for row, token in zip(living, _picked(torch, logits.float(), living, generators), strict=True):
+            row.drawn.append(token)
             row.ended = row.drawn[-1] in ends
         going = [at for at, row in enumerate(living) if not row.ended and len(row.drawn) < row.sampling.most_tokens]
         if not going or time.monotonic() > deadline_s:
@@ -134,15 +134,19 @@ def _step(model: Any, tokens: Any, mask: Any, cache: Any) -> tuple[Any, Any]:
     return found.logits[:, -1], found.past_key_values
 
 
-def _pick(torch: Any, logits: Any, row: Row, generator: Any) -> int:
-    """The likeliest token, or one of the smallest set that has `top_p` of the probability."""
-    if row.sampling.temperature <= 0:
-        return int(logits.argmax())
-    chances = torch.softmax(logits / row.sampling.temperature, dim=-1)
-    if row.sampling.top_p >= 1:
-        return int(torch.multinomial(chances, 1, generator=generator))
-    likely, tokens = torch.topk(chances, min(_MOST_LIKELY, len(chances)))
-    if float(likely.sum()) < row.sampling.top_p:
-        likely, tokens = torch.sort(chances, descending=True)
-    nucleus = likely.cumsum(-1) - likely < row.sampling.top_p
-    return int(tokens[torch.multinomial(likely * nucleus, 1, generator=generator)])
+def _picked(torch: Any, logits: Any, rows: Sequence[Row], generators: Mapping[int, Any]) -> list[int]:
+    """For each row the likeliest token, or one of the smallest set that has `top_p` of the probability."""
+    heat = torch.tensor([[row.sampling.temperature or 1.0] for row in rows], device=logits.device)
+    chances = torch.softmax(logits / heat, dim=-1)
+    likely, tokens = torch.topk(chances, min(_MOST_LIKELY, chances.shape[-1]))
+    picked = []
+    for number, row in enumerate(rows):
+        held, names = likely[number], tokens[number]
+        if row.sampling.temperature <= 0:
+            picked.append(int(names[0]))
+            continue
+        if float(held.sum()) < row.sampling.top_p:
+            held, names = torch.sort(chances[number], descending=True)
+        nucleus = held.cumsum(-1) - held < row.sampling.top_p
+        picked.append(int(names[torch.multinomial(held * nucleus, 1, generator=generators[id(row)])]))
+    return picked

@@ -53,6 +53,7 @@ class Decoded:
     operands: tuple[Operand, ...]
     push_bytes: int = 0
     pop_bytes: int = 0
+    calls: bool = False
     string: str = ""  # such as "movsb", "rep stosq"
     source: int = -1  # the general register that is stored as 8 bytes, as an index into GENERAL
     unknown: bool = False
@@ -188,7 +189,7 @@ class Decoder:
             unknown = True
         push = 8 if plain in ("push", "call", "pushfq") else 0
         pop = 8 if plain in ("pop", "popfq", "leave") else 0  # what `ret` reads is no datum
-        return Decoded(tuple(operands), push, pop, source=_source(instruction, plain), unknown=unknown)
+        return Decoded(tuple(operands), push, pop, plain == "call", source=_source(instruction, plain), unknown=unknown)
 
     def _is_mask(self, instruction: Any, operand: Any) -> bool:
         return bool(

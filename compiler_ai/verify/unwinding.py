@@ -108,48 +108,58 @@ def _rules(row: Mapping[Any, Any]) -> Rules:
     return Rules(_DWARF[cfa.reg], cfa.offset, saved)
 
 
+@dataclass(frozen=True)
+class _Frame:
+    """A call's registers at its entry; the stack pointer is below its own while the call lasts."""
+
+    entry: Mapping[str, int]
+
+    @property
+    def stack(self) -> int:
+        return self.entry["rsp"]
+
+
 def wrong_rule(trace: Trace, table: UnwindTable, decoder: Decoder) -> tuple[str, bool]:
-    """The first rule that is wrong in this run, or "", and whether every executed instruction's rules were understood."""
+    """The first rule that is wrong in this run, or "", and whether every executed instruction's rules were understood.
+
+    Recursive calls and calls of copies that a body brings along have frames of their own.
+    """
     view = memoryview(trace.data).cast("Q")
     if not len(view):
         return "", True
-    entry = {name: view[2 + number] for number, name in enumerate(GENERAL)}
-    frame_address = entry["rsp"] + _WORD
+    frames: list[_Frame] = []
     stored: dict[int, int] = {}
-    understood = True
-    nested = 0  # the stack pointer at the entry of a recursive call, whose frames are its own
+    understood, called = True, False
     for at in range(0, len(view), 18):
-        address, stack = view[at], view[at + 2 + GENERAL.index("rsp")]
-        if nested and stack <= nested:
-            continue
-        nested = stack if address == view[0] and stack < entry["rsp"] else 0
-        if nested:
-            continue
+        address, general = view[at], view[at + 2 : at + 18]
+        stack = general[GENERAL.index("rsp")]
+        while len(frames) > 1 and stack > frames[-1].stack:
+            frames.pop()
+        if not frames or (stack < frames[-1].stack and (called or address == view[0])):
+            frames.append(_Frame(dict(zip(GENERAL, general, strict=True))))
+        called = at + 18 < len(view) and decoder.decoded(address).calls and view[at + 24] == stack - _WORD
         rules = table.at(address)
         if rules is None:
             continue
-        general = view[at + 2 : at + 18]
         if rules.strange:
             understood = False
         else:
-            found = _wrong_here(rules, general, frame_address, entry, stored)
+            found = _wrong_here(rules, general, frames[-1], stored)
             if found:
                 return f"{found} at +{address - view[0]:#x}", True
         _note_stores(decoder, address, general, stored)
     return "", understood
 
 
-def _wrong_here(
-    rules: Rules, general: Any, frame_address: int, entry: Mapping[str, int], stored: Mapping[int, int]
-) -> str:
-    computed = general[GENERAL.index(rules.register)] + rules.offset
+def _wrong_here(rules: Rules, general: Any, frame: _Frame, stored: Mapping[int, int]) -> str:
+    computed, frame_address = general[GENERAL.index(rules.register)] + rules.offset, frame.stack + _WORD
     if computed != frame_address:
         return f"unwind information gives a frame address that is off by {computed - frame_address}"
     for name in SAVED:
         if name in rules.saved:
-            if stored.get(frame_address + rules.saved[name]) != entry[name]:
+            if stored.get(frame_address + rules.saved[name]) != frame.entry[name]:
                 return f"unwind information looks for {name} where it is not"
-        elif general[GENERAL.index(name)] != entry[name]:
+        elif general[GENERAL.index(name)] != frame.entry[name]:
             return f"unwind information takes {name} for unchanged"
     return ""
 
