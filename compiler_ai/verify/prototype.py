@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 from elftools.common.exceptions import DWARFError, ELFError
 from elftools.elf.elffile import ELFFile
 
+from compiler_ai.debug_information import with_known_relocations
+
 _ENCODING_FLOAT, _ENCODING_BOOL, _ENCODING_COMPLEX = 4, 2, 3
 _SIGNED = frozenset({5, 6})
 _INTEGERS = frozenset({2, 5, 6, 7, 8, 16})  # boolean, signed and unsigned, characters, UTF
@@ -98,7 +100,7 @@ def from_object(object_bytes: bytes, function: str) -> Prototype | None:
     return type only: its parameters are unknown). None when the object has no such debug information."""
     plain = function.partition(".")[0]
     try:
-        elf = ELFFile(io.BytesIO(object_bytes))
+        elf = ELFFile(io.BytesIO(with_known_relocations(object_bytes)))
         if not elf.has_dwarf_info():
             return None
         known: dict[str, Prototype] = {}
