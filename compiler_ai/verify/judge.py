@@ -51,6 +51,7 @@ class Judgement(Accessing, FirstCalls):
                 self._compare_rest()
                 self._compare_first_calls()
                 self._see_what_moved()
+                self._compare_beyond()
         except Refuted as refuted:
             test_name, difference = refuted.args
             return self._result(Grade.REFUTED, Counterexample(test_name, difference))
@@ -265,6 +266,14 @@ class Judgement(Accessing, FirstCalls):
             self._lacking.append("where its arguments lie is not known, nor whether tests vary them")
         elif unmoved:
             self._lacking.append(f"{', '.join(map(str, unmoved[:4]))} had the same value in every test")
+
+    def _compare_beyond(self) -> None:
+        """What GCC's body needs more memory for than there is, it may not come back from."""
+        for state in self._prepared.beyond:
+            body = self._body.at(self._machine.context(state))
+            if self._machine.run(state, body, self._settings.baseline_limit_ns).kind is OutcomeKind.RETURNED:
+                self._lacking.append(f"{state.name}: GCC's body goes on to memory that is not there, it comes back")
+                return
 
     # The verdict -------------------------------------------------------------------------------------------------
 

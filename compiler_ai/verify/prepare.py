@@ -19,6 +19,7 @@ from compiler_ai.verify.answered import calls_outside, constants
 from compiler_ai.verify.arguments import Arguments
 from compiler_ai.verify.argumentuse import ArgumentUse
 from compiler_ai.verify.assumed import assumed
+from compiler_ai.verify.beyond import Beyond
 from compiler_ai.verify.calls import Callees
 from compiler_ai.verify.code import pointers, reader
 from compiler_ai.verify.coverage import UnknownTargetError, blocks
@@ -44,7 +45,7 @@ _PLACE_BYTES, _MOST_PLACES = 8, 24
 _SAVED = ("rbx", "rbp", "r12", "r13", "r14", "r15", "rsp")
 
 
-class Preparation(Sweeping, Reaching, Varying, Telling, Moving):
+class Preparation(Sweeping, Reaching, Varying, Telling, Moving, Beyond):
     """The tests of one function: at first its captured calls. `notes` say what was left out and why."""
 
     def __init__(
@@ -89,6 +90,7 @@ class Preparation(Sweeping, Reaching, Varying, Telling, Moving):
         self._vary_where_few_come()
         self._change_behind_calls()
         self._move_arguments()
+        self._go_beyond()
         self._tell_conditions()
         self._trace()
 
