@@ -22,6 +22,7 @@ _SHUFFLES = 4
 _RUNS = (127, 128, 129, *range(255, 261), 511, 512, 513, 1023, 1024, 1025)
 _LONGEST_RUNS = (4_095, 4_097, 65_535, 65_536, 65_537)
 _REPEATED = (0xFF, 0x61, 0x80, 0x01, 0x00)
+_REPEATED_LONGEST = _REPEATED[::-1]  # what is added up of the largest byte is largest in the longest run
 _LARGEST_ELEMENT_BYTES = 2  # of the longest runs
 _ROOM_BYTES = 4_096  # what is written may be more than what is read
 _WIDE_BYTES = 4
@@ -63,7 +64,8 @@ def every_byte(turn: int) -> Iterator[Contents]:
 def long_runs(longest: bool = False) -> Iterator[Contents]:
     """One number again and again, to the end and up to one place where there is another."""
     for turn, length in enumerate(_LONGEST_RUNS if longest else _RUNS):
-        value = _REPEATED[turn % len(_REPEATED)]
+        repeated = _REPEATED_LONGEST if longest else _REPEATED
+        value = repeated[turn % len(repeated)]
 
         def numbers(width: int, value: int = value, length: int = length) -> bytes:
             return value.to_bytes(width, "little") * length

@@ -12,6 +12,8 @@ from compiler_ai.verify.prototype import Prototype, Type
 LENGTHS = (0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 100, 127, 128, 255, 256)
 WILD = (
     *(-1, -2, -128, 0x7F, 0x80, 0xFF, 0x100, 0x7FFF, 0x8000, 0xFFFF),
+    # Next to halfway between two doubles and two floats: rounded twice, or without their last bit, they come out otherwise.
+    *((1 << 63) + (1 << 10) + 1, (1 << 63) + (1 << 39) + 1, (1 << 62) + (1 << 38) + 1),
     *(0x7FFFFFFF, 0x80000000, 0x80000001, 0xFFFFFFFF, 0x100000000, 0x100000005, 1 << 62, 1 << 63, (1 << 64) - 1),
 )
 # The one NaN is the processor's default NaN (sign set, Intel SDM volume 1, 4.8.3.7): with a single bit pattern around, the
