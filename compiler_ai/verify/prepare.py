@@ -73,6 +73,7 @@ class Preparation(Sweeping, Reaching, Varying, Telling, Moving, Beyond):
         self._change_magnitudes()
         self._fill_up()
         self._overlap()
+        self._alias()
         if self._uncovered:
             self._leave_out_what_cannot_be()
         self._reach_blocks()
