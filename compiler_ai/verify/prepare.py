@@ -10,9 +10,10 @@ from compiler_ai.capture.errors import CaptureError
 from compiler_ai.capture.format import Capture
 from compiler_ai.capture.format import load as load_capture
 from compiler_ai.sandbox.errors import SandboxError
-from compiler_ai.sandbox.image import build_image
+from compiler_ai.sandbox.image import CaptureImage, build_image
 from compiler_ai.sandbox.loader import load
-from compiler_ai.sandbox.object import UNDEFINED
+from compiler_ai.sandbox.object import UNDEFINED, RelocatableObject
+from compiler_ai.sandbox.pages import PAGE_BYTES, page_floor
 from compiler_ai.sandbox.process import Outcome, OutcomeKind, Sandbox
 from compiler_ai.sandbox.symbols import Reference, SymbolKind
 from compiler_ai.verify.answered import calls_outside, constants
@@ -108,6 +109,10 @@ class Preparation(Sweeping, Reaching, Varying, Telling, Moving, Beyond):
         baseline = load(self.body.object_bytes, self.body.function, image.bases[0], image.resolver)
         context = Context(capture, image, baseline, {address: page.data for address, page in capture.pages.items()})
         context.writable = {address for address, page in capture.pages.items() if page.prot & 2}
+        context.foreign = _foreign(self.body.unit, image)
+        for start, end in context.foreign:  # its pages come from the module's file
+            for page in range(page_floor(start), end, PAGE_BYTES):
+                context.initial.setdefault(page, image.resolver.page(page, PAGE_BYTES))
         self.machine.contexts.append(context)
         self.body.adopt(context)
         state = EntryState(f"capture {path.stem}", "captured", image, image.registers)
@@ -221,6 +226,13 @@ class Preparation(Sweeping, Reaching, Varying, Telling, Moving, Beyond):
                     if traced.calls and not calling:
                         calling = True
                         left += (_CALLING - 1) * self.settings.traces
+
+
+def _foreign(unit: RelocatableObject, image: CaptureImage) -> tuple[tuple[int, int], ...]:
+    """Where the constants lie that the unit gets from elsewhere, or may get from there in another program."""
+    names = {one.name for one in unit.symbols if one.name and (one.section == UNDEFINED or one.is_replaceable)}
+    found = (image.resolver.constant(name) for name in sorted(names))
+    return tuple(span for span in found if span is not None)
 
 
 def replay_difference(capture: Capture, outcome: Outcome) -> str:
