@@ -22,7 +22,8 @@ def aliased(seed: Seed, prototype: Prototype | None, private: Sequence[Span]) ->
     with each two pointers to the same kind of structure equal. In `private` lies what no pointer of a caller's leads to."""
     numbers = [span for span in _scattered(seed.reads) if not is_pointer(seed, span)]
     numbers = [span for span in numbers if not any(low <= span[0] < high for low, high in private)]
-    pointers = {one: at for one, at in seed.arguments(prototype).items() if one.type.kind == "pointer"}
+    passed = seed.arguments(prototype).items()
+    pointers = {one: at for one, at in passed if one.type.kind == "pointer" and not one.type.restricted}
     for one, other in permutations(pointers, 2):
         if one.type.target_kind == other.type.target_kind == "aggregate" and _is_alike(one.type, other.type):
             yield with_one(seed.state, one, pointers[other])

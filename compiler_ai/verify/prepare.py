@@ -43,6 +43,7 @@ from compiler_ai.verify.toolong import TooLong
 
 _CALLING = 3  # times as many traces where a function calls out of its unit: arguments show only there
 _PLACE_BYTES, _MOST_PLACES = 8, 24
+_OF_CLASSES = ("_ZTV", "_ZTI", "_ZTS", "_ZTT")  # Itanium C++ ABI, 5.1.4
 _SAVED = ("rbx", "rbp", "r12", "r13", "r14", "r15", "rsp")
 
 
@@ -229,9 +230,10 @@ class Preparation(Sweeping, Reaching, Varying, Telling, Moving, Beyond):
 
 
 def _foreign(unit: RelocatableObject, image: CaptureImage) -> tuple[tuple[int, int], ...]:
-    """Where the constants lie that the unit gets from elsewhere, or may get from there in another program."""
+    """Where the constants lie that the unit gets from elsewhere, or may get from there in another program. What C++ keeps of a class
+    is the same in all units."""
     names = {one.name for one in unit.symbols if one.name and (one.section == UNDEFINED or one.is_replaceable)}
-    found = (image.resolver.constant(name) for name in sorted(names))
+    found = (image.resolver.constant(name) for name in sorted(names) if not name.startswith(_OF_CLASSES))
     return tuple(span for span in found if span is not None)
 
 

@@ -54,3 +54,12 @@ def test_a_thread_local_variable_of_the_unit_hides_nothing(tmp_path: Path) -> No
     prototype = from_object((tmp_path / "unit.o").read_bytes(), "f")
     assert prototype is not None
     assert prototype.returns == Type("integer", 4, True)
+
+
+def test_a_restricted_pointer_is_known_as_such(tmp_path: Path) -> None:
+    source = tmp_path / "unit.c"
+    source.write_text("void f(int *restrict to, const int *from) { *to = *from; }\n")
+    subprocess.run(["gcc", "-g", "-c", "-o", tmp_path / "unit.o", source], check=True)
+    prototype = from_object((tmp_path / "unit.o").read_bytes(), "f")
+    assert prototype is not None
+    assert [kind.restricted for _, kind in prototype.parameters] == [True, False]
