@@ -3,11 +3,13 @@ global variable: a body must not take it that its stores leave those as they are
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import islice, permutations
 
 from compiler_ai.verify.mutate import Seed, changed, is_pointer, with_one
 from compiler_ai.verify.prototype import Prototype, Type
+from compiler_ai.verify.scalars import Argument
 from compiler_ai.verify.state import EntryState
 
 _WIDTHS = (1, 2, 4)  # 8 bytes may be a null pointer, which no number may alias (ISO C11, 6.5)
@@ -15,6 +17,7 @@ _MOST_BYTES = 64  # of what lies together and is no array
 _MOST_SPANS = 8
 _BEFORE = (0, 1, 2)  # elements
 Span = tuple[int, int]
+Moved = Callable[[int], EntryState]
 
 
 def aliased(seed: Seed, prototype: Prototype | None, private: Sequence[Span]) -> Iterator[EntryState]:
@@ -27,13 +30,31 @@ def aliased(seed: Seed, prototype: Prototype | None, private: Sequence[Span]) ->
     for one, other in permutations(pointers, 2):
         if one.type.target_kind == other.type.target_kind == "aggregate" and _is_alike(one.type, other.type):
             yield with_one(seed.state, one, pointers[other])
-    for one in pointers:
-        width = one.type.target_bytes
-        fitting = [span for span in numbers if _may_lead_to(one.type, span, span in seed.floats)]
+    for kind, moved in [*_passed(seed, pointers), *_members(seed, pointers)]:
+        width = kind.target_bytes
+        fitting = [span for span in numbers if _may_lead_to(kind, span, span in seed.floats)]
         for start, _ in fitting[:_MOST_SPANS]:
             for before in _BEFORE:
-                state = with_one(seed.state, one, start - before * width)
-                yield _filled_before(state, start, before * width) if one.type.target_const else state
+                state = moved(start - before * width)
+                yield _filled_before(state, start, before * width) if kind.target_const else state
+
+
+def _passed(seed: Seed, pointers: Mapping[Argument, int]) -> Iterator[tuple[Type, Moved]]:
+    return ((one.type, partial(with_one, seed.state, one)) for one in pointers)
+
+
+def _members(seed: Seed, pointers: Mapping[Argument, int]) -> Iterator[tuple[Type, Moved]]:
+    """Pointers in the structures that are passed by their address, as far as the run reads them."""
+    for one, at in pointers.items():
+        for offset, kind in one.type.target_members:
+            place = at + offset
+            if kind.kind == "pointer" and (place, place + kind.size_bytes) in seed.reads:
+                yield kind, partial(_with_pointer, seed.state, place)
+
+
+def _with_pointer(state: EntryState, place: int, to: int) -> EntryState:
+    patch = {place: (to % (1 << 64)).to_bytes(8, "little")}
+    return changed(state, f"{place:#x} leads to {to:#x}", state.registers.general, patch)
 
 
 def _filled_before(state: EntryState, start: int, size_bytes: int) -> EntryState:

@@ -26,6 +26,21 @@ void filled(const struct buffer *buffer, unsigned char *to, int first)
         to[i] = (unsigned char)(first + i);
 }
 
+void own(struct buffer *buffer, int first)
+{
+#ifdef KEPT
+    int size = buffer->size;
+    if (size > 0) {
+        unsigned char *data = buffer->data;
+        for (int i = 0; i < size; i++)
+            data[i] = (unsigned char)(first + i);
+    }
+#else
+    for (int i = 0; i < buffer->size; i++)
+        buffer->data[i] = (unsigned char)(first + i);
+#endif
+}
+
 void added(struct totals *totals, const int *numbers, int count)
 {
 #ifdef KEPT

@@ -19,6 +19,7 @@ extern int most;
 extern int overall;
 void ascending(unsigned char *to);
 void filled(const struct buffer *buffer, unsigned char *to, int first);
+void own(struct buffer *buffer, int first);
 void added(struct totals *totals, const int *numbers, int count);
 void added_up(const int *numbers, int count);
 void counted(const unsigned char *text, int size);

@@ -10,6 +10,7 @@ int main(void)
         most = 10 + i;
         ascending(bytes + 20);
         filled(&buffer, bytes + 200, i);
+        own(&buffer, i);
         numbers[i] = i * 3;
         added(&totals, numbers, i);
         added_up(numbers, i);

@@ -60,6 +60,16 @@ __attribute__((noinline)) uint32_t two_sums(uint32_t start, const uint8_t *data,
     return high << 16 | low;
 }
 
+__attribute__((noinline)) uint32_t blended(const uint8_t *one, const uint8_t *other, int count)
+{
+    uint32_t sum = 0;
+    for (int i = 0; i < count; i++) {
+        uint32_t product = (uint32_t)one[i] * other[i];
+        sum = sum * 7 + (WRONG == 6 ? (product * 32897 + 16384) >> 23 : product / 255); /* wrong for six products */
+    }
+    return sum;
+}
+
 #ifdef MAIN
 int main(void)
 {
@@ -75,6 +85,7 @@ int main(void)
         _Complex long double z = round + 0.5L;
         __imag__ z = round * 0.25L;
         z = turned(z);
+        sum += blended((const uint8_t *)from, (const uint8_t *)from + 50, round);
         sum += below(floats, round) + two_sums(1, (const uint8_t *)from, (unsigned long)round * 13);
         sum += doubles[round] + floats[round] + (double)__imag__ z;
     }

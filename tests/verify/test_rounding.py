@@ -11,7 +11,7 @@ from bench import Bench, recorded
 from compiler_ai.artifacts import Grade
 
 SOURCE = Path(__file__).with_name("rounding.c")
-FUNCTIONS = ("to_doubles", "to_floats", "turned", "below", "two_sums")
+FUNCTIONS = ("to_doubles", "to_floats", "turned", "below", "two_sums", "blended")
 
 
 @pytest.fixture(scope="module")
