@@ -16,6 +16,7 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
 from compiler_ai.artifacts import Sample
+from compiler_ai.debug_information import with_known_relocations
 
 LEAST_PLACES = 8  # samples at fewer instructions say nothing of the lines
 _TOTAL = 1_000_000  # what the counts of a function add up to: Clang takes small ones for cold
@@ -30,7 +31,7 @@ def text_profile(debug_object: bytes, function: str, size_bytes: int, samples: I
     if len(counts) < LEAST_PLACES:
         return ""
     try:
-        lines = _lines(ELFFile(io.BytesIO(debug_object)), function, size_bytes)
+        lines = _lines(ELFFile(io.BytesIO(with_known_relocations(debug_object))), function, size_bytes)
     except (ELFError, DWARFError, KeyError, ValueError, AttributeError, TypeError, IndexError):
         return ""
     # A line's count is that of its instructions on average: a slow one has more samples, but runs no more often.

@@ -1,7 +1,8 @@
 """Places a function of a relocatable object, and all it reaches, in a sandbox image.
 
 Text and read-only data are copies of the object's own, so that what runs is byte for byte what the assembler made.
-Writable data, thread-local data and externals are those of the captured process, found by a `symbols.Resolver`.
+Writable data, thread-local data and externals are those of the captured process, found by a `symbols.Resolver`. So is what is
+weak: the linker may have taken another definition.
 Relocations follow the System V ABI's AMD64 supplement, table 4.9.
 """
 
@@ -238,7 +239,8 @@ class _Loader:
     def _value(self, section: Section, relocation: Relocation, is_call: bool) -> int | None:
         """S of a relocation; None when it is an external that nobody knows."""
         symbol = relocation.symbol
-        if symbol.section in (UNDEFINED, COMMON):
+        is_outside = symbol.is_replaceable and symbol.name != self.function
+        if symbol.section in (UNDEFINED, COMMON) or is_outside:
             return self._external(relocation, SymbolKind.DATA if symbol.section == COMMON else symbol.kind)
         target = self.unit.sections.get(symbol.section)
         if target is None:

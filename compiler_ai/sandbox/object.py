@@ -19,11 +19,13 @@ _KINDS = {
 SHF_WRITE, SHF_ALLOC, SHF_EXECINSTR, SHF_MERGE, SHF_TLS = 1, 2, 4, 0x10, 0x400
 COMMON = -1
 UNDEFINED = 0
+_GRP_COMDAT = 1
 
 
 @dataclass(frozen=True)
 class ObjectSymbol:
-    """``section`` is a section index, UNDEFINED or COMMON; a section symbol has ``is_section`` and its section's name."""
+    """``section`` is a section index, UNDEFINED or COMMON; a section symbol has ``is_section`` and its section's name. One that
+    ``is_replaceable`` is weak, and no unit's of many that have the same (COMDAT): the linker may take another definition."""
 
     name: str
     kind: SymbolKind
@@ -32,6 +34,7 @@ class ObjectSymbol:
     size_bytes: int
     is_local: bool
     is_section: bool
+    is_replaceable: bool = False
 
 
 @dataclass(frozen=True)
@@ -119,7 +122,8 @@ def _read(elf: Any) -> RelocatableObject:
     table = elf.get_section_by_name(".symtab")
     if table is None:
         raise LoadError("the object has no symbol table")
-    symbols = tuple(_symbol(elf, entry) for entry in table.iter_symbols())
+    grouped = _grouped(elf)
+    symbols = tuple(_symbol(elf, entry, grouped) for entry in table.iter_symbols())
     relocations: dict[int, tuple[Relocation, ...]] = {}
     for section in elf.iter_sections():
         if isinstance(section, RelocationSection) and section.is_RELA():
@@ -143,7 +147,14 @@ def _read(elf: Any) -> RelocatableObject:
     return RelocatableObject(sections, symbols, Unit(source, names - {source}))
 
 
-def _symbol(elf: Any, entry: Any) -> ObjectSymbol:
+def _grouped(elf: Any) -> frozenset[int]:
+    """The sections that belong to a COMDAT group."""
+    groups = (section for section in elf.iter_sections() if section["sh_type"] == "SHT_GROUP")
+    words = [memoryview(section.data()).cast("I") for section in groups]
+    return frozenset(index for group in words if group[0] & _GRP_COMDAT for index in group[1:])
+
+
+def _symbol(elf: Any, entry: Any, grouped: frozenset[int]) -> ObjectSymbol:
     index = entry["st_shndx"]
     section = {"SHN_UNDEF": UNDEFINED, "SHN_COMMON": COMMON}.get(index, index) if isinstance(index, str) else index
     is_section = entry["st_info"]["type"] == "STT_SECTION"
@@ -156,6 +167,7 @@ def _symbol(elf: Any, entry: Any) -> ObjectSymbol:
         entry["st_size"],
         entry["st_info"]["bind"] == "STB_LOCAL",
         is_section,
+        entry["st_info"]["bind"] == "STB_WEAK" and section != UNDEFINED and section not in grouped,
     )
 
 

@@ -128,6 +128,23 @@ class ModuleResolver:
                 return segment.data[offset : offset + size_bytes]
         return None
 
+    def constant(self, name: str) -> tuple[int, int] | None:
+        """Where a global constant of the module lies, half-open; None when it has no such."""
+        symbol = self._globals.get(name) or self._hidden(name)
+        if symbol is None or symbol.kind is not SymbolKind.DATA:
+            return None
+        start = symbol.value + self._bias
+        return None if self.contents(start, symbol.size_bytes) is None else (start, start + symbol.size_bytes)
+
+    def page(self, address: int, size_bytes: int) -> bytes:
+        """So many bytes of the module's read-only segments as they lie at an address, zeros between."""
+        data = bytearray(size_bytes)
+        for segment in self._segments:
+            at = address - self._bias - segment.address
+            part = segment.data[max(0, at) : max(0, at + size_bytes)]
+            data[max(0, -at) : max(0, -at) + len(part)] = part
+        return bytes(data)
+
     def _address(self, symbol: _Symbol | None, reference: Reference) -> int | None:
         if symbol is None or not symbol.defined:
             return None

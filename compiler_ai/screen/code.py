@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from compiler_ai.screen.decode import CODE, Instruction
-from compiler_ai.screen.elf import Relocation
+from compiler_ai.screen.elf import Relocation, Section
 from compiler_ai.screen.rules import Refused
 from compiler_ai.toolchains.description import InstructionRules
 
@@ -81,7 +81,9 @@ def _is_locked(instruction: Instruction, rules: InstructionRules) -> bool:
     )
 
 
-def check_instructions(ranges: Sequence[CodeRange], baseline: Habits, rules: InstructionRules) -> None:
+def check_instructions(
+    ranges: Sequence[CodeRange], baseline: Habits, rules: InstructionRules, sections: Mapping[int, Section]
+) -> None:
     """Every instruction is one that a rewrite may contain. Raises Refused."""
     own = habits(ranges, rules)
     patterns = re.compile("|".join(f"(?:{pattern})" for pattern in rules.allowed_patterns))
@@ -90,6 +92,8 @@ def check_instructions(ranges: Sequence[CodeRange], baseline: Habits, rules: Ins
             _check_instruction(instruction, baseline, rules, patterns)
             if instruction.may_fault:
                 _check_alignment(instruction, part.relocation_of(instruction))
+            if instruction.vector_bytes and instruction.address is not None:
+                _check_place(instruction, part.relocation_of(instruction), sections)
     if own.locked != baseline.locked:
         raise Refused(CODE, f"the atomic accesses differ: {_counts(own.locked)} and not {_counts(baseline.locked)}")
     for mnemonic in rules.inherited:
@@ -149,6 +153,22 @@ def _check_alignment(instruction: Instruction, relocation: Relocation | None) ->
         raise Refused(
             CODE, f"'{full}' faults unless its address is aligned, and nothing in GCC's listing says that it is"
         )
+
+
+def _check_place(instruction: Instruction, relocation: Relocation | None, sections: Mapping[int, Section]) -> None:
+    """Data of this object is aligned as an operand needs it wherever the linker puts its section, and an entry that it may merge with
+    another is as large as what is accessed: what follows is parted from it (gABI chapter 4, SHF_MERGE)."""
+    symbol = relocation.symbol if relocation else None
+    section = sections.get(symbol.section) if symbol is not None and isinstance(symbol.section, int) else None
+    if relocation is None or symbol is None or section is None or "GOT" in relocation.type:
+        return
+    size = instruction.vector_bytes
+    at = symbol.offset + relocation.addend + instruction.end - relocation.offset
+    full = f"{instruction.full_mnemonic} {instruction.operands}"
+    if instruction.may_fault and (at % size or section.alignment_bytes % size):
+        raise Refused(CODE, f"'{full}' faults unless its address is aligned, which {section.name} is not")
+    if section.is_merged and not section.is_text and at % section.entry_bytes + size > section.entry_bytes:
+        raise Refused(CODE, f"'{full}' accesses more than one entry of {section.name}, which the linker may part")
 
 
 def check_flow(

@@ -11,11 +11,13 @@ from compiler_ai.screen.rules import Refused
 from compiler_ai.toolchains.description import InstructionRules, Toolchain
 
 CODE = "screen.code"
+_UNALIGNED = re.compile(r"v?mov(ups|upd|dqu(8|16|32|64)?)|v?lddqu")
 
 
 @dataclass(frozen=True)
 class Instruction:
-    """One decoded instruction; `target` is the offset a direct branch goes to, `address` what a PC-relative operand names."""
+    """One decoded instruction; `target` is the offset a direct branch goes to, `address` what a PC-relative operand names, and `vector_bytes`
+    how much one reads or writes there that takes a whole vector."""
 
     offset: int
     size_bytes: int
@@ -29,6 +31,7 @@ class Instruction:
     address: int | None
     has_memory: bool
     may_fault: bool = False  # for an address that is no multiple of the operand's size, and it is not on the stack
+    vector_bytes: int = 0
 
     @property
     def end(self) -> int:
@@ -88,8 +91,13 @@ class Decoder:
         may_fault = any(self._may_fault(raw, words[-1], operand) for operand in memory)
         return Instruction(
             raw.address, raw.size, prefixes, words[-1], raw.op_str, branch, call, self._ret in groups, target, address,
-            bool(memory), may_fault,
+            bool(memory), may_fault, self._vector_bytes(words[-1], memory),
         )  # fmt: skip
+
+    def _vector_bytes(self, mnemonic: str, memory: list[Any]) -> int:
+        rules = self._alignment
+        is_whole = rules is not None and (re.fullmatch(rules.faulting, mnemonic) or _UNALIGNED.fullmatch(mnemonic))
+        return max((int(operand.size) for operand in memory), default=0) if is_whole else 0
 
     def _may_fault(self, raw: Any, mnemonic: str, memory: Any) -> bool:
         rules = self._alignment

@@ -70,6 +70,15 @@ class Section:
     def is_code(self) -> bool:
         return bool(self.flags & 4)
 
+    @property
+    def is_merged(self) -> bool:
+        """Whether the linker keeps one of equal entries of all objects, which are of `entry_bytes` or, when it `is_text`, end with a 0."""
+        return bool(self.flags & 0x10) and self.entry_bytes > 0
+
+    @property
+    def is_text(self) -> bool:
+        return bool(self.flags & 0x20)
+
 
 @dataclass(frozen=True)
 class ObjectFile:

@@ -108,6 +108,7 @@ class Screener:
         entry = self._entry_names()
         overlay = Overlay(self.view, view, self.own_labels | entry, entry)
         pieces = object.compare(overlay, self.own_code, self.decoder)
+        object.check_mergeable(pieces)
         object.check_relocation_types(pieces, self.view.contents, self.toolchain)
         callees = self._callees(view)
         own = [*_code_ranges(view, self.function), *callees]
@@ -139,7 +140,7 @@ class Screener:
     def _check_code(self, view: View, pieces: list[tuple[SectionKey, Piece]], own: OwnCode) -> None:
         ranges = [self._range(view, *piece) for piece in own]
         self._check_padding(pieces, own)
-        code.check_instructions(ranges, self.habits, self.rules)
+        code.check_instructions(ranges, self.habits, self.rules, view.contents.sections)
         entries: dict[int, set[int]] = {}
         for symbol in view.contents.symbols:
             if isinstance(symbol.section, int) and symbol.type == "STT_FUNC":

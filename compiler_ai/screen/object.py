@@ -209,6 +209,26 @@ def _same_target(overlay: Overlay, piece: Piece, old: Relocation, new: Relocatio
     return any(new.addend + bias in overlay.positions(key, old.addend + bias) for bias in biases)
 
 
+def check_mergeable(pieces: Iterable[tuple[SectionKey, Piece]]) -> None:
+    """What the candidate adds to a section whose entries the linker merges is within one of these: the next one may come to lie
+    anywhere (gABI chapter 4, SHF_MERGE and SHF_STRINGS). Raises Refused."""
+    for key, piece in pieces:
+        section = piece.section
+        if not section.is_merged:
+            continue
+        size = section.entry_bytes
+        if section.is_text:
+            characters = [piece.data[at : at + size] for at in range(0, len(piece.data), size)]
+            is_one = bytes(size) not in characters[:-1]
+        else:
+            is_one = piece.start // size == (piece.end - 1) // size
+        if not is_one:
+            raise Refused(
+                OBJECT,
+                f"{piece.end - piece.start} bytes in {key[0]} are more than one entry, which the linker may part",
+            )
+
+
 def check_relocation_types(
     pieces: Iterable[tuple[SectionKey, Piece]], baseline: ObjectFile, toolchain: Toolchain
 ) -> None:

@@ -10,7 +10,7 @@ from compiler_ai.verify.mutate import changed
 from compiler_ai.verify.prototype import Prototype, Type
 from compiler_ai.verify.state import EntryState, integer_parameters, stack_parameters
 
-_OVERLAPS = (*range(1, 36), 47, 48, 63, 64)  # elements
+_OVERLAPS = (*range(1, 36), 47, 48, 63, 64, 127, 128)  # elements
 _MOST_PAIRS = 3  # of arrays
 _POINTER_BYTES = 8
 Place = str | int  # a register, or a distance from the stack pointer

@@ -300,14 +300,20 @@ class Baseline:
         return body.frames[key]
 
     def seed_of(self, state: EntryState) -> Seed:
-        """`state` with what the baseline reads from it of memory that a caller may have filled."""
+        """`state` with what the baseline reads from it of memory that a caller may have filled, or of other units' constants."""
         traced = trace_body(self.machine, state, self.body, self.callees, self.settings.trace_steps)
         filled, stack = self.machine.filled_pages(state), state.registers["rsp"]
+        context = self.machine.context(state)
+
+        def is_foreign(start: int) -> bool:
+            return any(low <= start < high for low, high in context.foreign)
+
         # What a mask leaves out of a read may lie behind the memory that is there.
         reads = sorted(
-            (start, end if page_floor(end - 1) in filled else page_floor(end - 1))
+            (start, end if page_floor(end - 1) in filled or is_foreign(start) else page_floor(end - 1))
             for start, end in traced.accesses.reads
-            if end - start <= 64 and start != stack and not is_dead(start, stack) and page_floor(start) in filled
+            if end - start <= 64 and start != stack and not is_dead(start, stack)
+            if page_floor(start) in filled or is_foreign(start)
         )
         return Seed(
             state, reads, lambda at, size: self.machine.memory(state, at, size), traced.accesses.floats, self.reals

@@ -24,6 +24,7 @@ from compiler_ai.verify.testcase import Test
 
 _MOST_IDLE = 3  # turns of looking for what no test reached that reach nothing more
 _MOST_THERE, _VARIATIONS = 40, 24  # blocks that only tests made for them reach, and tests with other data there
+_FEW_THERE = 4  # tests that come to a block by chance
 _MOST_SEEDS = 16  # that a candidate is traced on
 
 
@@ -51,6 +52,7 @@ class Judgement(Accessing, FirstCalls):
                 self._compare_rest()
                 self._compare_first_calls()
                 self._see_what_moved()
+                self._compare_beyond()
         except Refuted as refuted:
             test_name, difference = refuted.args
             return self._result(Grade.REFUTED, Counterexample(test_name, difference))
@@ -123,6 +125,7 @@ class Judgement(Accessing, FirstCalls):
         self._indirect = {jump - entry for jump in found.indirect}
         self._uncovered = set(self._starts)
         self._uncompared = set(self._starts)
+        self._coming, self._rare = {start: [] for start in self._starts}, set(self._starts)
         return found
 
     def _compare(self, test: Test) -> None:
@@ -130,11 +133,13 @@ class Judgement(Accessing, FirstCalls):
         context = self._machine.context(test.state)
         body, replaced_constants = self._body.at(context), self._replaced_in(context)
         for state, expected in test.fills:
-            marks = [body.entry + offset for offset in self._uncovered]
+            marks = [body.entry + offset for offset in self._uncovered | self._rare]
             outcome = self._machine.run(state, body, test.limit_ns, marks)
-            if outcome.covered:
+            covered = {address - body.entry for address in outcome.covered}
+            if covered & self._uncovered:
                 self._reaching.append(state)
-            self._uncovered -= {address - body.entry for address in outcome.covered}
+            self._uncovered -= covered
+            self._note_rare(test, covered)
             if outcome.kind is OutcomeKind.TIMEOUT:
                 raise Undecided(
                     f"{test.state.name}: it does not end within the safety limit of {test.limit_ns // 1_000_000} ms"
@@ -148,6 +153,14 @@ class Judgement(Accessing, FirstCalls):
                 self._note_doubt(test, expected.events, outcome.events)
         self._counts["answered" if test.state.answers is not None else test.state.origin] += 1
 
+    def _note_rare(self, test: Test, covered: set[int]) -> None:
+        for block in covered & self._rare:
+            coming = self._coming[block]
+            if not coming or coming[-1] is not test:
+                coming.append(test)
+            if len(coming) >= _FEW_THERE:
+                self._rare.remove(block)
+
     def _replaced_in(self, context: Context) -> list[Replaced]:
         place = self._body.place(context)
         if place not in self._replaced:
@@ -156,7 +169,7 @@ class Judgement(Accessing, FirstCalls):
 
     def _reach(self, found: Blocks) -> None:
         """Looks for states that reach what no test reached, again and again as long as that reaches anything. What one candidate
-        needs is no test of the next. Where it needed one, it gets others with other data."""
+        needs is no test of the next. Where it needed one, or few came by chance, it gets others with other data."""
         kept = self._prepared.seeds
         there = {id(seed.state) for seed in kept}
         seeds = [*(self._prepared.seed_of(state) for state in self._reaching if id(state) not in there), *kept]
@@ -171,7 +184,10 @@ class Judgement(Accessing, FirstCalls):
                 f"{len(self._uncovered)} of {len(self._starts)} blocks were reached by no test: {places(self._uncovered)}"
             )
             return
-        for test, block in self._first_there[:_MOST_THERE]:
+        rare = [(self._coming[block][0], block) for block in sorted(self._rare) if self._coming[block]]
+        known = {block for _, block in self._first_there}
+        chosen = [*self._first_there, *(pair for pair in rare if pair[1] not in known)]
+        for test, block in chosen[:_MOST_THERE]:
             for varied in islice(self._prepared.varied_data(test, self._body, block, set()), _VARIATIONS):
                 if self._held_against(varied, self._compare):
                     self._tests.append(varied)
@@ -265,6 +281,14 @@ class Judgement(Accessing, FirstCalls):
             self._lacking.append("where its arguments lie is not known, nor whether tests vary them")
         elif unmoved:
             self._lacking.append(f"{', '.join(map(str, unmoved[:4]))} had the same value in every test")
+
+    def _compare_beyond(self) -> None:
+        """What GCC's body needs more memory for than there is, it may not come back from."""
+        for state in self._prepared.beyond:
+            body = self._body.at(self._machine.context(state))
+            if self._machine.run(state, body, self._settings.baseline_limit_ns).kind is OutcomeKind.RETURNED:
+                self._lacking.append(f"{state.name}: GCC's body goes on to memory that is not there, it comes back")
+                return
 
     # The verdict -------------------------------------------------------------------------------------------------
 

@@ -48,6 +48,8 @@ class Judging:
         self._unlogged: set[str] = set()
         self._lacking: list[str] = []
         self._reaching: list[EntryState] = []  # of tests that were the first in a block
+        self._coming: dict[int, list[Test]] = {}  # to its blocks, as long as these are few
+        self._rare: set[int] = set()  # blocks that few come to
         self._first_there: list[tuple[Test, int]] = []  # tests that were made for a block, and the block
         self._found: Blocks | None = None
         self._is_decided = False

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from random import Random
 
 from compiler_ai.sandbox.pages import PageSet, Region
@@ -22,6 +23,7 @@ _SHUFFLES = 4
 _RUNS = (127, 128, 129, *range(255, 261), 511, 512, 513, 1023, 1024, 1025)
 _LONGEST_RUNS = (4_095, 4_097, 65_535, 65_536, 65_537)
 _REPEATED = (0xFF, 0x61, 0x80, 0x01, 0x00)
+_REPEATED_LONGEST = _REPEATED[::-1]  # what is added up of the largest byte is largest in the longest run
 _LARGEST_ELEMENT_BYTES = 2  # of the longest runs
 _ROOM_BYTES = 4_096  # what is written may be more than what is read
 _WIDE_BYTES = 4
@@ -39,6 +41,7 @@ class Contents:
     number: int
     numbers: Callable[[int], bytes]  # by the size of an element in bytes
     hole: int = -1
+    others: Callable[[int], bytes] | None = None  # what every second array holds, when that is something else
 
 
 def every_byte(turn: int) -> Iterator[Contents]:
@@ -63,7 +66,8 @@ def every_byte(turn: int) -> Iterator[Contents]:
 def long_runs(longest: bool = False) -> Iterator[Contents]:
     """One number again and again, to the end and up to one place where there is another."""
     for turn, length in enumerate(_LONGEST_RUNS if longest else _RUNS):
-        value = _REPEATED[turn % len(_REPEATED)]
+        repeated = _REPEATED_LONGEST if longest else _REPEATED
+        value = repeated[turn % len(repeated)]
 
         def numbers(width: int, value: int = value, length: int = length) -> bytes:
             return value.to_bytes(width, "little") * length
@@ -72,6 +76,17 @@ def long_runs(longest: bool = False) -> Iterator[Contents]:
         for hole in (-1, holes[turn % len(holes)]):
             where = f" but at {hole}" if hole >= 0 else ""
             yield Contents(f"{length} times {value:#x}{where}", length, value, numbers, hole)
+
+
+def all_pairs() -> Iterator[Contents]:
+    """Each byte in one array beside each in the next: a product of two may be wrong for a few of them alone."""
+
+    def repeated(values: Sequence[int], width: int) -> bytes:
+        return b"".join(bytes([value]) * width for value in values)
+
+    pairs = range(_BYTES * _BYTES)
+    upper, lower = [pair // _BYTES for pair in pairs], [pair % _BYTES for pair in pairs]
+    yield Contents("all pairs", len(pairs), 0xFF, partial(repeated, upper), others=partial(repeated, lower))
 
 
 def calls_with(base: Base, prototype: Prototype, contents: Contents, number: int) -> list[EntryState]:
@@ -112,7 +127,7 @@ def _call(
             if ended and number % 2:
                 value = ended[0] + contents.length * kind.target_bytes
             else:
-                data = _data(kind, contents, room_bytes, is_first=not begun)
+                data = _data(kind, contents, room_bytes, len(begun))
                 value, region = buffer_at(_START + len(begun) * _STEP, data, kind.target_alignment_bytes)
                 regions.append(region)
                 begun.append((kind, captured, value))
@@ -126,10 +141,11 @@ def _call(
     return EntryState(name, "generated", base.state.image, called, patches, (PageSet(tuple(regions)),), size)
 
 
-def _data(kind: Type, contents: Contents, room_bytes: int, is_first: bool) -> bytes:
-    """What an array of this type holds; behind characters comes a 0."""
+def _data(kind: Type, contents: Contents, room_bytes: int, before: int) -> bytes:
+    """What an array of this type holds that comes behind so many; behind characters comes a 0."""
     width = kind.target_bytes
-    data = bytearray(contents.numbers(width))
-    if is_first and contents.hole >= 0:
+    numbers = contents.others if contents.others is not None and before % 2 else contents.numbers
+    data = bytearray(numbers(width))
+    if not before and contents.hole >= 0:
         data[contents.hole * width] ^= 1
     return bytes(data) + bytes(width == 1) + bytes(room_bytes * width)

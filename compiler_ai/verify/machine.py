@@ -30,13 +30,15 @@ _TRACES, _TRACES_BYTES = 128, 64 << 20
 
 @dataclass(eq=False)
 class Context:
-    """One capture with its image and the baseline as loaded there."""
+    """One capture with its image and the baseline as loaded there; `foreign` are constants (half-open) that other units may define
+    otherwise than this program's do."""
 
     capture: Capture
     image: CaptureImage
     baseline: LoadedObject
     initial: dict[int, bytes] = field(default_factory=dict)
     writable: set[int] = field(default_factory=set)
+    foreign: tuple[tuple[int, int], ...] = ()
     closed: ClosedWorld | None = None  # once calls were answered here
 
 

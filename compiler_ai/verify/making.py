@@ -9,6 +9,8 @@ from itertools import zip_longest
 
 from compiler_ai.sandbox.pages import page_floor
 from compiler_ai.sandbox.process import OutcomeKind
+from compiler_ai.sandbox.symbols import Reference, SymbolKind
+from compiler_ai.verify.aliases import aliased
 from compiler_ai.verify.arrays import arranged, overlapping
 from compiler_ai.verify.generate import Base, generated
 from compiler_ai.verify.kept import Kept
@@ -21,6 +23,7 @@ _BLOCKS_A_REPLICA = 24  # of large functions, which have more
 _MOST_REPLICAS = 4
 _MOST_ARRANGED = 180
 _OTHER_MAGNITUDES = 4
+_MOST_BASES, _MOST_ALIASED = 4, 96
 _OVERLAPPING = range(63, 130)  # the lengths of calls whose arrays are made to overlap
 
 
@@ -82,6 +85,27 @@ class Making(Kept):
                 test.fills = [test.fills[number % len(test.fills)]]
                 test.is_variation = True
                 self.tests.append(test)
+
+    def _alias(self) -> None:
+        """The longest and the shortest captured calls with pointers to what they read elsewhere."""
+        bases = [base.state for base in self._bases()][:_MOST_BASES]
+        states = [state for base in bases for state in aliased(self.seed_of(base), self.prototype, self._private(base))]
+        for number, state in enumerate(states[:_MOST_ALIASED]):
+            test, _ = self.test(state, self._uncovered)
+            if test is not None:
+                test.fills = [test.fills[number % len(test.fills)]]
+                test.is_variation = True
+                self.tests.append(test)
+
+    def _private(self, state: EntryState) -> list[tuple[int, int]]:
+        """Where the unit's local variables lie: GCC knows of those whose address is not taken that no pointer leads there."""
+        unit, resolver = self.body.unit, self.machine.context(state).image.resolver
+        variables = [one for one in unit.symbols if one.is_local and one.kind is SymbolKind.DATA and one.size_bytes]
+        places = [
+            (resolver.resolve(Reference(one.name, one.kind, True, one.size_bytes, unit.unit)), one.size_bytes)
+            for one in variables
+        ]
+        return [(at, at + size) for at, size in places if at is not None]
 
     def _smallest(self, group: list[EntryState]) -> Test | None:
         """The test on the first state of a group on which the baseline does not fault, if it is one."""

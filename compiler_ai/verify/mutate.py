@@ -104,7 +104,7 @@ def mutations(seed: Seed, prototype: Prototype | None, constants: Sequence[int],
             elif kind == "bytes":
                 for _ in range(chance.choice((1, 2, 8, 32))):
                     span = chance.choice(scalars)
-                    patches[span[0]] = mutated_number(seed.value(span), chance, constants)
+                    patches[span[0]] = _mutated(seed, span, constants, chance)
             elif kind == "copy":
                 to, from_ = chance.choice(scalars), chance.choice(scalars)
                 if to[1] - to[0] == from_[1] - from_[0]:
@@ -119,6 +119,14 @@ def mutations(seed: Seed, prototype: Prototype | None, constants: Sequence[int],
         if element:
             patches = {address: one_nan(data, element) for address, data in patches.items()}
         yield _patched_at(with_arguments(seed.state, values), f"mutation {number}", patches)
+
+
+def _mutated(seed: Seed, span: tuple[int, int], constants: Sequence[int], chance: random.Random) -> bytes:
+    """Another number for the one at a span; of floating-point ones every fourth is what the body compares or computes with."""
+    size = span[1] - span[0]
+    if span in seed.floats and size in (4, 8) and seed.reals and not chance.randrange(4):
+        return float_bytes(chance.choice(seed.reals), size)
+    return mutated_number(seed.value(span), chance, constants)
 
 
 def granted(seed: Seed, prototype: Prototype | None, wish: Wish, most: int = 6) -> Iterator[tuple[int, EntryState]]:

@@ -10,15 +10,17 @@ from compiler_ai.capture.errors import CaptureError
 from compiler_ai.capture.format import Capture
 from compiler_ai.capture.format import load as load_capture
 from compiler_ai.sandbox.errors import SandboxError
-from compiler_ai.sandbox.image import build_image
+from compiler_ai.sandbox.image import CaptureImage, build_image
 from compiler_ai.sandbox.loader import load
-from compiler_ai.sandbox.object import UNDEFINED
+from compiler_ai.sandbox.object import UNDEFINED, RelocatableObject
+from compiler_ai.sandbox.pages import PAGE_BYTES, page_floor
 from compiler_ai.sandbox.process import Outcome, OutcomeKind, Sandbox
 from compiler_ai.sandbox.symbols import Reference, SymbolKind
 from compiler_ai.verify.answered import calls_outside, constants
 from compiler_ai.verify.arguments import Arguments
 from compiler_ai.verify.argumentuse import ArgumentUse
 from compiler_ai.verify.assumed import assumed
+from compiler_ai.verify.beyond import Beyond
 from compiler_ai.verify.calls import Callees
 from compiler_ai.verify.code import pointers, reader
 from compiler_ai.verify.coverage import UnknownTargetError, blocks
@@ -41,10 +43,11 @@ from compiler_ai.verify.toolong import TooLong
 
 _CALLING = 3  # times as many traces where a function calls out of its unit: arguments show only there
 _PLACE_BYTES, _MOST_PLACES = 8, 24
+_OF_CLASSES = ("_ZTV", "_ZTI", "_ZTS", "_ZTT")  # Itanium C++ ABI, 5.1.4
 _SAVED = ("rbx", "rbp", "r12", "r13", "r14", "r15", "rsp")
 
 
-class Preparation(Sweeping, Reaching, Varying, Telling, Moving):
+class Preparation(Sweeping, Reaching, Varying, Telling, Moving, Beyond):
     """The tests of one function: at first its captured calls. `notes` say what was left out and why."""
 
     def __init__(
@@ -72,6 +75,7 @@ class Preparation(Sweeping, Reaching, Varying, Telling, Moving):
         self._change_magnitudes()
         self._fill_up()
         self._overlap()
+        self._alias()
         if self._uncovered:
             self._leave_out_what_cannot_be()
         self._reach_blocks()
@@ -89,6 +93,7 @@ class Preparation(Sweeping, Reaching, Varying, Telling, Moving):
         self._vary_where_few_come()
         self._change_behind_calls()
         self._move_arguments()
+        self._go_beyond()
         self._tell_conditions()
         self._trace()
 
@@ -105,6 +110,10 @@ class Preparation(Sweeping, Reaching, Varying, Telling, Moving):
         baseline = load(self.body.object_bytes, self.body.function, image.bases[0], image.resolver)
         context = Context(capture, image, baseline, {address: page.data for address, page in capture.pages.items()})
         context.writable = {address for address, page in capture.pages.items() if page.prot & 2}
+        context.foreign = _foreign(self.body.unit, image)
+        for start, end in context.foreign:  # its pages come from the module's file
+            for page in range(page_floor(start), end, PAGE_BYTES):
+                context.initial.setdefault(page, image.resolver.page(page, PAGE_BYTES))
         self.machine.contexts.append(context)
         self.body.adopt(context)
         state = EntryState(f"capture {path.stem}", "captured", image, image.registers)
@@ -218,6 +227,14 @@ class Preparation(Sweeping, Reaching, Varying, Telling, Moving):
                     if traced.calls and not calling:
                         calling = True
                         left += (_CALLING - 1) * self.settings.traces
+
+
+def _foreign(unit: RelocatableObject, image: CaptureImage) -> tuple[tuple[int, int], ...]:
+    """Where the constants lie that the unit gets from elsewhere, or may get from there in another program. What C++ keeps of a class
+    is the same in all units."""
+    names = {one.name for one in unit.symbols if one.name and (one.section == UNDEFINED or one.is_replaceable)}
+    found = (image.resolver.constant(name) for name in sorted(names) if not name.startswith(_OF_CLASSES))
+    return tuple(span for span in found if span is not None)
 
 
 def replay_difference(capture: Capture, outcome: Outcome) -> str:

@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 from elftools.common.exceptions import DWARFError, ELFError
 from elftools.elf.elffile import ELFFile
 
+from compiler_ai.debug_information import with_known_relocations
+
 _ENCODING_FLOAT, _ENCODING_BOOL, _ENCODING_COMPLEX = 4, 2, 3
 _SIGNED = frozenset({5, 6})
 _INTEGERS = frozenset({2, 5, 6, 7, 8, 16})  # boolean, signed and unsigned, characters, UTF
@@ -38,8 +40,8 @@ class Type:
     """A C type as far as registers and test inputs go.
 
     `kind`: "void", "integer", "float", "complex", "vector", "pointer", "aggregate" or "unknown"; `size_bytes` its size; for a pointer
-    `target_bytes` the size of what it points to (1 for void, an element's for an array), `target_kind` its kind, `target_const` its constness and
-    `target_signed` its signedness. A `boolean` is 0 or 1. `largest` is an enumeration's largest value. A "float" of 16 bytes is x87's; one of IEEE's 128 bits is a "vector" without members.
+    `target_bytes` the size of what it points to (1 for void, an element's for an array), `target_kind` its kind, `target_const` its constness,
+    `target_signed` its signedness, and it may be `restricted`. A `boolean` is 0 or 1. `largest` is an enumeration's largest value. A "float" of 16 bytes is x87's; one of IEEE's 128 bits is a "vector" without members.
 
     `members`: of an aggregate, a vector or a complex number all scalars in it, by offset, of unions every alternative's; what one points to
     has none, but `target_members` if the pointer is no member itself. `alignment_bytes`: of an aggregate; of a bit-field, of which no alignment is asked, 1; else 0 for its natural one.
@@ -53,6 +55,7 @@ class Type:
     target_const: bool = False
     boolean: bool = False
     target_signed: bool = False
+    restricted: bool = False
     largest: int = 0
     alignment_bytes: int = 0
     members: tuple[Member, ...] = field(default=(), hash=False)  # there may be many
@@ -98,7 +101,7 @@ def from_object(object_bytes: bytes, function: str) -> Prototype | None:
     return type only: its parameters are unknown). None when the object has no such debug information."""
     plain = function.partition(".")[0]
     try:
-        elf = ELFFile(io.BytesIO(object_bytes))
+        elf = ELFFile(io.BytesIO(with_known_relocations(object_bytes)))
         if not elf.has_dwarf_info():
             return None
         known: dict[str, Prototype] = {}
@@ -144,9 +147,10 @@ def _type(entry: Any) -> Type:
 
 def _described(entry: Any, with_members: bool = True, with_target: bool = False) -> tuple[Type, bool]:
     """The type behind typedefs and qualifiers, and whether it is const; of a pointer, `with_target` the members of what it points to."""
-    const = False
+    const = restricted = False
     while entry.tag in _PEELED:
         const = const or entry.tag == "DW_TAG_const_type"
+        restricted = restricted or entry.tag == "DW_TAG_restrict_type"
         if "DW_AT_type" not in entry.attributes:
             return Type("void"), const
         entry = entry.get_DIE_from_attribute("DW_AT_type")
@@ -157,7 +161,7 @@ def _described(entry: Any, with_members: bool = True, with_target: bool = False)
         return Type("integer", size or 4, largest=_largest(entry)), const
     if entry.tag == "DW_TAG_pointer_type":
         if "DW_AT_type" not in entry.attributes:
-            return Type("pointer", 8, target_bytes=1, target_kind="void"), const
+            return Type("pointer", 8, target_bytes=1, target_kind="void", restricted=restricted), const
         # Without its members: a structure may lead to itself.
         element = _element(entry.get_DIE_from_attribute("DW_AT_type"))
         target, target_const = _described(element, False)
@@ -165,7 +169,7 @@ def _described(entry: Any, with_members: bool = True, with_target: bool = False)
         return (
             Type(
                 "pointer", 8, False, max(1, target.size_bytes), target.kind, target_const, target_signed=target.signed,
-                target_members=members,
+                restricted=restricted, target_members=members,
             ),
             const,
         )  # fmt: skip

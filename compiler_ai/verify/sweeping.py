@@ -11,7 +11,7 @@ from compiler_ai.sandbox.errors import SandboxError
 from compiler_ai.verify.everyvalue import Span, Sweep, apart, byte_places, swept_arguments
 from compiler_ai.verify.footprint import Bits
 from compiler_ai.verify.generate import Base
-from compiler_ai.verify.longcalls import Contents, calls_with, every_byte, long_runs
+from compiler_ai.verify.longcalls import Contents, all_pairs, calls_with, every_byte, long_runs
 from compiler_ai.verify.making import Making
 from compiler_ai.verify.mutate import Seed
 from compiler_ai.verify.prototype import Prototype
@@ -29,8 +29,8 @@ class Sweeping(Making):
     """Adds tests for single values and long runs. They are not varied further, and each has one of its fills only."""
 
     def _lengthen(self) -> None:
-        """Calls on buffers of every byte, and of one number again and again; the longest runs where what they take is known not to
-        grow faster than they do."""
+        """Calls on buffers of every byte, and of one number again and again; the longest runs, and every pair of bytes, where what they take is
+        known not to grow faster than they do."""
         if self.prototype is None:
             return
         add = partial(self._add_long, self._bases(), self.prototype)
@@ -38,6 +38,7 @@ class Sweeping(Making):
         runs = add(long_runs())
         if runs and self._is_linear(runs[-1]):
             add(long_runs(longest=True))
+            add(all_pairs())
 
     def _add_long(self, bases: Sequence[Base], prototype: Prototype, all_contents: Iterable[Contents]) -> list[Test]:
         found = []

@@ -46,7 +46,12 @@ class Unoptimised:
     def faults(self, state: EntryState, baseline_cpu_ns: int) -> bool:
         """Whether its run ends at memory that is not there; False when that cannot be told."""
         outcome = self.run(state, baseline_cpu_ns)
-        if outcome is None or outcome.kind is not OutcomeKind.FAULT:
-            return False
-        in_frame = 0 <= state.registers["rsp"] - outcome.fault_address < _STACK_BYTES
-        return outcome.signal == _SIGSEGV and outcome.signal_code in (_UNMAPPED, _FORBIDDEN) and not in_frame
+        return outcome is not None and lacks_memory(outcome, state.registers["rsp"])
+
+
+def lacks_memory(outcome: Outcome, stack_pointer: int) -> bool:
+    """Whether a run ended at memory that is not there, its own frame left out."""
+    if outcome.kind is not OutcomeKind.FAULT:
+        return False
+    in_frame = 0 <= stack_pointer - outcome.fault_address < _STACK_BYTES
+    return outcome.signal == _SIGSEGV and outcome.signal_code in (_UNMAPPED, _FORBIDDEN) and not in_frame

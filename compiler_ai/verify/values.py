@@ -12,6 +12,8 @@ from compiler_ai.verify.prototype import Prototype, Type
 LENGTHS = (0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 100, 127, 128, 255, 256)
 WILD = (
     *(-1, -2, -128, 0x7F, 0x80, 0xFF, 0x100, 0x7FFF, 0x8000, 0xFFFF),
+    # Next to halfway between two doubles and two floats: rounded twice, or without their last bit, they come out otherwise.
+    *((1 << 63) + (1 << 10) + 1, (1 << 63) + (1 << 39) + 1, (1 << 62) + (1 << 38) + 1),
     *(0x7FFFFFFF, 0x80000000, 0x80000001, 0xFFFFFFFF, 0x100000000, 0x100000005, 1 << 62, 1 << 63, (1 << 64) - 1),
 )
 # The one NaN is the processor's default NaN (sign set, Intel SDM volume 1, 4.8.3.7): with a single bit pattern around, the
@@ -25,8 +27,11 @@ FLOATS = (
     *(0.0, -0.0, 1.0, -1.0, 0.5, 1e-310, -5e-324, 1e300, -1e300, float("inf"), float("-inf"), _NAN),
     *(1e-3, 3.0, 123456.789),
 )
-# RFC 3629: the first and last code points of each length and around the surrogates; then sequences that are invalid.
-_POINTS = (1, 0x7F, 0x80, 0x7FF, 0x800, 0xD7FF, 0xE000, 0xFFFF, 0x10000, 0x10FFFF, 0xE9, 0x20AC, 0x1F600, 0x61, 0x20)
+# RFC 3629: the first and last code points of each length, around the surrogates, and of each second byte behind F1 to F3; then sequences that are invalid.
+_POINTS = (
+    *(1, 0x7F, 0x80, 0x7FF, 0x800, 0xD7FF, 0xE000, 0xFFFF, 0x10000, 0x40000, 0x50000, 0xBFFFF, 0x10FFFF),
+    *(0xE9, 0x20AC, 0x1F600, 0x61, 0x20),
+)
 _UTF8 = tuple(chr(point).encode() for point in _POINTS)
 _UTF8_CONSTANTS = frozenset({-128, -64, -32, -16, 0x80, 0xC0, 0xE0, 0xF0, 0x1F, 0x3F, 0x800, 0x10FFFF})
 _NOT_UTF8 = (

@@ -52,7 +52,14 @@ unsigned reading(unsigned char letter, unsigned number)
 /* 32 bytes at a time, which is wrong where they come to lie fewer behind each other. */
 void copied_forward(unsigned char *to, const unsigned char *from, unsigned long count)
 {
-#if WRONG >= 16
+#if WRONG == 19 /* 128 bytes at a time, which is wrong at one distance */
+    if ((unsigned long)(to - from) >= 127)
+        for (; count >= 128; count -= 128, to += 128, from += 128) {
+            unsigned long part[16];
+            __builtin_memcpy(part, from, 128);
+            __builtin_memcpy(to, part, 128);
+        }
+#elif WRONG == 16 || WRONG == 17
     if ((unsigned long)(to - from) >= BODY(16, 32ul, 31ul))
         for (; count >= 32; count -= 32, to += 32, from += 32) {
             unsigned long part[4];
@@ -62,4 +69,16 @@ void copied_forward(unsigned char *to, const unsigned char *from, unsigned long 
 #endif
     while (count--)
         *to++ = *from++;
+}
+
+/* Where both factors are so large, another block, which only some moduli show to be wrong. */
+unsigned reduced(unsigned one, unsigned other, unsigned modulus)
+{
+    if (!modulus)
+        return 0;
+#if WRONG == 18
+    if (one == 0xffffffff && other == 0xffffffff)
+        return 1 % modulus;
+#endif
+    return (unsigned)((unsigned long)one * other % modulus);
 }

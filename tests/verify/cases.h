@@ -9,3 +9,4 @@ struct machine {
 unsigned operate(struct machine *machine, int operation, int argument);
 void copied_forward(unsigned char *to, const unsigned char *from, unsigned long count);
 unsigned reading(unsigned char letter, unsigned number);
+unsigned reduced(unsigned one, unsigned other, unsigned modulus);

@@ -8,6 +8,7 @@ int main(void)
     for (int i = 0; i < 40; i++) {
         copied_forward(bytes + i, bytes, (unsigned long)i * 5);
         sum += operate(&machine, i * 5 % 14, i);
+        sum += reduced((unsigned)i * 1000, 77777, 1009);
         sum += reading("+*/%<>^nx~"[i % 10], (unsigned)i);
     }
     return sum + bytes[99] == 0;

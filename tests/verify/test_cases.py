@@ -16,7 +16,7 @@ from compiler_ai.artifacts import Grade
 from compiler_ai.verify import testcase
 
 SOURCE = Path(__file__).with_name("cases.c")
-FUNCTIONS = ("operate", "reading", "copied_forward")
+FUNCTIONS = ("operate", "reading", "copied_forward", "reduced")
 
 
 @pytest.fixture(scope="module")
@@ -40,9 +40,15 @@ def test_a_case_that_is_wrong_for_some_data_is_refuted(bench: Bench, number: int
 
 
 def test_one_distance_of_overlapping_arrays_is_tested(bench: Bench) -> None:
-    wrong, right = (bench.assembled(bench.listing(f"gcc -O2 -DWRONG={number}")) for number in (16, 17))
+    wrong, also_wrong, right = (bench.assembled(bench.listing(f"gcc -O2 -DWRONG={number}")) for number in (16, 19, 17))
     assert bench.verifier("copied_forward").check(wrong).grade is Grade.REFUTED
+    assert bench.verifier("copied_forward").check(also_wrong).grade is Grade.REFUTED
     assert bench.verifier("copied_forward").check(right).grade is Grade.TESTED
+
+
+def test_a_block_of_the_candidates_that_few_come_to_gets_other_data(bench: Bench) -> None:
+    wrong = bench.assembled(bench.listing("gcc -O2 -DWRONG=18"))
+    assert bench.verifier("reduced").check(wrong).grade is Grade.REFUTED
 
 
 def test_every_place_of_a_pointer_in_a_block_is_among_the_logged_tests(bench: Bench) -> None:

@@ -302,3 +302,8 @@ def test_floating_point_numbers_get_other_signs_and_magnitudes_all_at_once() -> 
         for one, other in [(-1.5, 3.0), (1.5, 1.5), (0.0, 0.0), (1.5 / far, -3.0 / far), (1.5 * far, -3.0 * far)]
     ]
     assert not list(magnitudes(Seed(entry(), [(0x200, 0x208)], lambda at, _: memory[at])))
+
+
+def test_texts_have_second_bytes_of_all_kinds_in_utf8_of_four_bytes() -> None:
+    texts = b"".join(text(256, random.Random(number), ()) for number in range(64))
+    assert {texts[at + 1] >> 4 for at in range(len(texts) - 1) if texts[at] in (0xF1, 0xF2)} >= {0x8, 0x9, 0xB}

@@ -45,3 +45,21 @@ def test_what_a_pointer_points_to(
     assert (name, found.kind, found.target_kind, found.target_bytes) == ("p", "pointer", kind, size_bytes)
     assert found.target_alignment_bytes == alignment_bytes
     assert prototype.returns == Type("void")
+
+
+def test_a_thread_local_variable_of_the_unit_hides_nothing(tmp_path: Path) -> None:
+    source = tmp_path / "unit.c"
+    source.write_text("static __thread int count; int f(short step) { return count += step; }\n")
+    subprocess.run(["gcc", "-O2", "-g", "-c", "-o", tmp_path / "unit.o", source], check=True)
+    prototype = from_object((tmp_path / "unit.o").read_bytes(), "f")
+    assert prototype is not None
+    assert prototype.returns == Type("integer", 4, True)
+
+
+def test_a_restricted_pointer_is_known_as_such(tmp_path: Path) -> None:
+    source = tmp_path / "unit.c"
+    source.write_text("void f(int *restrict to, const int *from) { *to = *from; }\n")
+    subprocess.run(["gcc", "-g", "-c", "-o", tmp_path / "unit.o", source], check=True)
+    prototype = from_object((tmp_path / "unit.o").read_bytes(), "f")
+    assert prototype is not None
+    assert [kind.restricted for _, kind in prototype.parameters] == [True, False]

@@ -1,0 +1,28 @@
+struct buffer {
+    unsigned char *data;
+    int size;
+};
+
+struct totals {
+    int sum, count;
+};
+
+struct vector {
+    double x, y, z;
+};
+
+struct matrix {
+    double numbers[4], factor;
+};
+
+extern int most;
+extern int overall;
+void ascending(unsigned char *to);
+void filled(const struct buffer *buffer, unsigned char *to, int first);
+void own(struct buffer *buffer, int first);
+void added(struct totals *totals, const int *numbers, int count);
+void added_up(const int *numbers, int count);
+void counted(const unsigned char *text, int size);
+int count_so_far(void);
+void crossed(struct vector *to, const struct vector *one, const struct vector *other);
+void scaled(struct matrix *matrix, const double *factor);
