@@ -19,7 +19,7 @@ from compiler_ai.models.batch import Row, draw
 from compiler_ai.models.spec import ModelLimits, ModelSpec
 
 _TOGETHER_S = 0.05  # requests that come within are answered together
-_MOST_ROWS = 64  # at once
+_MOST_TOKENS = 1 << 16  # of prompts and answers at once: some gigabytes of keys and values
 
 
 class LocalModel:
@@ -138,14 +138,18 @@ class _Request:
     error: Exception | None = None
     seconds: float = 0.0
 
+    @property
+    def tokens(self) -> int:
+        return sum(len(row.prompt) + row.sampling.most_tokens for row in self.rows)
+
 
 def _taken(waiting: deque[_Request]) -> list[_Request]:
-    """The requests that are answered together: the one that has waited longest, and more as long as there are rows for them."""
+    """The requests that are answered together: the one that has waited longest, and more as long as there is memory for them."""
     taken = [waiting.popleft()]
-    count = len(taken[0].rows)
-    while waiting and count + len(waiting[0].rows) <= _MOST_ROWS:
+    size = taken[0].tokens
+    while waiting and size + waiting[0].tokens <= _MOST_TOKENS:
         taken.append(waiting.popleft())
-        count += len(taken[-1].rows)
+        size += taken[-1].tokens
     return taken
 
 
