@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -10,7 +10,8 @@ from compiler_ai.verify.mutate import changed
 from compiler_ai.verify.prototype import Prototype, Type
 from compiler_ai.verify.state import EntryState, integer_parameters, stack_parameters
 
-_OVERLAPS = (*range(1, 36), 47, 48, 63, 64, 127, 128)  # elements
+ALL_OVERLAPS = (*range(1, 36), 47, 48, 63, 64, 127, 128)  # elements
+NEAR_OVERLAPS = (1, 2, 3, 4, 8)
 _MOST_PAIRS = 3  # of arrays
 _POINTER_BYTES = 8
 Place = str | int  # a register, or a distance from the stack pointer
@@ -44,12 +45,14 @@ def arranged(state: EntryState, prototype: Prototype, memory: Memory) -> Iterato
                     yield _moved(state, f"{one} {way} {other}", {one: address})
 
 
-def overlapping(state: EntryState, prototype: Prototype, memory: Memory) -> Iterator[EntryState]:
+def overlapping(
+    state: EntryState, prototype: Prototype, memory: Memory, counts: Sequence[int] = ALL_OVERLAPS
+) -> Iterator[EntryState]:
     """The same call with each two of its arrays in one buffer, one so many elements before the other, either way: a body that works on
     several elements at a time may be wrong for one distance alone. The buffers end where their elements do."""
     arrays = _arrays(state, prototype, memory)
     pairs = [pair for pair in combinations(arrays, 2) if not all(one.kind.target_const for one in pair)]
-    for count in _OVERLAPS:
+    for count in counts:
         for pair in pairs[:_MOST_PAIRS]:
             step = max(one.kind.target_bytes for one in pair)
             for one, other in (pair, pair[::-1]):

@@ -24,6 +24,7 @@ from compiler_ai.verify.testcase import Test
 
 _MOST_IDLE = 3  # turns of looking for what no test reached that reach nothing more
 _MOST_THERE, _VARIATIONS = 40, 24  # blocks that only tests made for them reach, and tests with other data there
+_MOST_OVERLAPPED = 12  # tests
 _FEW_THERE = 4  # tests that come to a block by chance
 _MOST_SEEDS = 16  # that a candidate is traced on
 
@@ -50,6 +51,7 @@ class Judgement(Accessing, FirstCalls):
             if not self._lacking:
                 self._compare_traces()
                 self._compare_rest()
+                self._compare_constants()
                 self._compare_first_calls()
                 self._see_what_moved()
                 self._compare_beyond()
@@ -125,6 +127,7 @@ class Judgement(Accessing, FirstCalls):
         self._indirect = {jump - entry for jump in found.indirect}
         self._uncovered = set(self._starts)
         self._uncompared = set(self._starts)
+        self._begin_constants()
         self._coming, self._rare = {start: [] for start in self._starts}, set(self._starts)
         return found
 
@@ -191,6 +194,18 @@ class Judgement(Accessing, FirstCalls):
             for varied in islice(self._prepared.varied_data(test, self._body, block, set()), _VARIATIONS):
                 if self._held_against(varied, self._compare):
                     self._tests.append(varied)
+        self._overlap_everywhere()
+
+    def _overlap_everywhere(self) -> None:
+        """For each block, the first call that comes there with its arrays overlapping a little: what a block has loaded before it
+        stores, the baseline may load behind that."""
+        first = {id(coming[0]): coming[0] for _, coming in sorted(self._coming.items()) if coming}
+        for test in islice(first.values(), _MOST_OVERLAPPED):
+            for state in self._prepared.overlapped(test):
+                varied, _ = self._prepared.test(state, set())
+                if varied is not None:
+                    varied.fills = varied.fills[:1]
+                    self._held_against(varied, self._compare)
 
     def _reach_more(self, found: Blocks, seeds: list[Seed], turn: int) -> None:
         """One turn; what reaches anything is added to the tests and the seeds."""

@@ -11,7 +11,7 @@ from compiler_ai.sandbox.pages import page_floor
 from compiler_ai.sandbox.process import OutcomeKind
 from compiler_ai.sandbox.symbols import Reference, SymbolKind
 from compiler_ai.verify.aliases import aliased
-from compiler_ai.verify.arrays import arranged, overlapping
+from compiler_ai.verify.arrays import NEAR_OVERLAPS, arranged, overlapping
 from compiler_ai.verify.generate import Base, generated
 from compiler_ai.verify.kept import Kept
 from compiler_ai.verify.mutate import magnitudes, mutations
@@ -85,6 +85,13 @@ class Making(Kept):
                 test.fills = [test.fills[number % len(test.fills)]]
                 test.is_variation = True
                 self.tests.append(test)
+
+    def overlapped(self, test: Test) -> Iterator[EntryState]:
+        """The test's call with its arrays overlapping by a few elements."""
+        first = test.fills[0][0]
+        if self.prototype is None:
+            return iter(())
+        return overlapping(first, self.prototype, partial(self.machine.memory, first), NEAR_OVERLAPS)
 
     def _alias(self) -> None:
         """The longest and the shortest captured calls with pointers to what they read elsewhere."""

@@ -71,6 +71,21 @@ void copied_forward(unsigned char *to, const unsigned char *from, unsigned long 
         *to++ = *from++;
 }
 
+/* Square matrices, which may overlap. */
+void transposed(int *to, const int *from, int size)
+{
+#if WRONG == 20 /* loads before it stores, for one size */
+    if (size == 2) {
+        int a = from[0], b = from[1], c = from[2], d = from[3];
+        to[0] = a, to[1] = c, to[2] = b, to[3] = d;
+        return;
+    }
+#endif
+    for (int i = 0; i < size; i++)
+        for (int j = 0; j < size; j++)
+            to[j * size + i] = from[i * size + j];
+}
+
 /* Where both factors are so large, another block, which only some moduli show to be wrong. */
 unsigned reduced(unsigned one, unsigned other, unsigned modulus)
 {

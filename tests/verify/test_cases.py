@@ -16,7 +16,7 @@ from compiler_ai.artifacts import Grade
 from compiler_ai.verify import testcase
 
 SOURCE = Path(__file__).with_name("cases.c")
-FUNCTIONS = ("operate", "reading", "copied_forward", "reduced")
+FUNCTIONS = ("operate", "reading", "copied_forward", "transposed", "reduced")
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +44,11 @@ def test_one_distance_of_overlapping_arrays_is_tested(bench: Bench) -> None:
     assert bench.verifier("copied_forward").check(wrong).grade is Grade.REFUTED
     assert bench.verifier("copied_forward").check(also_wrong).grade is Grade.REFUTED
     assert bench.verifier("copied_forward").check(right).grade is Grade.TESTED
+
+
+def test_arrays_overlap_wherever_the_candidate_has_a_block_of_its_own(bench: Bench) -> None:
+    wrong = bench.assembled(bench.listing("gcc -O2 -DWRONG=20"))
+    assert bench.verifier("transposed").check(wrong).grade is Grade.REFUTED
 
 
 def test_a_block_of_the_candidates_that_few_come_to_gets_other_data(bench: Bench) -> None:
