@@ -219,7 +219,9 @@ def check_mergeable(pieces: Iterable[tuple[SectionKey, Piece]]) -> None:
         size = section.entry_bytes
         if section.is_text:
             characters = [piece.data[at : at + size] for at in range(0, len(piece.data), size)]
-            is_one = bytes(size) not in characters[:-1]
+            end = characters.index(bytes(size)) + 1 if bytes(size) in characters else len(characters)
+            # Behind it is at most what aligns the next.
+            is_one = not any(piece.data[end * size :]) and len(piece.data) - end * size < section.alignment_bytes
         else:
             is_one = piece.start // size == (piece.end - 1) // size
         if not is_one:
