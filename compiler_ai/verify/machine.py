@@ -25,6 +25,8 @@ from compiler_ai.verify.passing import GENERAL_ARGUMENTS, VECTOR_ARGUMENTS
 from compiler_ai.verify.state import EntryState
 from compiler_ai.verify.unwinding import UnwindTable
 
+_LOG_LIMIT_NS = 60_000_000_000
+_TRACE_LIMIT_NS, _STEP_LIMIT_NS = 5_000_000_000, 200_000  # for what is called, and ten times what a single step takes
 _TRACES, _TRACES_BYTES = 128, 64 << 20
 
 
@@ -153,12 +155,15 @@ class Machine:
             state.image.return_address,
             patches=list(state.patches.items()),
             max_steps=max_steps,
+            cpu_limit_ns=_TRACE_LIMIT_NS + max_steps * _STEP_LIMIT_NS,
             inside=_span(body),
             answers=self._answers(state),
         )
 
-    def log(self, state: EntryState, copy: Instrumented, max_entries: int) -> tuple[Outcome, Footprint | None]:
-        """A run of an instrumented body."""
+    def log(
+        self, state: EntryState, copy: Instrumented, max_entries: int, limit_ns: int = _LOG_LIMIT_NS
+    ) -> tuple[Outcome, Footprint | None]:
+        """A run of an instrumented body; what it calls is not instrumented, and only `limit_ns` ends that."""
         return self.sandbox.log(
             [state.image.pages, copy.pages, *state.extra],
             replace(state.registers, rip=copy.entry),
@@ -166,6 +171,7 @@ class Machine:
             copy.plan,
             patches=list(state.patches.items()),
             max_entries=max_entries,
+            cpu_limit_ns=limit_ns,
         )
 
     def page(self, state: EntryState, address: int) -> bytes:

@@ -33,6 +33,8 @@ _BOTH = frozenset({False, True})
 _RUN_STEPS = 100  # what starting a run costs, in traced instructions
 _MOST_STEPS = 1_500
 _MOST_ENTRIES = 30_000_000  # of one run: what is cut off before a loop says nothing of that loop
+_LIMIT_NS = 500_000_000  # several times what so many entries take: else something that is called does not end
+_LIMIT_STEPS = 24_000
 _ENTRIES_A_STEP = 4_000  # so many log entries cost as much as a single step
 
 
@@ -81,8 +83,10 @@ class Relations:
             copy = self._body.instrumented(context, {}, conditions=True)
         except SandboxError:
             return self._stepped(state)
-        outcome, footprint = self._machine.log(state, copy, _MOST_ENTRIES)
+        outcome, footprint = self._machine.log(state, copy, _MOST_ENTRIES, _LIMIT_NS)
         self.steps += _RUN_STEPS + (footprint.entries // _ENTRIES_A_STEP if footprint else 0)
+        if outcome.kind is OutcomeKind.TIMEOUT:
+            self.steps += _LIMIT_STEPS
         sites = self._sites(state)
         seen = {
             (copy.conditions[number], value)
