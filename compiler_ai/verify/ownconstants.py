@@ -3,14 +3,16 @@ must have been run. A table that is wrong in one entry is right for all calls th
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from hashlib import blake2b
 from itertools import pairwise
 
 from compiler_ai.sandbox.errors import SandboxError
 from compiler_ai.sandbox.loader import LoadedObject
-from compiler_ai.sandbox.object import RelocatableObject, Section
-from compiler_ai.verify.answered import own_constants
+from compiler_ai.sandbox.object import RelocatableObject, Relocation, Section
 from compiler_ai.verify.footprint import Bits, bits_of
 from compiler_ai.verify.judging import Judging
 from compiler_ai.verify.testcase import Test, log_body
@@ -64,47 +66,70 @@ class _Placed:
     unit: RelocatableObject
     loaded: LoadedObject
 
-    def constants(self) -> Iterator[tuple[int, Section, bytes]]:
-        """Each section of constants that is loaded, where, and what it holds with its relocations applied."""
-        read = own_constants(self.loaded)
+    def constants(self) -> Iterator[tuple[int, Section]]:
+        """Each section of constants that is loaded, and where."""
         counts: dict[str, int] = {}
         for section in self.unit.sections.values():
             counts[section.name] = counts.get(section.name, -1) + 1
             address = self.loaded.sections.get((section.name, counts[section.name]))
             if address is not None and not section.is_text:
-                yield address, section, read(address, section.size_bytes)
+                yield address, section
+
+    @cached_property
+    def starts(self) -> dict[int, list[int]]:
+        """By a section's index, where constants in it begin, and its end: offsets that code or data take the address of."""
+        found = {index: {0, len(section.data)} for index, section in self.unit.sections.items()}
+        for section in self.unit.sections.values():
+            for relocation in section.relocations:
+                index = relocation.symbol.section
+                if index in found and (section.is_text or relocation.kind == "R_X86_64_64"):
+                    bias = _DISTANCE_BYTES if relocation.kind == "R_X86_64_PC32" else 0
+                    found[index].add(relocation.symbol.value + relocation.addend + bias)
+        return {
+            index: sorted(at for at in offsets if 0 <= at <= len(self.unit.sections[index].data))
+            for index, offsets in found.items()
+        }
+
+    def told(self, section: Section) -> bytes:
+        """What a section holds, with what pointers to data lead to in their places: where that lies differs from unit to unit."""
+        data = bytearray(section.data)
+        for relocation in section.relocations:
+            target = self.unit.sections.get(relocation.symbol.section)
+            if target is not None and target.is_text:
+                continue
+            at, size = relocation.offset, _size_bytes(relocation)
+            offset = relocation.symbol.value + relocation.addend
+            if relocation.kind == "R_X86_64_PC32":  # a distance from the table's beginning
+                starts = self.starts[section.index]
+                offset -= at - starts[bisect_right(starts, at) - 1]
+            led_to = f"{relocation.symbol.name}+{relocation.addend}".encode()
+            if target is not None and target.is_copied and 0 <= offset < len(target.data):
+                ends = self.starts[target.index]
+                led_to = target.data[offset : ends[bisect_right(ends, offset)]].rstrip(b"\0")
+            data[at : at + size] = blake2b(led_to, digest_size=size).digest()
+        return bytes(data)
 
 
 def spans_of_its_own(theirs: _Placed, mine: _Placed) -> Iterator[tuple[int, int]]:
     """Half-open address ranges in `mine`: constants, and pointers to data, that are nowhere in `theirs`; without what fills up to the next."""
-    known = {address: data for address, _, data in theirs.constants()}
+    known = [theirs.told(section) for _, section in theirs.constants()]
     whole = {datum for *_, datum in _data(theirs)}
-    for section, base, address, datum in _data(mine):
-        long = datum if len(datum) >= _TELLING_BYTES else None
-        if datum in whole or (long is not None and any(long in other for other in known.values())):
+    for section, base, start, datum in _data(mine):
+        if datum in whole or (len(datum) >= _TELLING_BYTES and any(datum in other for other in known)):
             continue
-        to_code = {base + at for at in _to_code(mine.unit, section)}
-        yield from ((at, at + 1) for at in range(address, address + len(datum)) if at not in to_code)
+        to_code = _to_code(mine.unit, section)
+        yield from ((base + at, base + at + 1) for at in range(start, start + len(datum)) if at not in to_code)
 
 
 def _data(placed: _Placed) -> Iterator[tuple[Section, int, int, bytes]]:
-    """Each constant, from one place that is referred to up to the next, without the zeros behind it: its section, where that is, its address and bytes."""
-    for address, section, data in placed.constants():
-        starts = sorted({0, len(data), *(at for at in _referenced(placed.unit, section.index) if 0 < at < len(data))})
-        for start, end in pairwise(starts):
-            datum = data[start:end]
-            used = max(len(datum.rstrip(b"\0")), len(datum) - _PADDING_BYTES)
+    """Each constant, from one place that is referred to up to the next, without the zeros behind it: its section, where that lies, its
+    offset there and its bytes."""
+    for address, section in placed.constants():
+        data = placed.told(section)
+        for start, end in pairwise(placed.starts[section.index]):
+            used = max(len(data[start:end].rstrip(b"\0")), end - start - _PADDING_BYTES)
             if used > 0:
-                yield section, address, address + start, datum[:used]
-
-
-def _referenced(unit: RelocatableObject, index: int) -> Iterator[int]:
-    """Offsets in a section that code or data take the address of."""
-    for section in unit.sections.values():
-        for relocation in section.relocations:
-            if relocation.symbol.section == index:
-                bias = _DISTANCE_BYTES if section.is_text and relocation.kind == "R_X86_64_PC32" else 0
-                yield relocation.symbol.value + relocation.addend + bias
+                yield section, address, start, data[start : start + used]
 
 
 def _to_code(unit: RelocatableObject, section: Section) -> set[int]:
@@ -113,6 +138,9 @@ def _to_code(unit: RelocatableObject, section: Section) -> set[int]:
     for relocation in section.relocations:
         target = unit.sections.get(relocation.symbol.section)
         if target is not None and target.is_text:
-            size = _POINTER_BYTES if relocation.kind == "R_X86_64_64" else _DISTANCE_BYTES
-            found.update(range(relocation.offset, relocation.offset + size))
+            found.update(range(relocation.offset, relocation.offset + _size_bytes(relocation)))
     return found
+
+
+def _size_bytes(relocation: Relocation) -> int:
+    return _POINTER_BYTES if relocation.kind == "R_X86_64_64" else _DISTANCE_BYTES
