@@ -65,6 +65,7 @@ def test_no_caller_passes_more_than_a_bool_holds(bench: Bench) -> None:
     assert bench.verifier("report").check(relying).grade is Grade.TESTED
 
 
+@pytest.mark.full
 def test_verdicts_do_not_depend_on_the_machines_load(bench: Bench) -> None:
     """The same tests, the same coverage and the same words, whatever else the processors do."""
     bodies = [
