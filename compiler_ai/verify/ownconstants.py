@@ -4,7 +4,7 @@ must have been run. A table that is wrong in one entry is right for all calls th
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
@@ -35,7 +35,9 @@ class OwnConstants(Judging):
         context = self._machine.contexts[0]
         theirs = _Placed(self._prepared.body.unit, context.baseline)
         mine = _Placed(self._body.unit, self._body.at(context))
-        spans = [(start - mine.loaded.base, end - mine.loaded.base) for start, end in spans_of_its_own(theirs, mine)]
+        code = self._prepared.own(self._body, context).ranges
+        base = mine.loaded.base
+        spans = [(start - base, end - base) for start, end in spans_of_its_own(theirs, mine, code)]
         self._own_constants = bits_of(spans)
         self._unread = dict(self._own_constants)
 
@@ -66,14 +68,41 @@ class _Placed:
     unit: RelocatableObject
     loaded: LoadedObject
 
-    def constants(self) -> Iterator[tuple[int, Section]]:
-        """Each section of constants that is loaded, and where."""
+    def sections(self) -> Iterator[tuple[int, Section]]:
+        """Each section that is loaded, and where."""
         counts: dict[str, int] = {}
         for section in self.unit.sections.values():
             counts[section.name] = counts.get(section.name, -1) + 1
             address = self.loaded.sections.get((section.name, counts[section.name]))
-            if address is not None and not section.is_text:
+            if address is not None:
                 yield address, section
+
+    def constants(self) -> Iterator[tuple[int, Section]]:
+        return ((address, section) for address, section in self.sections() if not section.is_text)
+
+    def reached(self, code: Sequence[tuple[int, int]]) -> set[tuple[int, int]]:
+        """The beginnings of the constants that these half-open ranges of code lead to, as section index and offset."""
+        pending = [
+            relocation
+            for address, section in self.sections()
+            if section.is_text
+            for relocation in section.relocations
+            if any(low <= address + relocation.offset < high for low, high in code)
+        ]
+        found: set[tuple[int, int]] = set()
+        while pending:
+            relocation = pending.pop()
+            section = self.unit.sections.get(relocation.symbol.section)
+            if section is None or section.is_text:
+                continue
+            bias = _DISTANCE_BYTES if relocation.kind == "R_X86_64_PC32" else 0
+            starts = self.starts[section.index]
+            number = bisect_right(starts, relocation.symbol.value + relocation.addend + bias) - 1
+            if not 0 <= number < len(starts) - 1 or (section.index, starts[number]) in found:
+                continue
+            found.add((section.index, starts[number]))
+            pending += [one for one in section.relocations if starts[number] <= one.offset < starts[number + 1]]
+        return found
 
     @cached_property
     def starts(self) -> dict[int, list[int]]:
@@ -110,11 +139,15 @@ class _Placed:
         return bytes(data)
 
 
-def spans_of_its_own(theirs: _Placed, mine: _Placed) -> Iterator[tuple[int, int]]:
-    """Half-open address ranges in `mine`: constants, and pointers to data, that are nowhere in `theirs`; without what fills up to the next."""
+def spans_of_its_own(theirs: _Placed, mine: _Placed, code: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Half-open address ranges in `mine`: constants, and pointers to data, that its `code` leads to and that are nowhere in `theirs`;
+    without what fills up to the next."""
+    reached = mine.reached(code)
     known = [theirs.told(section) for _, section in theirs.constants()]
     whole = {datum for *_, datum in _data(theirs)}
     for section, base, start, datum in _data(mine):
+        if (section.index, start) not in reached:
+            continue
         if datum in whole or (len(datum) >= _TELLING_BYTES and any(datum in other for other in known)):
             continue
         to_code = _to_code(mine.unit, section)
