@@ -10,10 +10,9 @@ from compiler_ai.sandbox.process import OutcomeKind
 from compiler_ai.verify.equivalence import describe_end
 from compiler_ai.verify.footprint import footprint_of, only_read, overreach
 from compiler_ai.verify.frames import Paths
-from compiler_ai.verify.judging import Refuted, Undecided
+from compiler_ai.verify.judging import Judging, Refuted, Undecided
 from compiler_ai.verify.kept import scale_of
 from compiler_ai.verify.machine import Body, Context
-from compiler_ai.verify.ownconstants import OwnConstants
 from compiler_ai.verify.testcase import Test, Traced, inside, log_body, trace_body
 from compiler_ai.verify.unread import with_others
 from compiler_ai.verify.unwinding import read_table, wrong_rule
@@ -21,7 +20,7 @@ from compiler_ai.verify.unwinding import read_table, wrong_rule
 _ANY_FRAME_BYTES = 64  # of stack that the baseline may do without in a call that ends at once
 
 
-class Accessing(OwnConstants):
+class Accessing(Judging):
     """Compares what ends of runs do not show."""
 
     def _compare_traces(self) -> None:
@@ -118,7 +117,6 @@ class Accessing(OwnConstants):
         )
         if difference:
             raise Refuted(test.state.name, difference)
-        self._note_reads(test, found.footprint.reads)
         self._vary_what_only_it_reads(test, expected.footprint, found.footprint)
         entered = found.entered & self._starts
         reason = self._unconfirmed_frames(context, entered & self._uncompared)
@@ -200,7 +198,6 @@ class Accessing(OwnConstants):
         if difference:
             raise Refuted(test.state.name, difference)
         self._note_doubt(test, expected.calls, found.calls)
-        self._note_reads(test, footprints[1].reads)
         self._vary_what_only_it_reads(test, *footprints)
         self._check_unwinding(test, expected, found)
         self._check_jumps(found)

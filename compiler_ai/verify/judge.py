@@ -51,7 +51,6 @@ class Judgement(Accessing, FirstCalls):
             if not self._lacking:
                 self._compare_traces()
                 self._compare_rest()
-                self._compare_constants()
                 self._compare_first_calls()
                 self._see_what_moved()
                 self._compare_beyond()
@@ -127,7 +126,6 @@ class Judgement(Accessing, FirstCalls):
         self._indirect = {jump - entry for jump in found.indirect}
         self._uncovered = set(self._starts)
         self._uncompared = set(self._starts)
-        self._begin_constants()
         self._coming, self._rare = {start: [] for start in self._starts}, set(self._starts)
         return found
 

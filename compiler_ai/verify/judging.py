@@ -8,7 +8,6 @@ from compiler_ai.sandbox.events import CallEvent
 from compiler_ai.verify.coverage import Blocks
 from compiler_ai.verify.decided import Decided
 from compiler_ai.verify.escaping import Replaced
-from compiler_ai.verify.footprint import Bits
 from compiler_ai.verify.frames import Paths
 from compiler_ai.verify.machine import Body
 from compiler_ai.verify.prepare import Preparation
@@ -43,8 +42,6 @@ class Judging:
         self._tables: dict[tuple[Body, int], UnwindTable | None] = {}
         self._paths: dict[int, Paths] = {}
         self._replaced: dict[int, list[Replaced]] = {}
-        self._own_constants: Bits = {}  # by page, as of `ownconstants`
-        self._unread: dict[int, int] = {}
         self._steps = 0
         self._entries = 0
         self._logged_runs = 0
