@@ -14,6 +14,7 @@ from compiler_ai.verify.relations import Look
 HERE = Path(__file__).parent
 
 
+@pytest.mark.full  # half a minute
 def test_what_is_called_and_does_not_end_is_given_up(tmp_path_factory: pytest.TempPathFactory) -> None:
     with recorded(tmp_path_factory, HERE / "endless.c", HERE / "endless_main.c", ["waits"]) as bench:
         verifier = bench.verifier("waits")
