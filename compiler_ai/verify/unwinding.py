@@ -108,17 +108,6 @@ def _rules(row: Mapping[Any, Any]) -> Rules:
     return Rules(_DWARF[cfa.reg], cfa.offset, saved)
 
 
-@dataclass(frozen=True)
-class _Frame:
-    """A call's registers at its entry; the stack pointer is below its own while the call lasts."""
-
-    entry: Mapping[str, int]
-
-    @property
-    def stack(self) -> int:
-        return self.entry["rsp"]
-
-
 def wrong_rule(trace: Trace, table: UnwindTable, decoder: Decoder) -> tuple[str, bool]:
     """The first rule that is wrong in this run, or "", and whether every executed instruction's rules were understood.
 
@@ -127,17 +116,17 @@ def wrong_rule(trace: Trace, table: UnwindTable, decoder: Decoder) -> tuple[str,
     view = memoryview(trace.data).cast("Q")
     if not len(view):
         return "", True
-    frames: list[_Frame] = []
+    frames: list[Mapping[str, int]] = []  # a call's registers at its entry, below whose stack pointer it stays
     stored: dict[int, int] = {}
-    understood, called = True, False
+    understood, pushed = True, -1  # where a call would have put the return address
     for at in range(0, len(view), 18):
         address, general = view[at], view[at + 2 : at + 18]
         stack = general[GENERAL.index("rsp")]
-        while len(frames) > 1 and stack > frames[-1].stack:
+        while len(frames) > 1 and stack > frames[-1]["rsp"]:
             frames.pop()
-        if not frames or (stack < frames[-1].stack and (called or address == view[0])):
-            frames.append(_Frame(dict(zip(GENERAL, general, strict=True))))
-        called = at + 18 < len(view) and decoder.decoded(address).calls and view[at + 24] == stack - _WORD
+        if not frames or (stack < frames[-1]["rsp"] and (stack == pushed or address == view[0])):
+            frames.append(dict(zip(GENERAL, general, strict=True)))
+        pushed = stack - _WORD if decoder.decoded(address).calls else -1
         rules = table.at(address)
         if rules is None:
             continue
@@ -151,15 +140,15 @@ def wrong_rule(trace: Trace, table: UnwindTable, decoder: Decoder) -> tuple[str,
     return "", understood
 
 
-def _wrong_here(rules: Rules, general: Any, frame: _Frame, stored: Mapping[int, int]) -> str:
-    computed, frame_address = general[GENERAL.index(rules.register)] + rules.offset, frame.stack + _WORD
+def _wrong_here(rules: Rules, general: Any, entry: Mapping[str, int], stored: Mapping[int, int]) -> str:
+    computed, frame_address = general[GENERAL.index(rules.register)] + rules.offset, entry["rsp"] + _WORD
     if computed != frame_address:
         return f"unwind information gives a frame address that is off by {computed - frame_address}"
     for name in SAVED:
         if name in rules.saved:
-            if stored.get(frame_address + rules.saved[name]) != frame.entry[name]:
+            if stored.get(frame_address + rules.saved[name]) != entry[name]:
                 return f"unwind information looks for {name} where it is not"
-        elif general[GENERAL.index(name)] != frame.entry[name]:
+        elif general[GENERAL.index(name)] != entry[name]:
             return f"unwind information takes {name} for unchanged"
     return ""
 
