@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from itertools import zip_longest
@@ -79,12 +79,7 @@ class Making(Kept):
             return
         longest = max(made, key=lambda test: self._steps(test.fills[0][0]))
         first = longest.fills[0][0]
-        for number, state in enumerate(overlapping(first, self.prototype, partial(self.machine.memory, first))):
-            test, _ = self.test(state, self._uncovered)
-            if test is not None:
-                test.fills = [test.fills[number % len(test.fills)]]
-                test.is_variation = True
-                self.tests.append(test)
+        self._add_variations(overlapping(first, self.prototype, partial(self.machine.memory, first)))
 
     def overlapped(self, test: Test) -> Iterator[EntryState]:
         """The test's call with its arrays overlapping by a few elements."""
@@ -97,12 +92,19 @@ class Making(Kept):
         """The longest and the shortest captured calls with pointers to what they read elsewhere."""
         bases = [base.state for base in self._bases()][:_MOST_BASES]
         states = [state for base in bases for state in aliased(self.seed_of(base), self.prototype, self._private(base))]
-        for number, state in enumerate(states[:_MOST_ALIASED]):
+        self._add_variations(states[:_MOST_ALIASED])
+
+    def _add_variations(self, states: Iterable[EntryState]) -> None:
+        for number, state in enumerate(states):
             test, _ = self.test(state, self._uncovered)
             if test is not None:
-                test.fills = [test.fills[number % len(test.fills)]]
-                test.is_variation = True
-                self.tests.append(test)
+                self._add_variation(test, number)
+
+    def _add_variation(self, test: Test, number: int) -> None:
+        """A test that is not varied further, with one of its fills, which `number` chooses."""
+        test.fills = [test.fills[number % len(test.fills)]]
+        test.is_variation = True
+        self.tests.append(test)
 
     def _private(self, state: EntryState) -> list[tuple[int, int]]:
         """Where the unit's local variables lie: GCC knows of those whose address is not taken that no pointer leads there."""

@@ -46,7 +46,7 @@ class Sweeping(Making):
             group = calls_with(bases[number % len(bases)], prototype, contents, number)
             test = self._smallest(group) if group else None
             if test is not None:
-                self._add_swept(test)
+                self._add_variation(test, len(self.tests))
                 found.append(test)
         return found
 
@@ -67,7 +67,7 @@ class Sweeping(Making):
         for state in islice(swept_arguments(bases, self.prototype), _MOST_ARGUMENTS * self.settings.swept):
             test, _ = self.test_or_answered(state, self._uncovered)
             if test is not None:
-                self._add_swept(test)
+                self._add_variation(test, len(self.tests))
 
     def _sweep_loads(self) -> None:
         """Every value of what the baseline loads as a byte, or as two, from memory that a caller may have filled."""
@@ -80,7 +80,7 @@ class Sweeping(Making):
                 test, outcome = self.test(state, self._uncovered, marked={site - entry for site in places})
                 sweep.note(outcome.covered, self._read(state) if sweep.is_walking else None)
                 if test is not None:
-                    self._add_swept(test)
+                    self._add_variation(test, len(self.tests))
 
     def _places_by_seed(self) -> list[tuple[Seed, dict[int, Sequence[Span]]]]:
         """A few seeds, with what instructions load there as bytes that do so in none before, by address of the instruction: first the one
@@ -116,8 +116,3 @@ class Sweeping(Making):
         except SandboxError:
             return None
         return found.footprint.reads if found.footprint is not None else None
-
-    def _add_swept(self, test: Test) -> None:
-        test.fills = [test.fills[len(self.tests) % len(test.fills)]]
-        test.is_variation = True
-        self.tests.append(test)
