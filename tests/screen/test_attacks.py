@@ -102,17 +102,22 @@ def test_a_candidate_for_another_function_is_refused(unit_text: str, screener: S
     assert rejection.stage == "screen.text"
 
 
-def test_a_static_callee_and_constants_that_a_body_brings_along_pass(unit_text: str, screener: Screener) -> None:
+CONSTANT = '\t.section\t.rodata.cst4,"aM",@progbits,4\n\t.align 4\n.Lconstant:\n\t.long 7\n'
+ALIGNED_TEXTS = '\t.section\t.rodata.str1.8,"aMS",@progbits,1\n\t.align 8\n.Lone:\n\t.string "some"\n\t.align 8\n.Lother:\n\t.string ""\n'
+
+
+@pytest.mark.parametrize(
+    ("uses", "constants"),
+    [
+        ("\taddl .Lconstant(%rip), %eax\n", CONSTANT),
+        ("\tleaq .Lone(%rip), %rdi\n\tleaq .Lother(%rip), %rsi\n", ALIGNED_TEXTS),
+    ],
+    ids=["a constant", "aligned texts"],
+)
+def test_a_static_callee_and_constants_that_a_body_brings_along_pass(
+    uses: str, constants: str, unit_text: str, screener: Screener
+) -> None:
     attack = read_attack(HERE / "attacks" / "callee_syscall.s")
-    constants = '\t.section\t.rodata.cst4,"aM",@progbits,4\n\t.align 4\n.Lconstant:\n\t.long 7\n'
-    body = attack.body.replace("\tcall gadget", "\taddl .Lconstant(%rip), %eax\n\tcall gadget")
+    body = attack.body.replace("\tcall gadget", f"{uses}\tcall gadget")
     candidate = Candidate(FUNCTION, body, attack.extra.replace("\tsyscall\n", "\tincl %eax\n") + constants)
-    assert screener.screen(candidate, spliced(unit_text, candidate)).rejection is None
-
-
-def test_texts_of_a_bodys_own_are_aligned_as_the_compiler_likes(unit_text: str, screener: Screener) -> None:
-    attack = read_attack(HERE / "attacks" / "callee_syscall.s")
-    texts = '\t.section\t.rodata.str1.8,"aMS",@progbits,1\n\t.align 8\n.Lone:\n\t.string "some"\n\t.align 8\n.Lother:\n\t.string ""\n'
-    body = attack.body.replace("\tcall gadget", "\tleaq .Lone(%rip), %rdi\n\tleaq .Lother(%rip), %rsi\n\tcall gadget")
-    candidate = Candidate(FUNCTION, body, attack.extra.replace("\tsyscall\n", "\tincl %eax\n") + texts)
     assert screener.screen(candidate, spliced(unit_text, candidate)).rejection is None
