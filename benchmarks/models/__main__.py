@@ -80,8 +80,9 @@ def prepared(results: Path, most: int, longest: int, names: list[str]) -> list[s
     project = results / "models"
     project.mkdir(parents=True, exist_ok=True)
     note = project / "functions"
-    if note.exists():
-        return note.read_text().split()
+    noted = note.read_text().split() if note.exists() else []
+    if noted and (not names or names == noted):
+        return noted
     archive = Archive(results / "archive")
     benches = [harness.Bench(one, project, []) for one in harness.load(harness.HERE / "programs.toml")]
     shutil.rmtree(project / ".aicc", ignore_errors=True)  # of a run that ended before: its samples would count twice
