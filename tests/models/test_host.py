@@ -34,17 +34,16 @@ def parsed(*flags: str) -> options.Options:
 def children() -> set[int]:
     """The processes that this one has started and that run."""
     found = set()
-    for entry in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = entry.read_text().rpartition(")")[2].split()
-        except OSError:
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
             continue
-        if (
-            int(fields[1]) == os.getpid()
-            and fields[0] != "Z"
-            and b"spawn_main" in (entry.parent / "cmdline").read_bytes()
-        ):
-            found.add(int(entry.parent.name))
+        try:
+            fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            words = (entry / "cmdline").read_bytes()
+        except OSError:
+            continue  # it has ended
+        if int(fields[1]) == os.getpid() and fields[0] != "Z" and b"spawn_main" in words:
+            found.add(int(entry.name))
     return found
 
 

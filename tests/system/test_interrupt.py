@@ -76,11 +76,13 @@ def interrupted(directory: Path, compiler: str, slow: bool) -> tuple[int, list[s
 def group(leader: int) -> list[str]:
     """The names of the living processes of a process group."""
     found = []
-    for one in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            name, _, rest = one.read_text().partition(") ")
-        except OSError:
+    for one in Path("/proc").iterdir():
+        if not one.name.isdigit():
             continue
+        try:
+            name, _, rest = (one / "stat").read_text().partition(") ")
+        except OSError:
+            continue  # it has ended
         state, _, process_group = rest.split()[:3]
         if int(process_group) == leader and state != "Z":
             found.append(name.partition("(")[2])
