@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 
 from compiler_ai.artifacts import Rejection
-from compiler_ai.asm.normalise import uncovered
+from compiler_ai.asm.normalise import UnknownFunctionError, covered, uncovered
 from compiler_ai.asm.splice import replace
 from compiler_ai.passmanager import PassError
 from compiler_ai.screen.gate import Screener, ScreenError
@@ -25,14 +25,14 @@ class Screen:
     def __init__(self, trials: TrialCache, assembler: Sequence[str]) -> None:
         self._trials = trials
         self._assembler = assembler
-        self._screener: tuple[FunctionWork, Screener] | None = None  # of the function at work
+        self._screener: tuple[FunctionWork, Screener, frozenset[str]] | None = None  # of the function at work
 
     def run(self, work: FunctionWork, context: Context) -> None:
         waiting = [state for state in work.alive if not state.object_bytes]
         if not waiting:
             return
         baseline = work.baseline
-        screener = self._screener_of(work, context)
+        screener, known = self._screener_of(work, context)
         for done, state in in_time(waiting, context):
             context.progress(self.name, done, len(waiting), 0.0)
             started_s = time.monotonic()
@@ -40,7 +40,7 @@ class Screen:
                 state.spliced_text = replace(work.listing, baseline.function, state.candidate, baseline.size_bytes)
                 result = screener.screen(state.candidate, state.spliced_text)
                 state.object_bytes, state.rejection = result.object_bytes, result.rejection
-                missing = uncovered(work.listing, baseline.function, state.candidate)
+                missing = uncovered(work.listing, baseline.function, state.candidate, known)
                 if state.rejection is None and missing:
                     reason = f"it refers to {missing[0]} and GCC's body does not, so the key says nothing of it"
                     state.rejection = Rejection("screen.key", reason)
@@ -50,14 +50,15 @@ class Screen:
             if state.rejection is not None:
                 self._trials.append(baseline.key, state.trial())
 
-    def _screener_of(self, work: FunctionWork, context: Context) -> Screener:
-        """The gate of this function, made once. Raises PassError."""
+    def _screener_of(self, work: FunctionWork, context: Context) -> tuple[Screener, frozenset[str]]:
+        """The gate of this function and what its key covers, found out once. Raises PassError."""
         baseline = work.baseline
         if self._screener is None or self._screener[0] is not work:
             try:
                 features = unit_features(baseline.command, context.toolchain)
                 made = Screener(baseline.listing_text, baseline.function, context.toolchain, self._assembler, features)
-            except ScreenError as error:
+                known = covered(work.listing, baseline.function)
+            except (ScreenError, UnknownFunctionError) as error:
                 raise PassError(str(error)) from error
-            self._screener = (work, made)
-        return self._screener[1]
+            self._screener = (work, made, known)
+        return self._screener[1:]

@@ -18,7 +18,7 @@ from typing import Any
 
 from compiler_ai.asm.function import Function
 from compiler_ai.asm.listing import Listing
-from compiler_ai.asm.symbol_table import entries
+from compiler_ai.elf_tables import entries
 from compiler_ai.errors import AiccError
 from compiler_ai.toolchains.description import Toolchain
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import lru_cache
 
 from compiler_ai.artifacts import Candidate, Rejection
 from compiler_ai.asm.aligned_operands import without_aligned_operands
@@ -115,10 +115,6 @@ class _Transplant:
         default_factory=set
     )  # functions whose address is taken: they have the standard convention
 
-    @cached_property
-    def _covered(self) -> frozenset[str]:
-        return covered(self.target, self.name)
-
     def run(self) -> Candidate | None:
         theirs, ours = self.source.listing.function(self.name), self.target.function(self.name)
         if ours is None:
@@ -128,7 +124,7 @@ class _Transplant:
         if theirs.has_inline_assembly:
             raise _Refused("it holds inline assembly")
         main = self._separated(theirs)
-        if normalised_text("".join(main.code)) == normalised_text(ours.body):
+        if normalised_text("".join(main.code)) == _normalised(self.target, self.name):
             return None
         if "__stack_chk_fail" in ours.body and "__stack_chk_fail" not in "".join(main.code):
             raise _Refused("it lacks the baseline's stack protector")
@@ -257,7 +253,12 @@ class _Transplant:
         """
         there = self.target.function(symbol)
         clone = "." in symbol.lstrip(".")
-        inlined = there is not None and not clone and symbol not in self._addressed and symbol not in self._covered
+        inlined = (
+            there is not None
+            and not clone
+            and symbol not in self._addressed
+            and symbol not in _covered(self.target, self.name)
+        )
         if not inlined and (symbol in self._addressed or callee.is_global):
             if there is None or clone:
                 raise _Refused(f"it refers to {symbol}, which GCC's listing does not define")
@@ -359,6 +360,17 @@ class _Transplant:
         text = LOCAL_LABEL.sub(lambda match: self._names.get(match[0], match[0]), text)
         text = _NAME.sub(lambda match: self._names.get(match[0], match[0]), text)
         return text + "\n"
+
+
+@lru_cache(maxsize=4)  # the same target for every configuration
+def _covered(target: Listing, name: str) -> frozenset[str]:
+    return covered(target, name)
+
+
+@lru_cache(maxsize=4)
+def _normalised(target: Listing, name: str) -> str:
+    function = target.function(name)
+    return normalised_text(function.body) if function is not None else ""
 
 
 def _joined(functions: list[list[str]]) -> list[str]:

@@ -6,7 +6,6 @@ import enum
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 _REQUEST = struct.Struct("<Q16sQQ8I")
 _CALLEE = struct.Struct("<QBBBBBxxx")
@@ -114,19 +113,22 @@ class CallEvent:
         return self.frame[at : at + size_bytes] if at >= 0 and at + size_bytes <= len(self.frame) else None
 
 
-def pack_answers(answers: Answers, key: bytes) -> bytes:
-    """An answer_request; `key` is that of the digests."""
+def pack_answers(answers: Answers, key: bytes, callees: bytes) -> bytes:
+    """An answer_request; `key` is that of the digests, `callees` is `pack_callees` of the same answers'."""
     head = _REQUEST.pack(
         answers.seed & 0xFFFFFFFFFFFFFFFF, key, answers.arena, answers.slot_bytes, answers.slot_count,
         min(answers.max_events, MAX_EVENTS), answers.digest_events, answers.effects, len(answers.callees),
         len(answers.chosen), len(answers.written), 0,
     )  # fmt: skip
-    callees = [_pack_callee(address, callee) for address, callee in sorted(answers.callees.items())]
     chosen = (_CHOSEN.pack(*pair) for pair in answers.chosen)
-    return b"".join((head, *callees, *chosen, *(_WRITTEN.pack(*one) for one in answers.written)))
+    return b"".join((head, callees, *chosen, *(_WRITTEN.pack(*one) for one in answers.written)))
 
 
-@lru_cache(maxsize=4096)  # the same ones go with every run
+def pack_callees(callees: Mapping[int, Callee]) -> bytes:
+    """The part of an answer_request that says how they answer."""
+    return b"".join(_pack_callee(address, callee) for address, callee in sorted(callees.items()))
+
+
 def _pack_callee(address: int, callee: Callee) -> bytes:
     flags = callee.never_returns | callee.signed << 1 | callee.boolean << 2
     parts = [_CALLEE.pack(address, callee.returns, callee.return_bytes, flags, *_two(callee.sizes))]

@@ -9,6 +9,7 @@ import enum
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from compiler_ai.sandbox.pages import PAGE_BYTES
 
@@ -82,8 +83,11 @@ class LogPlan:
             *self.text, max_entries, len(self.places), len(self.copies), len(self.callees),
             self.flags_address, self.flags_count, self.counter_address,
         )  # fmt: skip
-        parts = [head]
-        parts += [_PLACE.pack(p.kind, p.flags, p.size_bytes, p.base, p.stack_delta) for p in self.places]
+        return head + self._tables
+
+    @cached_property
+    def _tables(self) -> bytes:  # a body's own, the same for all its runs
+        parts = [_PLACE.pack(p.kind, p.flags, p.size_bytes, p.base, p.stack_delta) for p in self.places]
         parts += [_PAIR.pack(*pair) for pair in sorted(self.copies)]
         parts += [_PAIR.pack(*pair) for pair in sorted(self.callees)]
         return b"".join(parts)

@@ -267,13 +267,8 @@ class _Loader:
         if relocation.kind == "R_X86_64_PC32" and not section.is_text:
             return None
         offset = relocation.addend + (4 if relocation.kind == "R_X86_64_PC32" else 0)
-        for other in self.unit.symbols:
-            if (
-                other.kind is SymbolKind.FUNCTION
-                and other.section == symbol.section
-                and other.value == offset
-                and other.name != self.function
-            ):
+        for other in self.unit.functions_at.get((symbol.section, offset), ()):
+            if other.name != self.function:
                 address = self.resolver.resolve(self._reference(other, SymbolKind.FUNCTION))
                 return None if address is None else address - offset
         return None
@@ -289,11 +284,7 @@ class _Loader:
         base = self._module_section(target)
         if base is None:
             return None
-        constants = [
-            other
-            for other in self.unit.symbols
-            if not other.is_section and other.section == target.index and other.kind is SymbolKind.DATA
-        ]
+        constants = self.unit.variables_in.get(target.index, ())
         for other in constants:
             low, high = other.value - symbol.value, other.value - symbol.value + other.size_bytes
             if symbol is other or (low <= first and last < high):
@@ -307,7 +298,7 @@ class _Loader:
         if near:  # where a loop over a constant ends, or the element before its first
             _, other = min(near, key=lambda pair: (pair[0], pair[1].value))
             following = target.data[at : at + _NEAR_BYTES] if at >= 0 else b""
-            untouched = not any(at <= relocation.offset < at + _NEAR_BYTES for relocation in target.relocations)
+            untouched = not target.is_relocated(at, at + _NEAR_BYTES)
             alike = not following or self.resolver.contents(base + at, len(following)) == following
             if untouched and alike and self._same_in_module(target, other, base):
                 return base + symbol.value
@@ -317,7 +308,7 @@ class _Loader:
         """Whether the module holds the same bytes, and no addresses, where `constant` lies."""
         end = constant.value + constant.size_bytes
         own = target.data[constant.value : end]
-        relocated = any(constant.value <= relocation.offset < end for relocation in target.relocations)
+        relocated = target.is_relocated(constant.value, end)
         return not relocated and self.resolver.contents(base + constant.value, len(own)) == own
 
     # -- relocations

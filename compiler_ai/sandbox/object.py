@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import io
+import struct
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, cached_property, lru_cache
 from typing import Any
 
+from compiler_ai.elf_tables import relocation_entries
 from compiler_ai.sandbox.errors import LoadError
 from compiler_ai.sandbox.symbols import SymbolKind, Unit
 
@@ -72,6 +77,15 @@ class Section:
         """Whether a load makes a copy: text and what is read-only once relocated. Other data is the module's own."""
         return not self.flags & SHF_WRITE or self.name.startswith(".data.rel.ro")
 
+    def is_relocated(self, start: int, end: int) -> bool:
+        """Whether a relocation's field begins in these bytes of the section, half-open."""
+        at = bisect_left(self._relocated, start)
+        return at < len(self._relocated) and self._relocated[at] < end
+
+    @cached_property
+    def _relocated(self) -> list[int]:
+        return sorted(relocation.offset for relocation in self.relocations)
+
 
 @dataclass(frozen=True)
 class RelocatableObject:
@@ -87,6 +101,24 @@ class RelocatableObject:
             if symbol.name == name and symbol.kind is SymbolKind.FUNCTION and symbol.section in self.sections:
                 return symbol
         raise LoadError(f"the object defines no function {name}")
+
+    @cached_property
+    def functions_at(self) -> Mapping[tuple[int, int], tuple[ObjectSymbol, ...]]:
+        """(section, offset) -> the functions that begin there."""
+        found = defaultdict(list)
+        for symbol in self.symbols:
+            if symbol.kind is SymbolKind.FUNCTION:
+                found[symbol.section, symbol.value].append(symbol)
+        return {place: tuple(symbols) for place, symbols in found.items()}
+
+    @cached_property
+    def variables_in(self) -> Mapping[int, tuple[ObjectSymbol, ...]]:
+        """Section -> the variables and constants in it that have a name."""
+        found = defaultdict(list)
+        for symbol in self.symbols:
+            if symbol.kind is SymbolKind.DATA and not symbol.is_section:
+                found[symbol.section].append(symbol)
+        return {section: tuple(symbols) for section, symbols in found.items()}
 
 
 @lru_cache(maxsize=64)
@@ -112,6 +144,7 @@ def read_object(data: bytes) -> RelocatableObject:
         TypeError,
         AttributeError,
         UnicodeError,
+        struct.error,
     ) as error:
         raise LoadError(f"malformed object: {error}") from error
 
@@ -128,10 +161,8 @@ def _read(elf: Any) -> RelocatableObject:
     for section in elf.iter_sections():
         if isinstance(section, RelocationSection) and section.is_RELA():
             relocations[section["sh_info"]] = tuple(
-                Relocation(
-                    entry["r_offset"], _kind(entry["r_info_type"]), symbols[entry["r_info_sym"]], entry["r_addend"]
-                )
-                for entry in section.iter_relocations()
+                Relocation(entry.offset, _kind(entry.type), symbols[entry.symbol], entry.addend)
+                for entry in relocation_entries(elf, section)
             )
     sections = {}
     for index, section in enumerate(elf.iter_sections()):
@@ -144,7 +175,13 @@ def _read(elf: Any) -> RelocatableObject:
         )  # fmt: skip
     source = next((e.name for e in table.iter_symbols() if e["st_info"]["type"] == "STT_FILE" and e.name), "")
     names = frozenset(s.name for s in symbols if s.is_local and s.name and not s.is_section)
-    return RelocatableObject(sections, symbols, Unit(source, names - {source}))
+    return RelocatableObject(sections, symbols, _unit(source, names - {source}))
+
+
+@lru_cache(maxsize=64)
+def _unit(source: str, local_names: frozenset[str]) -> Unit:
+    """One for all objects of a unit: resolvers keep what they know of it, and comparing names one by one takes its time."""
+    return Unit(source, local_names)
 
 
 def _grouped(elf: Any) -> frozenset[int]:
@@ -171,6 +208,7 @@ def _symbol(elf: Any, entry: Any, grouped: frozenset[int]) -> ObjectSymbol:
     )
 
 
+@cache
 def _kind(number: int) -> str:
     from elftools.elf.enums import ENUM_RELOC_TYPE_x64
 

@@ -16,14 +16,14 @@ import subprocess
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import IO
 
 from compiler_ai.sandbox import footprint, wire
 from compiler_ai.sandbox.errors import OutOfTimeError, SandboxError
-from compiler_ai.sandbox.events import Answers, pack_answers
+from compiler_ai.sandbox.events import Answers, Callee, pack_answers, pack_callees
 from compiler_ai.sandbox.footprint import Footprint, LogPlan
 from compiler_ai.sandbox.pages import PageSet
 from compiler_ai.sandbox.runner import runner_path
@@ -99,6 +99,7 @@ class Sandbox:
         self._lock = threading.Lock()
         self._digest_key = os.urandom(16)  # no body can know it
         self._deadline_s = float("inf")
+        self._callees: tuple[Mapping[int, Callee], bytes] = ({}, b"")  # the same ones go with every run
 
     def __enter__(self) -> Sandbox:
         return self
@@ -293,10 +294,15 @@ class Sandbox:
                 max_steps,
                 inside,
                 log_plan,
-                pack_answers(answers, self._digest_key) if answers is not None else b"",
+                self._packed(answers) if answers is not None else b"",
             )
             reply = self._request(Operation.RUN, payload, wall_limit_ns / 1e9 + _REPLY_GRACE_S)
         return wire.unpack_outcome(reply, marks)
+
+    def _packed(self, answers: Answers) -> bytes:
+        if self._callees[0] is not answers.callees:
+            self._callees = (answers.callees, pack_callees(answers.callees))
+        return pack_answers(answers, self._digest_key, self._callees[1])
 
     def _load(self, image: Sequence[PageSet]) -> list[int]:
         """The numbers of the page sets in the runner, loading what it does not have."""

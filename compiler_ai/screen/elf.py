@@ -7,7 +7,7 @@ import struct
 from dataclasses import dataclass, field
 from typing import Any
 
-from compiler_ai.asm.symbol_table import entries
+from compiler_ai.elf_tables import entries, relocation_entries
 from compiler_ai.screen.rules import Refused
 
 OBJECT = "screen.object"
@@ -131,14 +131,11 @@ def _read(elf: Any) -> ObjectFile:
             target = int(section["sh_info"])
             if raw[target].name.startswith(_SKIPPED):
                 continue
-            entries = tuple(
-                Relocation(
-                    int(entry["r_offset"]), types.get(entry["r_info_type"], str(entry["r_info_type"])),
-                    symbols[entry["r_info_sym"]], int(entry["r_addend"]) if section.is_RELA() else 0,
-                )
-                for entry in section.iter_relocations()
-            )  # fmt: skip
-            relocations[target] = tuple(sorted(relocations.get(target, ()) + entries, key=lambda entry: entry.offset))
+            found = tuple(
+                Relocation(entry.offset, types.get(entry.type, str(entry.type)), symbols[entry.symbol], entry.addend)
+                for entry in relocation_entries(elf, section)
+            )
+            relocations[target] = tuple(sorted(relocations.get(target, ()) + found, key=lambda entry: entry.offset))
     sections = {
         index: Section(
             index, section.name, str(section["sh_type"]), int(section["sh_flags"]), int(section["sh_entsize"]),

@@ -236,13 +236,13 @@ class _Writer:
     # One instruction -----------------------------------------------------------------------------------------------
 
     def _copy(self, at: int, instruction: Any) -> None:
-        decoded = self.decoder.decoded(at)
         plain = instruction.mnemonic.rpartition(" ")[2]
         if plain in _REFUSED or instruction.group(x86.X86_GRP_INT):
             raise InstrumentError(f"{plain} cannot be instrumented")
         if self.only_conditions:
             self._copy_condition(at, instruction, plain)
             return
+        decoded = self.decoder.decoded(at)
         if decoded.unknown:
             self.log.log_register(_RSP, Place(PlaceKind.UNKNOWN))
         if decoded.string:
