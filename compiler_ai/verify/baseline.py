@@ -154,7 +154,9 @@ class Baseline:
         """Whether a run stored farther down the stack than any before it: all of that is varied from now on, and what a candidate may
         use besides."""
         stack = state.registers["rsp"]
-        deep = max((stack - page for page in outcome.written if is_dead(page, stack)), default=0) + DEAD_STACK_BYTES
+        filled = page_floor(stack - self._dead_stack_bytes)  # written too, but not by the run
+        own = (page for page in outcome.written if page < filled or page in outcome.changed)
+        deep = max((stack - page for page in own if is_dead(page, stack)), default=0) + DEAD_STACK_BYTES
         is_deeper = deep > self._dead_stack_bytes
         self._dead_stack_bytes = max(deep, self._dead_stack_bytes)
         return is_deeper

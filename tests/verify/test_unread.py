@@ -43,6 +43,13 @@ def test_a_large_frame_holds_anything_down_to_its_end(bench: Bench) -> None:
     assert judged(bench, "distinct", "-DNOT_CLEARED").grade is Grade.REFUTED
 
 
+@pytest.mark.parametrize(("function", "least", "most"), [("distinct", 0x8000, 0x12000), ("weight", 0, 0x3000)])
+def test_the_stack_is_filled_as_deep_as_frames_go(bench: Bench, function: str, least: int, most: int) -> None:
+    """Every run pays for what is filled."""
+    deep = bench.verifier(function)._prepared._dead_stack_bytes
+    assert least < deep <= most
+
+
 def test_a_field_that_only_a_candidate_reads_decides_nothing(bench: Bench) -> None:
     assert judged(bench, "weight", "-DOTHER_FIELD").grade is Grade.REFUTED
 
