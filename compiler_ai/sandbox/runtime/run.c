@@ -6,6 +6,7 @@
 
 #define MAX_RUN_SETS 16
 #define MAX_XSTATE_BYTES 16384
+#define SPAN_BYTES (4 * PAGE_BYTES) /* of code, in which breakpoints are set at once */
 
 struct run {
     const struct run_request *request;
@@ -81,21 +82,50 @@ static const char *patched_pages_note(struct run *run, struct cursor patches)
     return NULL;
 }
 
+/* The end of those from `first` on that one read and one write reach: each lies in the same page as the one before, or in the next. */
+static uint32_t breakpoints_near(const struct run *run, uint32_t first)
+{
+    const uint64_t *at = run->breakpoints;
+    uint32_t end = first + 1;
+    while (end < run->request->breakpoint_count && at[end] - at[end - 1] < PAGE_BYTES
+           && at[end] - at[first] < SPAN_BYTES)
+        end++;
+    return end;
+}
+
 static const char *breakpoints_set(struct run *run)
 {
-    unsigned char trap = 0xcc;
-    for (uint32_t i = 0; i < run->request->breakpoint_count; i++)
-        if (child_read(&run->child, run->breakpoints[i], &run->originals[i], 1) < 0
-            || child_write(&run->child, run->breakpoints[i], &trap, 1) < 0)
+    static unsigned char span[SPAN_BYTES];
+    for (uint32_t i = 0, end; i < run->request->breakpoint_count; i = end) {
+        end = breakpoints_near(run, i);
+        uint64_t start = run->breakpoints[i], size = run->breakpoints[end - 1] + 1 - start;
+        if (child_read(&run->child, start, span, size) < 0)
             return "a breakpoint lies outside of the image";
+        for (uint32_t j = i; j < end; j++) {
+            unsigned char *byte = &span[run->breakpoints[j] - start];
+            run->originals[j] = *byte;
+            *byte = 0xcc;
+        }
+        if (child_write(&run->child, start, span, size) < 0)
+            return "a breakpoint lies outside of the image";
+    }
     return NULL;
 }
 
 static const char *breakpoints_clear(struct run *run)
 {
-    for (uint32_t i = 0; i < run->request->breakpoint_count; i++)
-        if (!run->covered[i] && child_write(&run->child, run->breakpoints[i], &run->originals[i], 1) < 0)
+    static unsigned char span[SPAN_BYTES];
+    for (uint32_t i = 0, end; i < run->request->breakpoint_count; i = end) {
+        end = breakpoints_near(run, i);
+        uint64_t start = run->breakpoints[i], size = run->breakpoints[end - 1] + 1 - start;
+        if (child_read(&run->child, start, span, size) < 0)
             return "cannot clear a breakpoint";
+        for (uint32_t j = i; j < end; j++)
+            if (!run->covered[j])
+                span[run->breakpoints[j] - start] = run->originals[j];
+        if (child_write(&run->child, start, span, size) < 0)
+            return "cannot clear a breakpoint";
+    }
     return NULL;
 }
 
