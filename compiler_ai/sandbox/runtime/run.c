@@ -93,40 +93,28 @@ static uint32_t breakpoints_near(const struct run *run, uint32_t first)
     return end;
 }
 
-static const char *breakpoints_set(struct run *run)
+/* Puts traps at all breakpoints, or back what was there where the run did not come. */
+static int breakpoints_write(struct run *run, int set)
 {
     static unsigned char span[SPAN_BYTES];
     for (uint32_t i = 0, end; i < run->request->breakpoint_count; i = end) {
         end = breakpoints_near(run, i);
         uint64_t start = run->breakpoints[i], size = run->breakpoints[end - 1] + 1 - start;
         if (child_read(&run->child, start, span, size) < 0)
-            return "a breakpoint lies outside of the image";
+            return -1;
         for (uint32_t j = i; j < end; j++) {
             unsigned char *byte = &span[run->breakpoints[j] - start];
-            run->originals[j] = *byte;
-            *byte = 0xcc;
+            if (set) {
+                run->originals[j] = *byte;
+                *byte = 0xcc;
+            } else if (!run->covered[j]) {
+                *byte = run->originals[j];
+            }
         }
         if (child_write(&run->child, start, span, size) < 0)
-            return "a breakpoint lies outside of the image";
+            return -1;
     }
-    return NULL;
-}
-
-static const char *breakpoints_clear(struct run *run)
-{
-    static unsigned char span[SPAN_BYTES];
-    for (uint32_t i = 0, end; i < run->request->breakpoint_count; i = end) {
-        end = breakpoints_near(run, i);
-        uint64_t start = run->breakpoints[i], size = run->breakpoints[end - 1] + 1 - start;
-        if (child_read(&run->child, start, span, size) < 0)
-            return "cannot clear a breakpoint";
-        for (uint32_t j = i; j < end; j++)
-            if (!run->covered[j])
-                span[run->breakpoints[j] - start] = run->originals[j];
-        if (child_write(&run->child, start, span, size) < 0)
-            return "cannot clear a breakpoint";
-    }
-    return NULL;
+    return 0;
 }
 
 /* 1 when the stop at `rip` was one of our breakpoints; its byte is back and the child is at that instruction. */
@@ -169,7 +157,7 @@ static const char *child_arm(struct run *run, struct cursor patches)
     if (!problem)
         problem = patched_pages_note(run, patches);
     if (!problem)
-        problem = breakpoints_set(run);
+        problem = breakpoints_write(run, 1) < 0 ? "a breakpoint lies outside of the image" : NULL;
     if (problem)
         return problem;
     struct user_regs_struct registers = run->child.initial;
@@ -383,7 +371,7 @@ static const char *run_report(struct run *run, struct outcome *outcome, struct b
     if (!covered)
         return "out of memory";
     memcpy(covered, run->covered, outcome->breakpoint_count);
-    const char *problem = dead ? NULL : breakpoints_clear(run);
+    const char *problem = !dead && breakpoints_write(run, 0) < 0 ? "cannot clear a breakpoint" : NULL;
     if (!problem && !dead)
         problem = diff_pages(&run->child, run->sets, run->request->set_count, &run->altered, run->footprint, reply,
                              &outcome->written_count, &outcome->changed_count);
