@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Set
 from itertools import islice
 
 from compiler_ai.artifacts import Counterexample, Evidence, Grade
@@ -264,7 +264,6 @@ class Judgement(Accessing, FirstCalls):
         mine, one_sided = Relations(self._machine, self._body, found, first), set(theirs.unsettled().values())
         most_steps = self._settings.relation_steps * scale_of(len(self._starts))
         telling = list(new)  # and the tests on which its conditions come out as never before
-        there: dict[int, Test] = {}  # by conditional move, the first test that comes to it
         for test in sorted(
             self._tests, key=lambda test: (not test.is_novel, test.state.origin == "captured", test.state.size)
         ):
@@ -273,7 +272,6 @@ class Judgement(Accessing, FirstCalls):
                 break
             look = mine.look(test.fills[0][0])
             mine.keep(look)
-            there |= dict.fromkeys(selects & look.executed - there.keys(), test)
             if look.new:
                 telling.append(test)
         left = one_sided_differ(theirs, mine) or one_sided_selects(theirs, mine, selects)
@@ -286,33 +284,31 @@ class Judgement(Accessing, FirstCalls):
         if not left and one_sided_selects(theirs, mine, selects) and (decided := self._what_is_decided(found)):
             mine.settle({at - entry: outcomes for at, outcomes in decided.outcomes.items()})
         if not left and one_sided_selects(theirs, mine, selects):
-            self._turn_selects(found, mine, there)
+            self._turn_selects(found, mine, selects)
         left = left or one_sided_selects(theirs, mine, selects)
         if left:
             self._lacking.append(left)
 
-    def _turn_selects(self, found: Blocks, mine: Relations, there: Mapping[int, Test]) -> None:
-        """Looks for calls in which its own conditional moves and sets, which tests (`there`) come to, come out as in no test. What one
-        candidate needs is no test of the next."""
+    def _turn_selects(self, found: Blocks, mine: Relations, selects: Set[int]) -> None:
+        """Looks for calls in which its own conditional moves and sets (offsets) come out as in no test. What one candidate needs is no
+        test of the next."""
         prepared = self._prepared
 
         def left() -> set[int]:
-            return mine.unsettled().keys() & there.keys()
+            return mine.unsettled().keys() & selects
 
-        first = {id(there[at]): there[at] for at in sorted(left())}
-        seeds = [prepared.seed_of(test.fills[0][0]) for test in islice(first.values(), _MOST_SEEDS)]
+        blocks = sorted({max(start for start in self._starts if start <= at) for at in left()})
+        there = {id(test): test for block in blocks for test in self._coming[block][:1]}
+        seeds = [prepared.seed_of(test.fills[0][0]) for test in islice(there.values(), _MOST_SEEDS)]
         states = directed_states(
             self._machine, self._body, [*prepared.seeds, *seeds], prepared.prototype,
             prepared.constants + found.constants, found, left, narrow=True, broad=True, latest=True,
             is_turned=mine.is_turned_by,
         )  # fmt: skip
         scale = scale_of(len(self._starts))
-        most_steps = mine.steps + self._settings.relation_steps * scale
-        for _, state in zip(range(self._settings.relations * scale), states, strict=False):
-            if not left() or mine.steps > most_steps:
-                return
-            look = mine.look(state)
-            test, _ = prepared.test_or_answered(state, set()) if look.new else (None, None)
+        tried = islice(states, self._settings.relations * scale)
+        for state, look in mine.novel(tried, left, self._settings.relation_steps * scale):
+            test, _ = prepared.test_or_answered(state, set())
             if test is not None and self._held_against(test, self._compare):
                 mine.keep(look)
                 self._tests.append(test)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from itertools import combinations
+from itertools import combinations, islice
 
 from compiler_ai.verify.answered import (
     answered,
@@ -148,7 +148,6 @@ class Reaching(Kept):
         self, relations: Relations, blocks: Blocks, sites: Callable[[], set[int]], broad: bool
     ) -> None:
         much = self._scale() * (_BROADLY if broad else 1)
-        most_steps = relations.steps + self.settings.relation_steps * much
         states = directed_states(
             self.machine,
             self.body,
@@ -162,17 +161,14 @@ class Reaching(Kept):
             latest=True,
             is_turned=relations.is_turned_by if broad else by_any_sides,
         )
-        for _, state in zip(range(self.settings.relations * much), states, strict=False):
-            if not sites() or relations.steps > most_steps:
-                return
-            found = relations.look(state)
-            if found.new:
-                test, _ = self.test_or_answered(state, self._uncovered)
-                if test is not None:
-                    relations.keep(found)
-                    test.is_novel = True
-                    self.tests.append(test)
-                    self._plant_novel(test.fills[0][0])
+        tried = islice(states, self.settings.relations * much)
+        for state, found in relations.novel(tried, sites, self.settings.relation_steps * much):
+            test, _ = self.test_or_answered(state, self._uncovered)
+            if test is not None:
+                relations.keep(found)
+                test.is_novel = True
+                self.tests.append(test)
+                self._plant_novel(test.fills[0][0])
 
     def _stretch(self) -> None:
         """Adds tests in which what is compared goes on to agree. They are not varied further: others have come farther."""

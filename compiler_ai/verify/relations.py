@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Container, Iterable, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass
 from typing import TypeVar
@@ -104,6 +104,19 @@ class Relations:
     def _sites(self, state: EntryState) -> frozenset[int]:
         entry = self._body.at(self._machine.context(state)).entry
         return frozenset(at + entry for at in self._conditions)
+
+    def novel(
+        self, states: Iterable[EntryState], sites: Callable[[], Collection[int]], most_steps: int
+    ) -> Iterator[tuple[EntryState, Look]]:
+        """Of the states those on which a condition comes out as never before, as long as `sites` says that some are left and the
+        runs from now on took no more than `most_steps`. What is to count as seen is for the caller to `keep`."""
+        last = self.steps + most_steps
+        for state in states:
+            if not sites() or self.steps > last:
+                return
+            found = self.look(state)
+            if found.new:
+                yield state, found
 
     def keep(self, look: Look) -> None:
         """Counts what was looked at as seen: the state is a test."""

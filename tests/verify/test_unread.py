@@ -10,6 +10,7 @@ import pytest
 from bench import Bench, recorded
 
 from compiler_ai.artifacts import Evidence, Grade
+from compiler_ai.verify.engine import Settings
 
 HERE = Path(__file__).parent
 FUNCTIONS = ("find_peak", "distinct", "mix", "weight", "curve")
@@ -68,6 +69,16 @@ def test_the_return_address_is_not_read(bench: Bench) -> None:
     assert found.grade is Grade.REFUTED
     assert found.counterexample is not None
     assert "it reads" in found.counterexample.difference
+
+
+@pytest.mark.parametrize(
+    ("undone", "grade"), [("\tsubl %ecx, %eax\n", Grade.TESTED), ("", Grade.REFUTED)], ids=["right", "wrong"]
+)
+def test_a_set_of_the_candidates_own_is_turned(bench: Bench, undone: str, grade: Grade) -> None:
+    """Neither GCC's body nor any test but those made for it knows of that number."""
+    own = rf"\tcmpl $0x7a69c3d1, %esi\n\tsete %cl\n\tmovzbl %cl, %ecx\n\taddl %ecx, %eax\n{undone}\tret"
+    found = bench.new_verifier("mix", Settings(captures=6, boundary=0)).check(bench.changed("mix", r"\tret", own))
+    assert found.grade is grade, (found.counterexample, found.notes)
 
 
 def test_a_function_of_a_number_alone_comes_to_an_end(bench: Bench) -> None:
