@@ -14,9 +14,10 @@ from compiler_ai.profile.ownership import own_modules
 from compiler_ai.profile.symbols import ModuleSymbols
 from compiler_ai.wording import counted
 
-__all__ = ["HotSet", "LeftOut", "Matched", "Rules", "inlined_into", "match_units", "select"]
+__all__ = ["HotSet", "LeftOut", "Matched", "Rules", "few_samples", "inlined_into", "match_units", "select"]
 
 _NEVER = frozenset({"_start", "_init", "_fini", "__libc_csu_init", "frame_dummy", "register_tm_clones"})
+_FEW_SAMPLES = 300  # with less, a function of 1 % has one or two
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,17 @@ def inlined_into(functions: Sequence[HotFunction]) -> list[LeftOut]:
         (LeftOut(name, share, f"inlined into {holder}, where it counts") for (name, holder), share in found.items()),
         key=lambda item: -item.share,
     )
+
+
+def few_samples(profile: Profile, own_share: float) -> str:
+    """What to do about so few samples in the project's functions that their order is chance, or "". `own_share` is as in HotSet."""
+    if any(run.unit != "samples" for run in profile.runs):
+        return ""
+    own = round(sum(run.samples for run in profile.runs) * own_share)
+    if not 0 < own < _FEW_SAMPLES:
+        return ""
+    only = f"only {counted(own, 'sample')} of the project's functions: the shares are rough"
+    return f"{only}; take a longer workload, a higher --frequency, or more runs with --add"
 
 
 def _absent(names: frozenset[str], own: Sequence[ProfiledFunction]) -> list[LeftOut]:

@@ -93,6 +93,8 @@ def run(arguments: argparse.Namespace) -> int:
     for item in hot.left_out:
         if item.function in named:
             _say(console, f"  {item.function}: {item.reason}")
+    if few := hotness.few_samples(profile, hot.own_share):
+        _say(console, few)
     if not hot.own_share:
         _say(console, nothing_own(own, len(recorded)))
         return new.runs[-1].status or 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,18 @@ def test_the_hot_set_covers_95_percent_and_says_what_it_leaves_out(profile, prog
     assert not outside.functions
     assert any("not of this project" in item.reason for item in outside.left_out)
     assert outside.coverage.startswith("0% of all samples")
+
+
+def test_few_samples_are_said_to_be_few(profile, program):
+    share = hotness.select(profile, program.parent, hotness.Rules()).own_share
+    long, short = (replace(profile, runs=tuple(replace(run, samples=n) for run in profile.runs)) for n in (1000, 60))
+    assert share > 0.9
+    assert hotness.few_samples(long, share) == ""
+    assert hotness.few_samples(short, 0.5).startswith("only 30 samples of the project's functions")
+    assert hotness.few_samples(merge(short, short), 0.5).startswith("only 60 samples")
+    assert hotness.few_samples(short, 0.0) == ""
+    instructions = replace(short, runs=tuple(replace(run, unit="instructions") for run in short.runs))
+    assert hotness.few_samples(instructions, 0.5) == ""
 
 
 def test_functions_can_be_asked_for_by_name(profile, program):
