@@ -23,7 +23,15 @@ unsigned %s(unsigned n) { return work(n) + 1; }
 MAIN = """
 #include <stdio.h>
 unsigned one(unsigned), two(unsigned);
-int main(void) { unsigned s = 0; for (int i = 0; i < 400; i++) s += one(300000) + two(100000); printf("%u\\n", s); return 0; }
+int main(void) {
+    unsigned s = 0;
+    for (unsigned i = 0; i < 1200; i++) {
+        unsigned n = 50000 + i * 7919 % 100000; // of no length that sampling could keep step with
+        s += one(3 * n) + two(n);
+    }
+    printf("%u\\n", s);
+    return 0;
+}
 """
 
 
