@@ -118,7 +118,8 @@ class UnitWork:
 
 @dataclass
 class Context:
-    """What all passes share. `deadline` is on time.monotonic()'s clock; `progress(stage, done, total, best ratio)` may be slow."""
+    """What all passes share. `deadline` is on time.monotonic()'s clock; `progress(stage, done, total, best ratio)` may be slow; `pause`,
+    given the part of the program's time (0..1) that going on may save, returns when it is this function's turn, with its seconds."""
 
     options: Options
     toolchain: Toolchain
@@ -128,7 +129,14 @@ class Context:
     progress: Callable[[str, int, int, float], None] = lambda _stage, _done, _total, _best: None
     shared: Path | None = None  # a directory for what the functions of one run have in common
     spare_cores: int = 0  # on which to compile ahead while candidates are judged
+    pause: Callable[[float], float] | None = None
     plugin_arguments: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def take_turn(self, gain: float) -> None:
+        """Before the first step that takes long: wait for those that promise more."""
+        if self.pause is not None:
+            pause, self.pause = self.pause, None
+            self.deadline = time.monotonic() + pause(gain)
 
     @property
     def remaining_s(self) -> float:

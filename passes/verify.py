@@ -53,6 +53,9 @@ class Verify:
         waiting = [_Waiting(state) for state in candidates if state.evidence is None]
         if not waiting:
             return
+        best = 1.0 + max(one.gain for one in waiting)
+        context.progress("ready", len(waiting), len(waiting), best)
+        context.take_turn(work.hot.share * (1.0 - 1.0 / best))
         verifier = self._judges.verifier(work, context)
         reason = verifier.unusable
         if reason:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,7 +21,7 @@ from compiler_ai.store.trials import TrialCache, judges_fingerprint
 from compiler_ai.toolchains.x86_64 import X86_64
 from compiler_ai.tune.judges import ASSEMBLER, Judges
 from compiler_ai.tune.plan import Task
-from compiler_ai.tune.pool import Progress
+from compiler_ai.tune.pool import Parent, Progress
 from compiler_ai.work import CandidateState, Context, FunctionWork, in_time
 
 
@@ -43,7 +42,7 @@ class Judged:
     skipped: str = ""
 
 
-def judge(docket: Docket, budget_s: float, report: Callable[[Progress], None]) -> Judged:
+def judge(docket: Docket, budget_s: float, parent: Parent) -> Judged:
     """In a worker process: what became of each body."""
     task = docket.task
     parsed, _ = options.parse(list(task.option_flags), {})
@@ -58,7 +57,7 @@ def judge(docket: Docket, budget_s: float, report: Callable[[Progress], None]) -
         work.candidates.append(state)
 
     def progress(stage: str, done: int, total: int, best: float) -> None:
-        report(Progress(stage, done, total, best))
+        parent.report(Progress(stage, done, total, best))
 
     deadline_s = time.monotonic() + budget_s
     context = Context(parsed, X86_64, task.project, deadline_s, task.seed, progress, task.shared, task.spare_cores)

@@ -36,6 +36,7 @@ from compiler_ai.store.digest import digest
 from compiler_ai.store.trials import cache_directory
 from compiler_ai.toolchains.x86_64 import X86_64
 from compiler_ai.tune import plan as planning
+from compiler_ai.tune.allotment import Fixed
 from compiler_ai.tune.features import unit_features
 from compiler_ai.tune.plan import Plan, Task
 from compiler_ai.tune.pool import Died, Progress, run_all
@@ -176,7 +177,7 @@ def _judged(settings: Settings, tasks: Sequence[Task], draws: Sequence[Draw], co
         if progress.done == 0:
             _say(console, f"judging {names[index]}: {progress.stage}, {progress.total} bodies")
 
-    for index, answer in run_all(dockets, judge, lambda _index: _JUDGE_S, settings.jobs, progressed):
+    for index, answer in run_all(dockets, judge, Fixed(_JUDGE_S), settings.jobs, progressed):
         found[index] = Judged((), answer.reason) if isinstance(answer, Died) else answer
     return [found[index] for index in sorted(found)]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import multiprocessing
 import os
 import signal
@@ -12,11 +13,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Any
+from typing import Any, Protocol
 
 from compiler_ai.tune import orphans
 
 _GRACE_S = 30.0  # how long past its budget a worker may go on before it is killed
+_MOST_PAUSED = 32  # workers wait with all that they hold in memory
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,41 @@ class Died:
     reason: str
 
 
+@dataclass(frozen=True)
+class _Pause:
+    """What a worker waits with: what its task promises (0..1)."""
+
+    gain: float
+
+
+class Budgets(Protocol):
+    """Seconds for tasks by their index; `end` comes once for each that began, never while it is paused."""
+
+    def begin(self, index: int) -> float: ...
+
+    def pause(self, index: int, gain: float) -> None: ...
+
+    def resume(self, index: int) -> float: ...
+
+    def end(self, index: int) -> None: ...
+
+
+@dataclass(frozen=True)
+class Parent:
+    """A worker's line to the process that runs it."""
+
+    pipe: Connection
+
+    def report(self, progress: Progress) -> None:
+        self.pipe.send(progress)
+
+    def pause(self, gain: float) -> float:
+        """Wait until those that promise more, and those that nothing is known of yet, have had their time; returns the seconds that
+        there are now. `gain` is the part of the whole (0..1) that going on may save."""
+        self.pipe.send(_Pause(gain))
+        return float(self.pipe.recv())
+
+
 @dataclass
 class _Running:
     index: int
@@ -44,19 +81,20 @@ class _Running:
     deadline_s: float
     stderr: int  # an anonymous file: a dying worker's traceback is no message for the user
     stage: str = ""  # what it last said that it was doing
+    pause: _Pause | None = None  # it waits
 
 
 def run_all(
     tasks: Sequence[Any],
-    work: Callable[[Any, float, Callable[[Progress], None]], Any],
-    budgets_s: Callable[[int], float],
+    work: Callable[[Any, float, Parent], Any],
+    budgets: Budgets,
     jobs: int,
     on_progress: Callable[[int, Progress], None],
 ) -> Iterator[tuple[int, Any]]:
     """Yield (index, result or Died) as tasks end; at most `jobs` run at once.
 
-    `work(task, budget_s, report)` runs in a fresh process; `budgets_s(index)` is asked when a task starts. Closing the
-    iterator (or an exception, KeyboardInterrupt included) ends the workers, and so does the end of this process, however
+    `work(task, budget_s, parent)` runs in a fresh process. Tasks that pause go on when all have begun, the most promising first.
+    Closing the iterator (or an exception, KeyboardInterrupt included) ends the workers, and so does the end of this process, however
     it comes. What a worker wrote to standard error follows its answer, a line that another has written before left out; of
     one that died, `Died.reason` has the last line.
     """
@@ -66,10 +104,15 @@ def run_all(
     running: list[_Running] = []
     try:
         while waiting or running:
-            while waiting and len(running) < jobs:
+            while (task := _to_go_on(running, waiting, jobs)) is not None:
+                budget_s = budgets.resume(task.index)
+                task.pause, task.deadline_s = None, time.monotonic() + budget_s + _GRACE_S
+                with contextlib.suppress(OSError):  # it has died: seen when its answer is read
+                    task.pipe.send(budget_s)
+            while waiting and _at_work(running) < jobs and len(running) - _at_work(running) < _MOST_PAUSED:
                 index = waiting.pop(0)
-                budget_s = budgets_s(index)
-                ours, theirs = context.Pipe(duplex=False)
+                budget_s = budgets.begin(index)
+                ours, theirs = context.Pipe()
                 arguments = (work, tasks[index], budget_s, theirs, os.getpid())
                 process = context.Process(target=_worker, args=arguments, daemon=False)
                 stderr = os.memfd_create("stderr")
@@ -79,9 +122,15 @@ def run_all(
                 running.append(_Running(index, process, ours, time.monotonic() + budget_s + _GRACE_S, stderr))
             wait([task.pipe for task in running], timeout=1.0)
             for task in list(running):
+                was_paused = task.pause is not None
                 finished, answer = _poll(task, on_progress)
+                if task.pause is not None and not was_paused:
+                    budgets.pause(task.index, task.pause.gain)
                 if finished:
                     running.remove(task)
+                    if task.pause is not None:
+                        budgets.resume(task.index)
+                    budgets.end(task.index)
                     lines = _end(task)
                     if not isinstance(answer, Died):
                         sys.stderr.writelines(f"{line}\n" for line in lines if line not in said)
@@ -92,6 +141,18 @@ def run_all(
             _end(task)
 
 
+def _at_work(running: Sequence[_Running]) -> int:
+    return sum(task.pause is None for task in running)
+
+
+def _to_go_on(running: Sequence[_Running], waiting: Sequence[int], jobs: int) -> _Running | None:
+    """The paused task whose turn it is, if there is room for one and none has to begin first."""
+    paused = [(task.pause.gain, -task.index, task) for task in running if task.pause is not None]
+    if not paused or _at_work(running) >= jobs or (waiting and len(paused) < _MOST_PAUSED):
+        return None
+    return max(paused, key=lambda one: one[:2])[2]
+
+
 def _poll(task: _Running, on_progress: Callable[[int, Progress], None]) -> tuple[bool, Any]:
     try:
         while task.pipe.poll():
@@ -99,6 +160,8 @@ def _poll(task: _Running, on_progress: Callable[[int, Progress], None]) -> tuple
             if isinstance(message, Progress):
                 task.stage = message.stage
                 on_progress(task.index, message)
+            elif isinstance(message, _Pause):
+                task.pause, task.deadline_s = message, math.inf
             else:
                 return True, message
     except (EOFError, OSError):
@@ -163,7 +226,7 @@ def _worker(work: Callable[..., Any], task: Any, budget_s: float, pipe: Connecti
     orphans.end_with(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
     try:
-        answer = work(task, budget_s, pipe.send)
+        answer = work(task, budget_s, Parent(pipe))
     except Exception as error:
         answer = Died(f"{type(error).__name__}: {error}")
     pipe.send(answer)

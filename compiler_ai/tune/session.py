@@ -36,7 +36,7 @@ from compiler_ai.tune.alone import alone
 from compiler_ai.tune.display import Display
 from compiler_ai.tune.judges import Judges
 from compiler_ai.tune.plan import Plan, Task
-from compiler_ai.tune.pool import Died, Progress, run_all
+from compiler_ai.tune.pool import Died, Parent, Progress, run_all
 from compiler_ai.wording import counted
 from compiler_ai.work import Context, FunctionWork
 
@@ -169,8 +169,7 @@ def _run_tasks(
 
     keep()
     with Display(console, [task.hot for task in tasks], total_s, settings.jobs) as display:
-        for index, answer in run_all(tasks, _in_worker, allotment.begin, settings.jobs, display.progressed):
-            allotment.end(index)
+        for index, answer in run_all(tasks, _in_worker, allotment, settings.jobs, display.progressed):
             display.finished(index, answer)
             if isinstance(answer, Died):
                 log.write(str(settings.project), f"tune: {tasks[index].hot.profiled.symbol}: {answer.reason}")
@@ -180,11 +179,11 @@ def _run_tasks(
     return [results[index] for index in sorted(results)]
 
 
-def _in_worker(task: Task, budget_s: float, report: Callable[[Progress], None]) -> FunctionResult:
+def _in_worker(task: Task, budget_s: float, parent: Parent) -> FunctionResult:
     """`work_on` with its temporary files, and those of what it starts, where the run's end removes them: a worker may be killed."""
     if task.shared is not None:
         tempfile.tempdir = os.environ["TMPDIR"] = str(task.shared)
-    return work_on(task, budget_s, report)
+    return work_on(task, budget_s, parent.report, pause=parent.pause)
 
 
 def work_on(
@@ -192,8 +191,9 @@ def work_on(
     budget_s: float,
     report: Callable[[Progress], None],
     extend: Callable[[PassManager], None] = lambda _manager: None,
+    pause: Callable[[float], float] | None = None,
 ) -> FunctionResult:
-    """One task, in its worker process. An exception of ours becomes the reason why the function was skipped."""
+    """One task, in its worker process; `pause` as in Context. An exception of ours becomes the reason why the function was skipped."""
     parsed, _ = options.parse(list(task.option_flags), {})
 
     def progress(stage: str, done: int, total: int, best: float) -> None:
@@ -203,7 +203,9 @@ def work_on(
         task.hot, task.baseline, listing_model.parse(task.baseline.listing_text), task.flags, task.captures
     )
     deadline_s = time.monotonic() + budget_s
-    context = Context(parsed, X86_64, task.project, deadline_s, task.seed, progress, task.shared, task.spare_cores)
+    context = Context(
+        parsed, X86_64, task.project, deadline_s, task.seed, progress, task.shared, task.spare_cores, pause
+    )
     try:
         with Judges() as judges:
             tuning(parsed, judges, extend, task.project).run_function(work, context)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -55,6 +55,31 @@ def test_what_runs_beside_it_keeps_its_time():
     assert allotment.begin(1) == pytest.approx(50.0)
 
 
+def test_what_is_left_at_a_pause_goes_to_what_promises_most():
+    clock = Clock()
+    allotment = Allotment([0.4, 0.4, 0.4], 90.0, 1, clock)
+    for index, gain in ((0, 0.04), (1, 0.36)):
+        assert allotment.begin(index) == pytest.approx(30.0)
+        clock.now_s += 10.0
+        allotment.pause(index, gain)
+    assert allotment.begin(2) == pytest.approx(30.0)  # what the others left is kept for those that wait
+    clock.now_s += 10.0
+    allotment.end(2)
+    assert allotment.resume(1) == pytest.approx(30.0)  # half of the time that there is
+    clock.now_s += 20.0
+    allotment.end(1)
+    assert allotment.resume(0) == pytest.approx(40.0)
+
+
+def test_one_of_many_that_wait_gets_twice_its_part():
+    clock = Clock()
+    allotment = Allotment([0.1] * 10, 100.0, 1, clock)
+    for index in range(10):
+        allotment.begin(index)
+        allotment.pause(index, 0.05)
+    assert allotment.resume(0) == pytest.approx(20.0)
+
+
 def test_when_the_time_is_over_there_is_enough_to_say_so():
     clock = Clock()
     allotment = Allotment([0.5, 0.5], 20.0, 1, clock)
@@ -78,11 +103,24 @@ def test_those_that_use_their_time_up_end_with_the_run(shares, jobs, total_s):
     assert max(running.values()) <= Clock.now_s + total_s + 10.0 * len(shares)
 
 
+@given(st.lists(st.floats(0.0, 1.0), min_size=1, max_size=12), st.floats(1000.0, 10_000.0))
+def test_those_that_pause_end_with_the_run_too(shares, total_s):
+    clock = Clock()
+    allotment = Allotment(shares, total_s, 1, clock)
+    for index, share in enumerate(shares):
+        clock.now_s += allotment.begin(index) / 2
+        allotment.pause(index, share)
+    for index in range(len(shares)):
+        clock.now_s += allotment.resume(index)
+        allotment.end(index)
+    assert clock.now_s <= Clock.now_s + total_s + 20.0 * len(shares)
+
+
 def test_a_tuning_run_divides_its_time_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     given_s: list[float] = []
 
-    def run(tasks: list[Task], _work: Any, budget_s: Callable[[int], float], *_rest: Any) -> Iterator[Any]:
-        given_s.extend(budget_s(index) for index in range(len(tasks)))
+    def run(tasks: list[Task], _work: Any, budgets: Allotment, *_rest: Any) -> Iterator[Any]:
+        given_s.extend(budgets.begin(index) for index in range(len(tasks)))
         return iter(())
 
     monkeypatch.setattr(session, "run_all", run)

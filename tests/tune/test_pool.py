@@ -8,19 +8,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from compiler_ai.tune import pool
-from compiler_ai.tune.pool import Died, Progress, run_all
+from compiler_ai.tune.allotment import Fixed
+from compiler_ai.tune.pool import Died, Parent, Progress, run_all
 
-Report = Callable[[Progress], None]
 
-
-def work(task: str, _budget_s: float, report: Report) -> str:
+def work(task: str, _budget_s: float, parent: Parent) -> str:
     """What a worker does in these tests: `task` says."""
     if task == "killed":
         os.kill(os.getpid(), signal.SIGKILL)
@@ -34,23 +32,33 @@ def work(task: str, _budget_s: float, report: Report) -> str:
     if task.startswith("/"):
         Path(task).write_text(str(os.getpid()))
         time.sleep(3600)
-    report(Progress("stage", 1, 2, 1.5))
+    parent.report(Progress("stage", 1, 2, 1.5))
     return f"did {task}"
 
 
-def hang(_task: object, _budget_s: float, report: Report) -> str:
-    report(Progress("replay", 0, 6, 0.0))
+def hang(_task: object, _budget_s: float, parent: Parent) -> str:
+    parent.report(Progress("replay", 0, 6, 0.0))
     time.sleep(600)
     return "too late"
 
 
-def fall(_task: object, _budget_s: float, report: Report) -> str:
-    report(Progress("measure", 1, 3, 1.2))
+def fall(_task: object, _budget_s: float, parent: Parent) -> str:
+    parent.report(Progress("measure", 1, 3, 1.2))
     os._exit(7)
 
 
+def look_and_wait(gain: float, budget_s: float, parent: Parent) -> tuple[float, float, float]:
+    """When it had looked and when it went on, and with which seconds."""
+    looked_s = time.monotonic()
+    if gain > 0:
+        budget_s = parent.pause(gain)
+    if gain == 0.9:
+        os._exit(9)
+    return looked_s, time.monotonic(), budget_s
+
+
 def answers(*tasks: str) -> dict[str, object]:
-    found = dict(run_all(tasks, work, lambda _index: 600.0, 2, lambda _index, _progress: None))
+    found = dict(run_all(tasks, work, Fixed(600.0), 2, lambda _index, _progress: None))
     return {tasks[index]: answer for index, answer in found.items()}
 
 
@@ -86,10 +94,66 @@ def test_a_worker_that_is_killed_is_said_to_have_been_at_a_stage(monkeypatch: py
     def then_its_time_is_over(_index: int, _progress: Progress) -> None:
         monkeypatch.setattr(pool, "time", SimpleNamespace(monotonic=lambda: math.inf))
 
-    answers = run_all([0], hang, lambda _index: 3600.0, 1, then_its_time_is_over)
+    answers = run_all([0], hang, Fixed(3600.0), 1, then_its_time_is_over)
     assert list(answers) == [(0, Died("its worker did not end in time and was killed (replay)"))]
 
 
 def test_a_worker_that_dies_too() -> None:
-    answers = run_all([0], fall, lambda _index: 60.0, 1, lambda _index, _progress: None)
+    answers = run_all([0], fall, Fixed(60.0), 1, lambda _index, _progress: None)
     assert list(answers) == [(0, Died("its worker ended with status 7 (measure)"))]
+
+
+class Noted(Fixed):
+    """What is asked of a task's budget, in order."""
+
+    def __init__(self) -> None:
+        super().__init__(60.0)
+        self.calls: list[tuple[str, int]] = []
+
+    def begin(self, index: int) -> float:
+        self.calls.append(("begin", index))
+        return 60.0
+
+    def pause(self, index: int, _gain: float) -> None:
+        self.calls.append(("pause", index))
+
+    def resume(self, index: int) -> float:
+        self.calls.append(("resume", index))
+        return 90.0
+
+    def end(self, index: int) -> None:
+        self.calls.append(("end", index))
+
+
+def nothing(_index: int, _progress: Progress) -> None:
+    pass
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_those_that_pause_go_on_when_all_have_been_looked_at_the_most_promising_first(jobs: int) -> None:
+    gains = [0.1, 0.0, 0.3, 0.2]
+    budgets = Noted()
+    found = dict(run_all(gains, look_and_wait, budgets, jobs, nothing))
+    assert [found[index][2] for index in range(4)] == [90.0, 60.0, 90.0, 90.0]
+    resumed = [index for call, index in budgets.calls if call == "resume"]
+    assert sorted(resumed) == [0, 2, 3]
+    assert sorted(index for call, index in budgets.calls if call == "end") == [0, 1, 2, 3]
+    if jobs == 1:
+        assert resumed == [2, 3, 0]
+        assert max(looked_s for looked_s, _, _ in found.values()) < min(found[index][1] for index in (0, 2, 3))
+
+
+def test_a_worker_that_dies_after_its_pause_costs_its_own_task() -> None:
+    budgets = Noted()
+    found = dict(run_all([0.9, 0.1], look_and_wait, budgets, 1, nothing))
+    assert found[0] == Died("its worker ended with status 9")
+    assert found[1][2] == 90.0
+    assert [call for call, index in budgets.calls if index == 0] == ["begin", "pause", "resume", "end"]
+
+
+def test_more_than_can_be_kept_waiting_go_on_before_all_have_been_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "_MOST_PAUSED", 1)
+    budgets = Noted()
+    found = dict(run_all([0.1, 0.2], look_and_wait, budgets, 1, nothing))
+    assert len(found) == 2
+    assert budgets.calls[:4] == [("begin", 0), ("pause", 0), ("resume", 0), ("end", 0)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,29 @@ def test_it_ends_with_as_many_as_are_measured(work: FunctionWork, tmp_path: Path
     assert judging.asked == [b"0", b"1", b"2", b"3"]
     assert len(judging.asked) == FINALISTS + 1, "one of them is no finalist"
     assert found == ["", "verify.refuted", "", "", "rank.behind", "rank.behind"]
+
+
+def test_it_waits_for_its_turn_with_what_it_may_save(work: FunctionWork, tmp_path: Path) -> None:
+    asked: list[float] = []
+
+    def pause(gain: float) -> float:
+        asked.append(gain)
+        return 600.0
+
+    judging = Judging(dict.fromkeys((b"%d" % n for n in range(6)), a.Grade.TESTED))
+    for number, state in enumerate(work.candidates):
+        state.look = 1.25 if number == 2 else 1.1
+    work.hot = replace(work.hot, share=0.5)
+    context = replace(made_context(tmp_path, 0.0), pause=pause)
+    verify = Verify(TrialCache(tmp_path, X86_64.name, "machine", "judges"), judging)  # type: ignore[arg-type]
+    verify.run(work, context)
+    assert asked == [pytest.approx(0.1)], "1.25x of a half"
+    assert judging.asked[0] == b"2"
+    assert context.remaining_s > 500.0
+    for state in work.candidates:
+        state.evidence = state.rejection = None
+    verify.run(work, context)
+    assert len(asked) == 1, "a function waits once"
 
 
 def test_what_is_verified_is_measured_rather_than_more_verified(work: FunctionWork, tmp_path: Path) -> None:
