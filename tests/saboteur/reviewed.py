@@ -59,11 +59,6 @@ EQUIVALENT: dict[tuple[str, str], str] = {
     ): "rdi is below 2^57 there: signed and unsigned are the same",
     # Line 19 comes here only when r9b's sign bit is clear.
     ("varint_decode", "36: ja .Lsaboteur_14 -> jg .Lsaboteur_14"): "r9b is below 128: signed and unsigned are the same",
-    # Line 53 is where a run has reached 255 equal bytes, and r11 is the place of the first.
-    (
-        "run_lengths",
-        "58: movzbl (%r8,%r11), %edi -> movzbl 1(%r8,%r11), %edi",
-    ): "the second byte of a run is the same as the first, and was read before",
     # They differ for a length of 2^63 and more, where the copy runs into unmapped memory whatever happens.
     ("copy_match", "4: jbe .Lsaboteur_29 -> jle .Lsaboteur_29"): "differs only where every run of the baseline faults",
     # They differ for a length of 2^63 and more. The changed body returns 0; the baseline returns 1 only after reading as many bytes.
