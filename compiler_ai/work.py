@@ -136,7 +136,8 @@ class Context:
         """Before the first step that takes long: wait for those that promise more."""
         if self.pause is not None:
             pause, self.pause = self.pause, None
-            self.deadline = time.monotonic() + pause(gain)
+            budget_s = pause(gain)
+            self.deadline = time.monotonic() + budget_s
 
     @property
     def remaining_s(self) -> float:
