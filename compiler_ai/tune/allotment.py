@@ -60,10 +60,10 @@ class Allotment:
 
     def resume(self, index: int) -> float:
         """The seconds that function `index` may take, going on now. Most leave a part unused, so it is given twice its part; while
-        others wait, half of what there is at most."""
-        part = self._paused[index][0] / sum(weight for weight, _ in self._paused.values())
+        others wait, or have not begun, half of what there is at most."""
+        part = self._paused[index][0] / sum((*(weight for weight, _ in self._paused.values()), *self._waiting.values()))
         del self._paused[index]
-        return self._run(index, min(0.5, 2 * part) if self._paused else 1.0, 0.0)
+        return self._run(index, min(0.5, 2 * part) if self._paused or self._waiting else 1.0, 0.0)
 
     def end(self, index: int) -> None:
         """Function `index` has ended."""

@@ -80,6 +80,18 @@ def test_one_of_many_that_wait_gets_twice_its_part():
     assert allotment.resume(0) == pytest.approx(20.0)
 
 
+def test_one_that_goes_on_before_others_have_begun_leaves_them_time():
+    allotment = Allotment([0.25] * 4, 100.0, 1, Clock())
+    allotment.begin(0)
+    allotment.pause(0, 0.25)
+    assert allotment.resume(0) == pytest.approx(50.0)
+    allotment.end(0)
+    allotment = Allotment([0.04] * 9, 100.0, 1, Clock())
+    allotment.begin(0)
+    allotment.pause(0, 0.01)
+    assert allotment.resume(0) == pytest.approx(2 * 100.0 / 17)
+
+
 def test_when_the_time_is_over_there_is_enough_to_say_so():
     clock = Clock()
     allotment = Allotment([0.5, 0.5], 20.0, 1, clock)
