@@ -136,6 +136,7 @@ class Context:
         """Before the first step that takes long: wait for those that promise more."""
         if self.pause is not None:
             pause, self.pause = self.pause, None
+            self.progress("ready", 1, 1, 0.0)
             budget_s = pause(gain)
             self.deadline = time.monotonic() + budget_s
 

@@ -54,7 +54,6 @@ class Verify:
         if not waiting:
             return
         best = 1.0 + max(one.gain for one in waiting)
-        context.progress("ready", len(waiting), len(waiting), best)
         context.take_turn(work.hot.share * (1.0 - 1.0 / best))
         verifier = self._judges.verifier(work, context)
         reason = verifier.unusable

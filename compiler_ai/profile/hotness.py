@@ -131,10 +131,10 @@ def few_samples(profile: Profile, own_share: float) -> str:
     """What to do about so few samples in the project's functions that their order is chance, or "". `own_share` is as in HotSet."""
     if any(run.unit != "samples" for run in profile.runs):
         return ""
-    own = round(sum(run.samples for run in profile.runs) * own_share)
+    own = sum(run.samples for run in profile.runs) * own_share
     if not 0 < own < _FEW_SAMPLES:
         return ""
-    only = f"only {counted(own, 'sample')} of the project's functions: the shares are rough"
+    only = f"only {counted(max(1, round(own)), 'sample')} of the project's functions: the shares are rough"
     return f"{only}; take a longer workload, a higher --frequency, or more runs with --add"
 
 

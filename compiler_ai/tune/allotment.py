@@ -66,8 +66,9 @@ class Allotment:
         return self._run(index, min(0.5, 2 * part) if self._paused or self._waiting else 1.0, 0.0)
 
     def end(self, index: int) -> None:
-        """Function `index` has ended."""
-        del self._running[index]
+        """Function `index` has ended, or died while it waited."""
+        self._running.pop(index, None)
+        self._paused.pop(index, None)
 
     def _run(self, index: int, part: float, kept_s: float) -> float:
         """Gives function `index` that part of the time that is neither taken nor kept for others."""

@@ -46,7 +46,7 @@ class _Pause:
 
 
 class Budgets(Protocol):
-    """Seconds for tasks by their index; `end` comes once for each that began, never while it is paused."""
+    """Seconds for tasks by their index; `end` comes once for each that began, also for one that dies while it is paused."""
 
     def begin(self, index: int) -> float: ...
 
@@ -122,14 +122,9 @@ def run_all(
                 running.append(_Running(index, process, ours, time.monotonic() + budget_s + _GRACE_S, stderr))
             wait([task.pipe for task in running], timeout=1.0)
             for task in list(running):
-                was_paused = task.pause is not None
-                finished, answer = _poll(task, on_progress)
-                if task.pause is not None and not was_paused:
-                    budgets.pause(task.index, task.pause.gain)
+                finished, answer = _poll(task, on_progress, budgets)
                 if finished:
                     running.remove(task)
-                    if task.pause is not None:
-                        budgets.resume(task.index)
                     budgets.end(task.index)
                     lines = _end(task)
                     if not isinstance(answer, Died):
@@ -153,7 +148,7 @@ def _to_go_on(running: Sequence[_Running], waiting: Sequence[int], jobs: int) ->
     return max(paused, key=lambda one: one[:2])[2]
 
 
-def _poll(task: _Running, on_progress: Callable[[int, Progress], None]) -> tuple[bool, Any]:
+def _poll(task: _Running, on_progress: Callable[[int, Progress], None], budgets: Budgets) -> tuple[bool, Any]:
     try:
         while task.pipe.poll():
             message = task.pipe.recv()
@@ -162,6 +157,7 @@ def _poll(task: _Running, on_progress: Callable[[int, Progress], None]) -> tuple
                 on_progress(task.index, message)
             elif isinstance(message, _Pause):
                 task.pause, task.deadline_s = message, math.inf
+                budgets.pause(task.index, message.gain)
             else:
                 return True, message
     except (EOFError, OSError):

@@ -82,6 +82,8 @@ def test_few_samples_are_said_to_be_few(profile, program):
     assert hotness.few_samples(short, 0.5).startswith("only 30 samples of the project's functions")
     assert hotness.few_samples(merge(short, short), 0.5).startswith("only 60 samples")
     assert hotness.few_samples(short, 0.0) == ""
+    endless = replace(short, runs=tuple(replace(run, samples=1e308) for run in (*short.runs, *short.runs)))
+    assert hotness.few_samples(endless, 1.0) == "", "a damaged profile is no traceback"
     instructions = replace(short, runs=tuple(replace(run, unit="instructions") for run in short.runs))
     assert hotness.few_samples(instructions, 0.5) == ""
 

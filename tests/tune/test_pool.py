@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import pytest
 
 from compiler_ai.tune import pool
-from compiler_ai.tune.allotment import Fixed
+from compiler_ai.tune.allotment import Allotment, Fixed
 from compiler_ai.tune.pool import Died, Parent, Progress, run_all
 
 
@@ -149,6 +149,22 @@ def test_a_worker_that_dies_after_its_pause_costs_its_own_task() -> None:
     assert found[0] == Died("its worker ended with status 9")
     assert found[1][2] == 90.0
     assert [call for call, index in budgets.calls if index == 0] == ["begin", "pause", "resume", "end"]
+
+
+def die_waiting(gain: float, budget_s: float, parent: Parent) -> float:
+    """Dies once its parent knows that it waits, or lives on without a pause."""
+    if gain:
+        parent.pipe.send(pool._Pause(gain))
+        os._exit(9)
+    time.sleep(1.0)
+    return budget_s
+
+
+def test_a_worker_that_dies_while_it_waits_costs_its_own_task() -> None:
+    allotment = Allotment([0.5, 0.5], 60.0, 2)
+    found = dict(run_all([0.5, 0.0], die_waiting, allotment, 2, nothing))
+    assert found[0] == Died("its worker ended with status 9")
+    assert found[1] == pytest.approx(60.0, abs=1.0)
 
 
 def test_more_than_can_be_kept_waiting_go_on_before_all_have_been_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
