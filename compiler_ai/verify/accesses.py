@@ -62,12 +62,13 @@ class Decoded:
 @dataclass
 class Accesses:
     """Half-open byte ranges by kind; `floats` are those read as nothing but one floating-point number. `uncertain` when some
-    access could not be computed (gathers, masked stores)."""
+    access could not be computed (gathers, masked stores); `calls` whether any call was made."""
 
     reads: set[tuple[int, int]] = field(default_factory=set)
     floats: set[tuple[int, int]] = field(default_factory=set)
     writes: set[tuple[int, int]] = field(default_factory=set)
     lowest_stack: int = 0
+    calls: bool = False
     uncertain: str = ""
     below_red_zone: set[int] = field(default_factory=set)
 
@@ -97,6 +98,8 @@ class Decoder:
             stack = view[at + 6]
             if stack < lowest:
                 lowest = stack
+            if decoded.calls:
+                found.calls = True
             if decoded.unknown:
                 found.uncertain = f"the instruction at {rip:#x}"
             for operand in decoded.operands:

@@ -109,7 +109,7 @@ class Accessing(Judging):
             expected.footprint,
             found.footprint,
             state.registers["rsp"],
-            self._stack_allowance_bytes(expected.footprint.lowest_stack, state.registers["rsp"]),
+            self._stack_allowance_bytes(expected.footprint.lowest_stack, state.registers["rsp"], found.calls),
             [*inside(self._body.at(context)), *context.image.library],
         )
         difference = difference or self._prepared.differ(
@@ -146,11 +146,12 @@ class Accessing(Judging):
         if difference:
             raise Refuted(other.name, difference)
 
-    def _stack_allowance_bytes(self, lowest: int, stack: int) -> int:
+    def _stack_allowance_bytes(self, lowest: int, stack: int, calls: bool) -> int:
         """How much more stack a run may take than the baseline's, which came down to `lowest`: where calls are nested as deeply as the
-        data ask for, the stack that there is for them must go on to suffice."""
+        data ask for, the stack that there is for them must go on to suffice. In a run that `calls` nothing, nothing is nested."""
         allowance = self._settings.stack_allowance_bytes
-        return min(allowance, _ANY_FRAME_BYTES + (stack - lowest) // 2) if self._settings.recursive else allowance
+        is_nested = self._settings.recursive and calls
+        return min(allowance, _ANY_FRAME_BYTES + (stack - lowest) // 2) if is_nested else allowance
 
     def _unconfirmed_frames(self, context: Context, blocks_entered: frozenset[int]) -> str:
         """Why the unwind rules of these blocks (relative to the entry) are not known to be right, or ""."""
@@ -186,7 +187,7 @@ class Accessing(Judging):
         difference, whole = overreach(
             *footprints,
             stack,
-            self._stack_allowance_bytes(expected.accesses.lowest_stack, stack),
+            self._stack_allowance_bytes(expected.accesses.lowest_stack, stack, found.accesses.calls),
             readable,
         )
         difference = difference or self._prepared.calls_differ(expected.calls, found.calls, state, self._body)

@@ -49,13 +49,14 @@ _STUB = b"\xff\x25\0\0\0\0"  # the loader's jump to an external; the address fol
 
 @dataclass(frozen=True)
 class Instrumented:
-    """What the sandbox maps instead of the loaded body's pages, where the copy starts, what the runner needs to know, and the
-    original addresses of the blocks in the order of their marks."""
+    """What the sandbox maps instead of the loaded body's pages, where the copy starts, what the runner needs to know, the
+    original addresses of the blocks in the order of their marks, and the numbers of those with a call."""
 
     pages: PageSet
     entry: int
     plan: LogPlan
     blocks: tuple[int, ...]
+    calling: frozenset[int]
     conditions: tuple[
         int, ...
     ]  # the original addresses of conditional jumps, moves and sets, in the order of their marks
@@ -160,6 +161,7 @@ class _Writer:
     copies: dict[int, int] = field(default_factory=dict)  # original address -> address of the copy
     branches: list[tuple[int, int]] = field(default_factory=list)  # offset of a rel32 in `out`, original target
     blocks: list[int] = field(default_factory=list)
+    calling: set[int] = field(default_factory=set)
     conditions: list[int] = field(default_factory=list)
 
     def write(self) -> Instrumented:
@@ -219,7 +221,12 @@ class _Writer:
             counter_address=scratch + COUNTER if self.conditions else 0,
         )
         return Instrumented(
-            PageSet((*original, *own)), self.copies[self.loaded.entry], plan, tuple(self.blocks), tuple(self.conditions)
+            PageSet((*original, *own)),
+            self.copies[self.loaded.entry],
+            plan,
+            tuple(self.blocks),
+            frozenset(self.calling),
+            tuple(self.conditions),
         )
 
     def _log_bytes(self) -> int:
@@ -239,6 +246,8 @@ class _Writer:
         plain = instruction.mnemonic.rpartition(" ")[2]
         if plain in _REFUSED or instruction.group(x86.X86_GRP_INT):
             raise InstrumentError(f"{plain} cannot be instrumented")
+        if plain == "call":
+            self.calling.add(len(self.blocks) - 1)
         if self.only_conditions:
             self._copy_condition(at, instruction, plain)
             return

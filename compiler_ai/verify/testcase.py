@@ -34,12 +34,13 @@ class Traced:
 
 @dataclass(frozen=True)
 class Logged:
-    """What a run of an instrumented body did: its outcome and footprint, and the blocks it entered, relative to the body's
-    entry. `lacking` says what of it is not known, "" when nothing is."""
+    """What a run of an instrumented body did: its outcome and footprint, the blocks it entered, relative to the body's
+    entry, and whether one of them `calls` something. `lacking` says what of it is not known, "" when nothing is."""
 
     outcome: Outcome
     footprint: Footprint | None
     entered: frozenset[int]
+    calls: bool
     lacking: str
 
 
@@ -98,7 +99,8 @@ def log_body(machine: Machine, state: EntryState, body: Body, callees: Callees, 
         lacking = f"it calls {callees.names.get(footprint.left_for, hex(footprint.left_for))}"
     entry = body.at(context).entry
     entered = frozenset(copy.blocks[number] - entry for number in footprint.marked) if footprint else frozenset()
-    return Logged(outcome, footprint, entered, lacking)
+    calls = footprint is not None and bool(footprint.marked & copy.calling)
+    return Logged(outcome, footprint, entered, calls, lacking)
 
 
 def inside(loaded: LoadedObject) -> list[tuple[int, int]]:

@@ -1,5 +1,9 @@
 #include "recursive.h"
 
+#ifndef WEIGHT_PAD
+#define WEIGHT_PAD 40
+#endif
+
 /* The height of a tree. A compilation with PAD takes so much more of the stack for each of its levels. */
 __attribute__((noinline)) int height(const struct node *node)
 {
@@ -11,4 +15,15 @@ __attribute__((noinline)) int height(const struct node *node)
         return 0;
     int left = height(node->left), right = height(node->right);
     return (left > right ? left : right) + 1;
+}
+
+/* Nothing is kept, and nothing called, where there is no node: GCC -O2 takes no frame there. */
+__attribute__((noinline)) long weight(const struct node *node, long a, long b, long c, long d)
+{
+    if (!node)
+        return 1;
+    volatile char pad[WEIGHT_PAD];
+    pad[0] = 1;
+    long left = weight(node->left, b, c, d, a), right = weight(node->right, c, d, a, b);
+    return 3 * left + right + a * b + c * d + pad[0];
 }

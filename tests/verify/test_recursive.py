@@ -18,7 +18,7 @@ HERE = Path(__file__).parent
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    with recorded(tmp_path_factory, HERE / "recursive.c", HERE / "recursive_main.c", ("height",)) as found:
+    with recorded(tmp_path_factory, HERE / "recursive.c", HERE / "recursive_main.c", ("height", "weight")) as found:
         yield found
 
 
@@ -33,6 +33,12 @@ def test_larger_frames_are_refused_where_they_are_many(bench: Bench, recursive: 
 def test_frames_of_another_compilation_are_not(bench: Bench) -> None:
     verifier = bench.new_verifier("height", Settings(captures=6, recursive=True))
     assert verifier.check(bench.assembled(bench.listing("gcc -O1"))).grade is Grade.TESTED
+
+
+def test_frames_of_calls_that_call_nothing_are_not(bench: Bench) -> None:
+    verifier = bench.new_verifier("weight", Settings(captures=6, recursive=True))
+    assert verifier.check(bench.assembled(bench.listing("gcc -O2 -fno-shrink-wrap"))).grade is Grade.TESTED
+    assert verifier.check(bench.assembled(bench.listing("gcc -O2 -DWEIGHT_PAD=340"))).grade is Grade.REFUTED
 
 
 def test_calls_of_itself_are_found_through_others_too() -> None:
