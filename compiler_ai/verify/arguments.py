@@ -14,6 +14,7 @@ from compiler_ai.sandbox.events import CallEvent
 from compiler_ai.verify.answering import prototype_of
 from compiler_ai.verify.argumentuse import ArgumentUse, Place
 from compiler_ai.verify.calls import Callees
+from compiler_ai.verify.callsites import CallSites
 from compiler_ai.verify.formats import conversions, format_position, most_arguments
 from compiler_ai.verify.passing import GENERAL_ARGUMENTS, VECTOR_ARGUMENTS, Passing, passing
 from compiler_ai.verify.prototype import Member, Prototype, Type
@@ -67,25 +68,27 @@ def _general(event: CallEvent, name: str) -> int:
 class Arguments:
     """What calls pass by all that is known of the callees."""
 
-    def __init__(self, callees: Callees, uses: ArgumentUse) -> None:
+    def __init__(self, callees: Callees, uses: ArgumentUse, sites: CallSites | None = None) -> None:
         self.callees = callees
+        self.sites = sites
         self._uses = uses
         self._fixed: dict[int, tuple[Argument, ...]] = {}
 
     def of(self, event: CallEvent, constants: Constants) -> tuple[Argument, ...]:
-        """All that the call of `event` may pass, in the order of the parameters."""
-        if event.target in self._fixed:
-            return self._fixed[event.target]
-        name, prototype = self.callees.names.get(event.target, ""), self._prototype(event.target)
+        """All that the baseline's call of `event` may pass, in the order of the parameters."""
+        target = self.sites.stands_for(event) if self.sites is not None else event.target
+        if target in self._fixed:
+            return self._fixed[target]
+        name, prototype = self.callees.names.get(target, ""), self._prototype(target)
         known = _known(prototype) if prototype is not None else None
         if prototype is not None and known is not None and prototype.variadic:
             return tuple(_variadic(event, name, prototype, known, constants))
-        found = tuple(_named(known) if known is not None else self._by_use(event.target))
+        found = tuple(_named(known) if known is not None else self._by_use(target))
         if known is not None and not name:  # it may have been called as something else
             taken = {one.place for one in found}
-            read = self._uses.of(event.target).places
+            read = self._uses.of(target).places
             found += tuple(Argument(place, 0, _word(place, read[place]), False) for place in read if place not in taken)
-        self._fixed[event.target] = found
+        self._fixed[target] = found
         return found
 
     def _prototype(self, target: int) -> Prototype | None:

@@ -133,8 +133,13 @@ class Baseline:
             uncovered -= reached
             if state.origin != "captured":
                 self._reaches(first_state)
+        self._note_calls(first.events)
         limit_ns = cpu_limit_ns(max(first.cpu_ns, second.cpu_ns, _QUICK_NS))
         return Test(state, fills, limit_ns, comes_to=frozenset(reached)), first
+
+    def _note_calls(self, events: Iterable[CallEvent]) -> None:
+        if self.arguments.sites is not None:
+            self.arguments.sites.note(events)
 
     def _test_with_padding(
         self, state: EntryState, uncovered: set[int], only_new: bool, marked: Set[int]
@@ -304,6 +309,7 @@ class Baseline:
     def seed_of(self, state: EntryState) -> Seed:
         """`state` with what the baseline reads from it of memory that a caller may have filled, or of other units' constants."""
         traced = trace_body(self.machine, state, self.body, self.callees, self.settings.trace_steps)
+        self._note_calls(traced.calls)
         filled, stack = self.machine.filled_pages(state), state.registers["rsp"]
         context = self.machine.context(state)
 

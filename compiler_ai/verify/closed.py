@@ -22,6 +22,7 @@ _TRAP = 0xCC
 _SLOT_BYTES = 1 << 16
 _SLOTS = 8
 _VARIABLE_BYTES = 1 << 21
+_CALLABLE = ("STT_FUNC", "STT_LOOS", "STT_NOTYPE")  # chosen at run time (STT_GNU_IFUNC); written in assembly
 
 
 @dataclass(frozen=True)
@@ -112,9 +113,20 @@ def _trapped(region: Region, traps: frozenset[int]) -> Region:
     return Region(region.address, region.prot, bytes(data))
 
 
+def may_be_called(capture: Capture, address: int) -> bool:
+    """Whether a function may start at an address: code of the process, of a module that was not stripped where its symbols say so."""
+    found = next((m for m in capture.mappings if m.start <= address < m.end and m.prot & Prot.EXEC), None)
+    if found is None or not found.file.startswith("/"):
+        return found is not None
+    first = min(m.start for m in capture.mappings if m.file == found.file)
+    starts = _function_starts(found.file, whole=True)
+    return not starts or address - first in starts
+
+
 @cache
-def _function_starts(path: str) -> frozenset[int]:
-    """Where functions start in an ELF module, from its first page; the empty set when it cannot be read."""
+def _function_starts(path: str, whole: bool = False) -> frozenset[int]:
+    """Where functions start in an ELF module, from its first page; the empty set when it cannot be read. `whole`: all that may be
+    called, stubs that stand for other modules' functions among them, or the empty set where not all have symbols."""
     from elftools.common.exceptions import ELFError
     from elftools.elf.elffile import ELFFile
     from elftools.elf.sections import SymbolTableSection
@@ -123,13 +135,16 @@ def _function_starts(path: str) -> frozenset[int]:
     try:
         with Path(path).open("rb") as file:
             elf = ELFFile(file)
+            if whole and elf.get_section_by_name(".symtab") is None:
+                return frozenset()
             first = page_floor(min(s["p_vaddr"] for s in elf.iter_segments() if s["p_type"] == "PT_LOAD"))
             for section in elf.iter_sections():
                 if isinstance(section, SymbolTableSection):
                     found |= {
                         symbol["st_value"] - first
                         for symbol in section.iter_symbols()
-                        if symbol["st_info"]["type"] == "STT_FUNC" and symbol["st_shndx"] != "SHN_UNDEF"
+                        if (symbol["st_info"]["type"] in _CALLABLE and symbol["st_value"])
+                        if whole or (symbol["st_info"]["type"] == "STT_FUNC" and symbol["st_shndx"] != "SHN_UNDEF")
                     }
     except (OSError, ELFError, ValueError, KeyError):
         return frozenset()

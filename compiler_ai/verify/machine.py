@@ -129,7 +129,7 @@ class Machine:
             patches=[*state.patches.items(), *patches],
             breakpoints=marks,
             cpu_limit_ns=limit_ns,
-            inside=_span(body),
+            inside=span(body),
             answers=self._answers(state),
         )
 
@@ -156,7 +156,7 @@ class Machine:
             patches=list(state.patches.items()),
             max_steps=max_steps,
             cpu_limit_ns=_TRACE_LIMIT_NS + max_steps * _STEP_LIMIT_NS,
-            inside=_span(body),
+            inside=span(body),
             answers=self._answers(state),
         )
 
@@ -255,7 +255,7 @@ class Machine:
         return context.closed
 
 
-def _span(body: LoadedObject) -> tuple[int, int]:
+def span(body: LoadedObject) -> tuple[int, int]:
     """The half-open address range that a loaded object occupies."""
     regions = body.pages.regions
     return min(region.address for region in regions), max(region.end for region in regions)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 
+from compiler_ai.sandbox.pages import Prot
 from compiler_ai.verify.prototype import Prototype, Type
 from compiler_ai.verify.scalars import Argument, arguments_of, other_value, value_of, with_arguments
 from compiler_ai.verify.state import ARRAY_BYTES, EntryState
@@ -80,8 +81,11 @@ def mutations(seed: Seed, prototype: Prototype | None, constants: Sequence[int],
     """An endless stream of variations; `name` seeds the choices."""
     chance = random.Random(name)
     passed = seed.arguments(prototype)
+    movable = _movable(passed)
     pointers = [span for span in seed.reads if is_pointer(seed, span)]
     scalars = [span for span in seed.reads if span not in set(pointers)]
+    code = [span for span in pointers if _leads_to_code(seed, span)]
+    data = [span for span in pointers if span not in set(code)]
     element = float_element_bytes(prototype)
     number = 0
     while True:
@@ -89,18 +93,19 @@ def mutations(seed: Seed, prototype: Prototype | None, constants: Sequence[int],
         values: dict[Argument, int] = {}
         patches: dict[int, bytes] = {}
         kinds = ["bytes", "bytes", "bytes", "region", "copy"] if scalars else []
-        kinds += ["argument", "argument"] if passed else []
+        kinds += ["argument", "argument"] if movable else []
         kinds += ["pointer"] if pointers else []
         if not kinds:
             return
         for _ in range(chance.choice((1, 1, 2, 4))):
             kind = chance.choice(kinds)
             if kind == "argument":
-                one = chance.choice(list(passed))
+                one = chance.choice(movable)
                 values[one] = other_value(one, {**passed, **values}, constants, seed.reals, chance)
             elif kind == "pointer":
                 to = chance.choice(pointers)
-                patches[to[0]] = chance.choice((bytes(8), seed.value(chance.choice(pointers))))
+                others = code if to in code else data
+                patches[to[0]] = chance.choice((bytes(8), seed.value(chance.choice(others))))
             elif kind == "bytes":
                 for _ in range(chance.choice((1, 2, 8, 32))):
                     span = chance.choice(scalars)
@@ -246,7 +251,7 @@ def magnitudes(seed: Seed) -> Iterator[EntryState]:
 
 
 def _is_compared(one: Argument) -> bool:
-    return one.type.kind in ("integer", "pointer") and one.type.target_kind != "function"
+    return one.type.kind in ("integer", "pointer") and not one.type.leads_to_code
 
 
 def _is_number(one: Argument) -> bool:
@@ -343,6 +348,17 @@ def is_pointer(seed: Seed, span: tuple[int, int]) -> bool:
     return value > 0xFFFF and any(page_set.find(value) is not None for page_set in pages)
 
 
+def _movable(passed: Iterable[Argument]) -> list[Argument]:
+    """Those that may have another value: beside what holds pointers to functions lie other functions, or none."""
+    return [one for one in passed if not one.type.leads_to_code]
+
+
+def _leads_to_code(seed: Seed, span: tuple[int, int]) -> bool:
+    value = int.from_bytes(seed.value(span), "little")
+    region = seed.state.image.pages.find(value)
+    return region is not None and bool(region.prot & Prot.EXEC)
+
+
 def other_argument(
     state: EntryState,
     prototype: Prototype | None,
@@ -353,7 +369,8 @@ def other_argument(
 ) -> EntryState | None:
     """The state with one of its arguments changed; None when it has none. `memory` gives the bytes at an address."""
     passed = {one: value_of(one, state.registers, memory) for one in arguments_of(prototype)}
-    if not passed:
+    movable = _movable(passed)
+    if not movable:
         return None
-    one = chance.choice(list(passed))
+    one = chance.choice(movable)
     return with_one(state, one, other_value(one, passed, constants, reals, chance))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from compiler_ai.capture.errors import CaptureError
@@ -22,12 +23,14 @@ from compiler_ai.verify.argumentuse import ArgumentUse
 from compiler_ai.verify.assumed import assumed
 from compiler_ai.verify.beyond import Beyond
 from compiler_ai.verify.calls import Callees
+from compiler_ai.verify.callsites import CallSites
+from compiler_ai.verify.closed import may_be_called
 from compiler_ai.verify.code import pointers, reader
 from compiler_ai.verify.coverage import UnknownTargetError, blocks
 from compiler_ai.verify.equivalence import describe_end, is_dead
 from compiler_ai.verify.footprint import BLOCK_BYTES
 from compiler_ai.verify.kept import spread
-from compiler_ai.verify.machine import Context
+from compiler_ai.verify.machine import Context, span
 from compiler_ai.verify.moving import Moving
 from compiler_ai.verify.prototype import Prototype
 from compiler_ai.verify.reaching import Reaching
@@ -156,7 +159,9 @@ class Preparation(Sweeping, Reaching, Varying, Telling, Moving, Beyond):
             self.callees = Callees(names, {})
         self.machine.callees = self.callees
         pages = context.image.pages
-        self.arguments = Arguments(self.callees, ArgumentUse(reader([pages]), pointers(pages)))
+        code, may_call = reader([context.baseline.pages]), partial(may_be_called, context.capture)
+        sites = CallSites(may_call, names, code, span(context.baseline))
+        self.arguments = Arguments(self.callees, ArgumentUse(reader([pages]), pointers(pages)), sites)
         self._assume(context)
         self.reals = reals(self.own(self.body, context), constants(context.baseline, context.image.pages))
         self.calls_outside = calls_outside(context.baseline, self.callees)

@@ -62,6 +62,13 @@ class Type:
     target_members: tuple[Member, ...] = field(default=(), hash=False)
 
     @property
+    def leads_to_code(self) -> bool:
+        """A pointer to a function, or to an aggregate that holds one."""
+        return self.target_kind == "function" or any(
+            member.type.target_kind == "function" for member in self.target_members
+        )
+
+    @property
     def own_alignment_bytes(self) -> int:
         """How it is aligned itself (System V ABI AMD64, 3.1.2)."""
         natural = self.size_bytes // 2 if self.kind == "complex" else self.size_bytes
