@@ -3,6 +3,7 @@ kind that the same place in the code calls."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Container, Iterable
 from functools import cache
 
@@ -26,20 +27,19 @@ class CallSites:
         self._names = names
         self._code = code
         self._inside = inside
-        self._called: dict[int, int] = {}  # where a call comes back to -> the first function that it was of
+        self._called: dict[int, Counter[int]] = {}  # where a call comes back to -> how often it was of which functions
 
     def note(self, events: Iterable[CallEvent]) -> None:
         """The baseline made these calls."""
         for event in events:
-            at = event.return_to
-            if at not in self._called and self._is_function(event.target) and self._is_behind_one(at):
-                self._called[at] = event.target
+            if self._is_function(event.target) and self._is_behind_one(event.return_to):
+                self._called.setdefault(event.return_to, Counter())[event.target] += 1
 
     def stands_for(self, event: CallEvent) -> int:
-        """What a call of the baseline's is of, or, where that is no function, of what its place was seen to call."""
-        if event.return_to in self._called and not self._is_function(event.target):
-            return self._called[event.return_to]
-        return event.target
+        """What a call of the baseline's is of, or, where that is no function, what its place was seen to call most often: what tests
+        change is the same in most of them."""
+        called = self._called.get(event.return_to)
+        return called.most_common(1)[0][0] if called and not self._is_function(event.target) else event.target
 
     def _is_function(self, target: int) -> bool:
         return target in self._names or self._may_be_called(target)
