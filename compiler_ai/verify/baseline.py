@@ -172,7 +172,9 @@ class Baseline:
         """`test`, or the same with answered calls where what the unit calls ended the run, or without where it makes none."""
         test, outcome = self.test(state, uncovered, only_new)
         if test is None and state.answers is not None and not outcome.events:
-            return self.test(replace(state, origin="mutated", answers=None), uncovered, only_new)
+            variables = self.machine.closed(self.machine.context(state)).variables  # which it may have read or changed
+            extra = state.extra if variables in state.extra else (*state.extra, variables)
+            return self.test(replace(state, origin="mutated", answers=None, extra=extra), uncovered, only_new)
         if test is not None or state.answers is not None or not self.calls_outside:
             return test, outcome
         context = self.machine.context(state)

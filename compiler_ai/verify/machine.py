@@ -239,7 +239,8 @@ class Machine:
     def _pages(self, state: EntryState, body: LoadedObject) -> list[PageSet]:
         if state.answers is not None:
             closed = self.closed(self.context(state))
-            return [closed.pages, closed.variables, body.pages, *state.extra, closed.arena]
+            own = [pages for pages in state.extra if pages is not closed.variables]
+            return [closed.pages, closed.variables, body.pages, *own, closed.arena]
         return [state.image.pages, body.pages, *state.extra]
 
     def _answers(self, state: EntryState) -> Answers | None:
