@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from compiler_ai.capture.format import Capture
 from compiler_ai.sandbox.events import Answers, Callee
@@ -140,12 +141,16 @@ def _function_starts(path: str, whole: bool = False) -> frozenset[int]:
             first = page_floor(min(s["p_vaddr"] for s in elf.iter_segments() if s["p_type"] == "PT_LOAD"))
             for section in elf.iter_sections():
                 if isinstance(section, SymbolTableSection):
-                    found |= {
-                        symbol["st_value"] - first
-                        for symbol in section.iter_symbols()
-                        if (symbol["st_info"]["type"] in _CALLABLE and symbol["st_value"])
-                        if whole or (symbol["st_info"]["type"] == "STT_FUNC" and symbol["st_shndx"] != "SHN_UNDEF")
-                    }
+                    is_one = _may_be_called if whole else _is_function
+                    found |= {one["st_value"] - first for one in section.iter_symbols() if is_one(one)}
     except (OSError, ELFError, ValueError, KeyError):
         return frozenset()
     return frozenset(found)
+
+
+def _is_function(symbol: Any) -> bool:
+    return bool(symbol["st_info"]["type"] == "STT_FUNC" and symbol["st_shndx"] != "SHN_UNDEF")
+
+
+def _may_be_called(symbol: Any) -> bool:
+    return bool(symbol["st_info"]["type"] in _CALLABLE and symbol["st_value"])
