@@ -28,6 +28,9 @@ class Fixed:
     def end(self, _index: int) -> None:
         pass
 
+    def most_to_come(self) -> float:
+        return math.inf
+
 
 class Allotment:
     """Gives each function its part of what is left when it begins, in proportion to the square root of its share of the profile,
@@ -43,6 +46,7 @@ class Allotment:
         self._jobs = jobs
         self._clock = clock
         self._end_s = clock() + total_s
+        self._shares = tuple(shares)
         self._waiting = {index: math.sqrt(max(share, 1e-6)) for index, share in enumerate(shares)}
         self._running: dict[int, float] = {}  # when each has to end
         self._paused: dict[int, tuple[float, float]] = {}  # the root of what each promises, the seconds that it left
@@ -69,6 +73,10 @@ class Allotment:
         """Function `index` has ended, or died while it waited."""
         self._running.pop(index, None)
         self._paused.pop(index, None)
+
+    def most_to_come(self) -> float:
+        """What one that has not begun could save of the program's time at most: its share."""
+        return max((self._shares[index] for index in self._waiting), default=0.0)
 
     def _run(self, index: int, part: float, kept_s: float) -> float:
         """Gives function `index` that part of the time that is neither taken nor kept for others."""

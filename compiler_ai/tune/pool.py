@@ -46,7 +46,8 @@ class _Pause:
 
 
 class Budgets(Protocol):
-    """Seconds for tasks by their index; `end` comes once for each that began, also for one that dies while it is paused."""
+    """Seconds for tasks by their index; `end` comes once for each that began, also for one that dies while it is paused.
+    `most_to_come` is what one that has not begun may promise at most."""
 
     def begin(self, index: int) -> float: ...
 
@@ -55,6 +56,8 @@ class Budgets(Protocol):
     def resume(self, index: int) -> float: ...
 
     def end(self, index: int) -> None: ...
+
+    def most_to_come(self) -> float: ...
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,8 @@ def run_all(
 ) -> Iterator[tuple[int, Any]]:
     """Yield (index, result or Died) as tasks end; at most `jobs` run at once.
 
-    `work(task, budget_s, parent)` runs in a fresh process. Tasks that pause go on when all have begun, the most promising first.
+    `work(task, budget_s, parent)` runs in a fresh process. Tasks that pause go on when all have begun, the most promising first; one
+    that promises more than any that has not begun may goes on before.
     Closing the iterator (or an exception, KeyboardInterrupt included) ends the workers, and so does the end of this process, however
     it comes. What a worker wrote to standard error follows its answer, a line that another has written before left out; of
     one that died, `Died.reason` has the last line.
@@ -104,7 +108,7 @@ def run_all(
     running: list[_Running] = []
     try:
         while waiting or running:
-            while (task := _to_go_on(running, waiting, jobs)) is not None:
+            while (task := _to_go_on(running, bool(waiting), budgets.most_to_come(), jobs)) is not None:
                 budget_s = budgets.resume(task.index)
                 task.pause, task.deadline_s = None, time.monotonic() + budget_s + _GRACE_S
                 with contextlib.suppress(OSError):  # it has died: seen when its answer is read
@@ -140,12 +144,13 @@ def _at_work(running: Sequence[_Running]) -> int:
     return sum(task.pause is None for task in running)
 
 
-def _to_go_on(running: Sequence[_Running], waiting: Sequence[int], jobs: int) -> _Running | None:
+def _to_go_on(running: Sequence[_Running], some_wait: bool, most_to_come: float, jobs: int) -> _Running | None:
     """The paused task whose turn it is, if there is room for one and none has to begin first."""
     paused = [(task.pause.gain, -task.index, task) for task in running if task.pause is not None]
-    if not paused or _at_work(running) >= jobs or (waiting and len(paused) < _MOST_PAUSED):
+    if not paused or _at_work(running) >= jobs:
         return None
-    return max(paused, key=lambda one: one[:2])[2]
+    gain, _, first = max(paused, key=lambda one: one[:2])
+    return None if some_wait and gain < most_to_come and len(paused) < _MOST_PAUSED else first
 
 
 def _poll(task: _Running, on_progress: Callable[[int, Progress], None], budgets: Budgets) -> tuple[bool, Any]:

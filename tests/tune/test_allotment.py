@@ -92,6 +92,16 @@ def test_one_that_goes_on_before_others_have_begun_leaves_them_time():
     assert allotment.resume(0) == pytest.approx(2 * 100.0 / 17)
 
 
+def test_a_function_that_has_not_begun_can_save_its_share_at_most():
+    allotment = Allotment([0.5, 0.3, 0.1], 100.0, 1, Clock())
+    assert allotment.most_to_come() == 0.5
+    allotment.begin(0)
+    assert allotment.most_to_come() == 0.3
+    allotment.begin(1)
+    allotment.begin(2)
+    assert allotment.most_to_come() == 0.0
+
+
 def test_when_the_time_is_over_there_is_enough_to_say_so():
     clock = Clock()
     allotment = Allotment([0.5, 0.5], 20.0, 1, clock)

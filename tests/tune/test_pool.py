@@ -167,6 +167,18 @@ def test_a_worker_that_dies_while_it_waits_costs_its_own_task() -> None:
     assert found[1] == pytest.approx(60.0, abs=1.0)
 
 
+def test_one_that_promises_more_than_those_to_come_may_goes_on_before_them() -> None:
+    class Shares(Noted):
+        def most_to_come(self) -> float:
+            return 0.25
+
+    budgets = Shares()
+    found = dict(run_all([0.1, 0.3, 0.2], look_and_wait, budgets, 1, nothing))
+    assert len(found) == 3
+    resumed = [call for call in budgets.calls if call[0] in ("begin", "resume")]
+    assert resumed == [("begin", 0), ("begin", 1), ("resume", 1), ("begin", 2), ("resume", 2), ("resume", 0)]
+
+
 def test_more_than_can_be_kept_waiting_go_on_before_all_have_been_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool, "_MOST_PAUSED", 1)
     budgets = Noted()
