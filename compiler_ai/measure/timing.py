@@ -15,10 +15,11 @@ from dataclasses import dataclass, replace
 from compiler_ai.artifacts import Interval, Timing
 from compiler_ai.errors import AiccError
 from compiler_ai.measure.statistics import median_interval, median_ratio
+from compiler_ai.measure.turns import Turns, in_turn
 from compiler_ai.sandbox.errors import SandboxError
-from compiler_ai.sandbox.image import CaptureImage, CaptureLike, build_image
+from compiler_ai.sandbox.image import CaptureImage
 from compiler_ai.sandbox.loader import load
-from compiler_ai.sandbox.process import Sandbox
+from compiler_ai.sandbox.process import Sandbox, Ticks
 from compiler_ai.sandbox.timing import time_bodies
 
 _ALIGNMENT_BYTES = 64
@@ -38,7 +39,8 @@ class Settings:
     cold_placements: int = 6
     cold_pairs: int = 9
     block_ns: int = 10_000
-    max_captures: int = 4
+    max_captures: int = 4  # that are timed one after the other
+    max_turns: int = 24  # that are timed in turn, where they are short
     threshold: float = 1.02
     confidence: float = 0.95
     hopeless_after: int = 6
@@ -70,7 +72,7 @@ class Timer:
         settings: Settings | None = None,
         seed: int = 0,
     ) -> None:
-        """`images` are of pure captures of the function; see `images_of`. Raises TimingError without any."""
+        """`images` are of pure captures of the function. Raises TimingError without any."""
         self.settings = settings or Settings()
         if not images:
             raise TimingError(f"{function}: no capture to time it on")
@@ -78,7 +80,8 @@ class Timer:
         self._baseline = baseline_object
         self._function = function
         self._call_ns = 0.0  # of one call on every image
-        self._images = self._affordable(images)
+        self._images = self._affordable(images[: self.settings.max_captures])
+        self._turns = in_turn(sandbox, baseline_object, function, images[: self.settings.max_turns])
         self._random = random.Random(seed)
 
     def _affordable(self, images: Sequence[CaptureImage]) -> list[CaptureImage]:
@@ -135,69 +138,51 @@ class Timer:
 
     def _place(self, candidate_object: bytes, pairs: int, cold: bool) -> _Placement:
         """One random placement of both bodies, over all captures; each capture weighs what its baseline call takes."""
+        turns = None if cold else self._turns
+        images = self._images if turns is None else [turns.image]
         affordable = max(self.settings.least_pairs, int(self.settings.placement_ns / (2 * max(1.0, self._call_ns))))
-        each = min(affordable, max(5, math.ceil(pairs / len(self._images))))
+        each = min(affordable, max(5, math.ceil(pairs / len(images))))
         offsets = [_ALIGNMENT_BYTES * self._random.randrange(_OFFSETS) for _ in range(2)]
         swap = self._random.random() < 0.5
         baseline_ns = candidate_ns = expected_ns = 0.0
-        for image in self._images:
+        for image in images:
             first, second = image.bases[::-1] if swap else image.bases
             try:
-                pair_ns = self._time(image, candidate_object, (first, second), offsets, each, cold)
+                ticks = self._time(image, turns, candidate_object, (first, second), offsets, each, cold)
             except SandboxError as error:
                 raise TimingError(f"{self._function}: {error}") from error
+            pair_ns = [
+                (ticks.ns_per_call(baseline), ticks.ns_per_call(candidate)) for baseline, candidate in ticks.pairs
+            ]
             own_ns = statistics.median(baseline for baseline, _ in pair_ns)
             baseline_ns += own_ns
             expected_ns += own_ns / median_ratio(pair_ns)
             candidate_ns += statistics.median(candidate for _, candidate in pair_ns)
-        return _Placement(baseline_ns / expected_ns, baseline_ns, candidate_ns, each * len(self._images))
+        return _Placement(baseline_ns / expected_ns, baseline_ns, candidate_ns, each * len(images))
 
     def _time(
         self,
         image: CaptureImage,
+        turns: Turns | None,
         candidate_object: bytes,
         bases: tuple[int, int],
         offsets: Sequence[int],
         pairs: int,
         cold: bool,
-    ) -> list[tuple[float, float]]:
+    ) -> Ticks:
         objects = (self._baseline, candidate_object)
         loaded = [
             load(code, self._function, base, image.resolver, text_offset=offset, trap_unresolved=True)
             for code, base, offset in zip(objects, bases, offsets, strict=True)
         ]
-        ticks = time_bodies(
-            self._sandbox,
-            [image.pages, loaded[0].pages, loaded[1].pages],
-            (loaded[0].entry, loaded[1].entry),
-            image.registers,
-            image.return_address,
-            pair_count=pairs,
-            cold=cold,
-            block_ns=self.settings.block_ns,
-            seed=self._random.randrange(1, 1 << 32),
-        )
-        return [(ticks.ns_per_call(first), ticks.ns_per_call(second)) for first, second in ticks.pairs]
-
-
-def images_of(captures: Sequence[CaptureLike], max_captures: int = Settings.max_captures) -> list[CaptureImage]:
-    """Images of at most that many of the captures, spread evenly over them. Raises TimingError."""
-    step = max(1, math.ceil(len(captures) / max_captures))
-    try:
-        return [build_image(capture) for capture in captures[::step]]
-    except SandboxError as error:
-        raise TimingError(f"no image of a capture: {error}") from error
-
-
-def measure(
-    baseline_object: bytes,
-    candidate_object: bytes,
-    function: str,
-    captures: Sequence[CaptureLike],
-    settings: Settings | None = None,
-    seed: int = 0,
-) -> Timing:
-    """Measure one candidate in a sandbox of its own. Raises TimingError."""
-    images = images_of(captures, (settings or Settings()).max_captures)
-    with Sandbox() as sandbox:
-        return Timer(sandbox, baseline_object, function, images, settings, seed).measure(candidate_object)
+        sets = [image.pages, loaded[0].pages, loaded[1].pages]
+        entries = (loaded[0].entry, loaded[1].entry)
+        seed, block_ns = self._random.randrange(1, 1 << 32), self.settings.block_ns
+        if turns is not None:
+            return self._sandbox.time(
+                sets, entries, turns.states, pair_count=pairs, repeat=True, block_ns=block_ns, seed=seed
+            )
+        return time_bodies(
+            self._sandbox, sets, entries, image.registers, image.return_address,
+            pair_count=pairs, cold=cold, block_ns=block_ns, seed=seed,
+        )  # fmt: skip

@@ -102,7 +102,7 @@ class ModuleResolver:
         function_address: int = 0,
         is_executable: bool = True,
     ) -> None:
-        self._bias = load_bias
+        self.load_bias = load_bias
         self._bound = dict(bound or {})
         self._function_address = function_address
         self._is_executable = is_executable
@@ -121,7 +121,7 @@ class ModuleResolver:
         return self._address(self._globals.get(reference.name) or self._hidden(reference.name), reference)
 
     def contents(self, address: int, size_bytes: int) -> bytes | None:
-        at = address - self._bias
+        at = address - self.load_bias
         for segment in self._segments:
             offset = at - segment.address
             if offset >= 0 and offset + size_bytes <= len(segment.data):
@@ -133,14 +133,14 @@ class ModuleResolver:
         symbol = self._globals.get(name) or self._hidden(name)
         if symbol is None or symbol.kind is not SymbolKind.DATA:
             return None
-        start = symbol.value + self._bias
+        start = symbol.value + self.load_bias
         return None if self.contents(start, symbol.size_bytes) is None else (start, start + symbol.size_bytes)
 
     def page(self, address: int, size_bytes: int) -> bytes:
         """So many bytes of the module's read-only segments as they lie at an address, zeros between."""
         data = bytearray(size_bytes)
         for segment in self._segments:
-            at = address - self._bias - segment.address
+            at = address - self.load_bias - segment.address
             part = segment.data[max(0, at) : max(0, at + size_bytes)]
             data[max(0, -at) : max(0, -at) + len(part)] = part
         return bytes(data)
@@ -149,13 +149,13 @@ class ModuleResolver:
         if symbol is None or not symbol.defined:
             return None
         if reference.size_bytes and symbol.size_bytes and reference.size_bytes != symbol.size_bytes:
-            return None if reference.kind is not SymbolKind.FUNCTION else symbol.value + self._bias
+            return None if reference.kind is not SymbolKind.FUNCTION else symbol.value + self.load_bias
         if (symbol.kind is SymbolKind.TLS) != (reference.kind is SymbolKind.TLS):
             # An undefined reference has no type in its object; only its relocation can tell.
             return None
         if symbol.kind is SymbolKind.TLS:
             return symbol.value - self._tls_end if self._is_executable else None
-        return symbol.value + self._bias
+        return symbol.value + self.load_bias
 
     def _hidden(self, name: str) -> _Symbol | None:
         """A hidden function or variable: the linker makes it local to the module, where no second one may have its name."""

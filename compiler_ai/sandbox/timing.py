@@ -9,7 +9,7 @@ from compiler_ai.sandbox.pages import PAGE_BYTES, PageSet, Region
 from compiler_ai.sandbox.process import Outcome, OutcomeKind, Sandbox, Ticks, TimedState
 from compiler_ai.sandbox.state import Registers, XStateLayout, x87
 
-_REPEAT_RESTORE_BYTES = 256  # copying more would drown what is measured
+REPEAT_RESTORE_BYTES = 256  # copying more would drown what is measured
 _LINE_BYTES = 64  # differing bytes closer than this are restored as one range
 
 
@@ -41,8 +41,8 @@ def time_bodies(
             raise SandboxError(f"a body to be timed did not return: {outcome.kind.value} at {outcome.rip:#x}")
         outcomes.append(outcome)
     restore = restore_ranges(image, [outcome.changed for outcome in outcomes], registers["rsp"])
-    small = sum(len(data) for _, data in restore) <= _REPEAT_RESTORE_BYTES
-    repeat = small and _can_repeat(sandbox.layout, registers, outcomes)
+    small = sum(len(data) for _, data in restore) <= REPEAT_RESTORE_BYTES
+    repeat = small and can_repeat(sandbox.layout, registers, outcomes)
     written = frozenset().union(*(outcome.written for outcome in outcomes))
     lines = flush or _pages_in_use(image, written)
     return sandbox.time(
@@ -113,7 +113,7 @@ def _initial(region: Region, address: int) -> bytes:
         return file.read(PAGE_BYTES).ljust(PAGE_BYTES, b"\0")
 
 
-def _can_repeat(layout: XStateLayout, registers: Registers, outcomes: Sequence[Outcome]) -> bool:
+def can_repeat(layout: XStateLayout, registers: Registers, outcomes: Sequence[Outcome]) -> bool:
     """Whether a second call may follow at once: general registers and xmm0 to xmm7 are all that a repeated call reloads.
 
     Not when wider vector arguments may be live, nor when a body leaves something on the x87 stack.

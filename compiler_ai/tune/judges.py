@@ -79,7 +79,7 @@ class Judges:
         """Raises JudgeError, SandboxError, TimingError."""
         if self._timer is None:
             images = [image for _, image in self.verifier(work, context).images]
-            self._timer = Timer(self.sandbox, self._object, work.baseline.function, images[:4], seed=context.seed)
+            self._timer = Timer(self.sandbox, self._object, work.baseline.function, images, seed=context.seed)
         return self._timer
 
     def executed(self, work: FunctionWork, context: Context, object_bytes: bytes) -> Counter[int]:

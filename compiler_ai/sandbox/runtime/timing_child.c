@@ -5,19 +5,21 @@
 
 #define MAX_STATES 256
 #define XSTATE_BYTES 16384
+#define XMM_AT 160
 #define WARMUP_PASSES 5
 #define CALIBRATION_CALLS 301
 #define FEW_CALIBRATION_CALLS 9
 
 /* Operands of the thunk below, at fixed places so that it needs no register. */
-uint64_t thunk_runner_stack, thunk_start, thunk_entry, thunk_count, thunk_restores;
+uint64_t thunk_runner_stack, thunk_start, thunk_entry, thunk_count, thunk_prepares;
 const uint64_t *thunk_gpr;
 static unsigned char xstate[XSTATE_BYTES] __attribute__((aligned(64)));
-const unsigned char *thunk_vectors = xstate + 160; /* xmm0 to xmm15 in an XSAVE area */
+const unsigned char *thunk_vectors; /* xmm0 to xmm15 in an XSAVE area */
 
 struct timed_state {
     const struct state_header *header;
     const char *xstate;
+    const unsigned char *vectors;
     struct cursor restore;
 };
 
@@ -26,6 +28,10 @@ static struct timed_state states[MAX_STATES];
 static const struct time_request *request;
 static const struct range *flushes;
 static uint64_t xcr0;
+
+/* Which state's turn it is: `turns` before `turn` have had theirs in this pass. */
+static uint32_t turns[MAX_STATES], turn;
+static uint64_t turn_random;
 
 /* uint64_t thunk_call(void): loads the general registers and xmm0 to xmm7 and calls *thunk_entry, thunk_count times;
  * returns the ticks. `call` with rsp one word above the captured stack pointer puts the return address where the capture
@@ -38,11 +44,11 @@ __asm__(".globl thunk_call\n"
         "    mfence\n    lfence\n    rdtsc\n    lfence\n"
         "    shlq $32, %rdx\n    orq %rdx, %rax\n    movq %rax, thunk_start(%rip)\n"
         "    .p2align 6\n"
-        "1:  cmpq $0, thunk_restores(%rip)\n"
+        "1:  cmpq $0, thunk_prepares(%rip)\n"
         "    je 2f\n"
         "    movq thunk_runner_stack(%rip), %rsp\n"
         "    cld\n"
-        "    call restore_in_loop\n"
+        "    call prepare_in_loop\n"
         "2:  movq thunk_vectors(%rip), %rax\n"
         "    movups (%rax), %xmm0\n    movups 16(%rax), %xmm1\n    movups 32(%rax), %xmm2\n    movups 48(%rax), %xmm3\n"
         "    movups 64(%rax), %xmm4\n    movups 80(%rax), %xmm5\n    movups 96(%rax), %xmm6\n    movups 112(%rax), %xmm7\n"
@@ -88,6 +94,8 @@ static int states_parse(struct cursor *from)
             return -1;
         states[i].header = header;
         states[i].xstate = take(from, header->xstate_bytes);
+        states[i].vectors = (header->xstate_bytes ? (const unsigned char *)states[i].xstate : xstate) + XMM_AT;
+        turns[i] = i;
         states[i].restore = *from;
         for (uint64_t j = 0; j < header->restore_count && !from->failed; j++) {
             const struct range *range = take(from, sizeof *range);
@@ -107,10 +115,34 @@ static void state_restore(const struct timed_state *state)
     }
 }
 
-/* The same for repeated calls, without the start-up cost of string instructions. */
-void restore_in_loop(void);
-void restore_in_loop(void)
+static uint64_t random_next(uint64_t *state)
 {
+    *state ^= *state << 13; /* xorshift64 (Marsaglia 2003) */
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    return *state;
+}
+
+/* Every state has its turn once a pass, in an order that is new in every pass (Fisher and Yates): branch predictors learn any
+ * that comes again. */
+static void turn_next(void)
+{
+    uint32_t left = request->state_count - turn;
+    uint32_t chosen = turn + (uint32_t)((random_next(&turn_random) >> 32) * left >> 32), state = turns[chosen];
+    turns[chosen] = turns[turn];
+    turns[turn] = state;
+    turn = left == 1 ? 0 : turn + 1;
+    thunk_state = &states[state];
+    thunk_gpr = thunk_state->header->gpr;
+    thunk_vectors = thunk_state->vectors;
+}
+
+/* Before a repeated call: whose turn it is, and what it restores, without the start-up cost of string instructions. */
+void prepare_in_loop(void);
+void prepare_in_loop(void)
+{
+    if (request->state_count > 1)
+        turn_next();
     struct cursor at = thunk_state->restore;
     for (uint64_t i = 0; i < thunk_state->header->restore_count; i++) {
         const struct range *range = take(&at, sizeof *range);
@@ -153,23 +185,22 @@ static uint64_t call_timed(uint64_t entry, const struct timed_state *state, uint
     thunk_entry = entry;
     thunk_gpr = state->header->gpr;
     thunk_count = count;
+    thunk_vectors = xstate + XMM_AT;
     thunk_state = state;
-    thunk_restores = request->flags & TIME_REPEAT ? state->header->restore_count : 0;
+    thunk_prepares = request->flags & TIME_REPEAT && (state->header->restore_count || request->state_count > 1);
     return thunk_call();
 }
 
 /* Ticks of `passes` passes over all states. Where a repeated call can be given the very same entry state cheaply
  * (TIME_REPEAT: few bytes to restore, no vector state beyond xmm0 to xmm7, nothing left on the x87 stack), calls are timed
- * back to back, restoring included, and so it is for the empty body whose cost is subtracted: serialising timer reads
- * around each call would dwarf a body of a few nanoseconds. Other bodies are timed call by call, restoring outside. */
+ * back to back, those of several states in turn, restoring included, and so it is for the empty body whose cost is
+ * subtracted: serialising timer reads around each call would dwarf a body of a few nanoseconds. Other bodies are timed call
+ * by call, restoring outside. */
 static uint64_t block_timed(uint64_t entry, uint64_t passes)
 {
     uint64_t ticks = 0;
-    if (request->flags & TIME_REPEAT) {
-        for (uint32_t i = 0; i < request->state_count; i++)
-            ticks += call_timed(entry, &states[i], passes);
-        return ticks;
-    }
+    if (request->flags & TIME_REPEAT)
+        return call_timed(entry, &states[0], passes * request->state_count);
     for (uint64_t pass = 0; pass < passes; pass++)
         for (uint32_t i = 0; i < request->state_count; i++)
             ticks += call_timed(entry, &states[i], 1);
@@ -249,14 +280,6 @@ static uint64_t passes_for(uint64_t wanted, uint64_t most)
     return smaller(smaller(wanted * passes / net + 1, 16 * passes), limit);
 }
 
-static uint64_t random_next(uint64_t *state)
-{
-    *state ^= *state << 13; /* xorshift64 (Marsaglia 2003) */
-    *state ^= *state >> 7;
-    *state ^= *state << 17;
-    return *state;
-}
-
 void timing_main(void)
 {
     struct timing_shared *shared = (struct timing_shared *)WORKLOAD_ADDRESS;
@@ -265,6 +288,7 @@ void timing_main(void)
     if (states_parse(&from) < 0)
         stop();
     uint64_t *ticks = (uint64_t *)((char *)shared + shared->ticks_at);
+    turn_random = ~request->seed | 1;
     uint64_t passes = passes_for(shared->block_ticks, shared->most_ticks);
     uint64_t random = request->seed | 1;
     shared->overhead_ticks = overhead_of_block(passes);
