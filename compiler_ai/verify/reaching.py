@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from itertools import combinations, islice
 
 from compiler_ai.verify.answered import (
@@ -13,12 +14,13 @@ from compiler_ai.verify.answered import (
 from compiler_ai.verify.branches import by_any_sides
 from compiler_ai.verify.coverage import Blocks
 from compiler_ai.verify.kept import SMALL, Kept, half_scale_of
-from compiler_ai.verify.relations import Relations
+from compiler_ai.verify.relations import Look, Relations
 from compiler_ai.verify.search import boundary_states, directed_states, leading_to, stretch_states
 from compiler_ai.verify.state import EntryState
 from compiler_ai.verify.sums import sum_states
 from compiler_ai.verify.testcase import Test
 from compiler_ai.verify.walks import walks
+from compiler_ai.verify.withincalls import within_calls
 
 _ROUNDS = 2  # of bringing comparisons to equality: the second begins where those of the first came out
 _VARIED_AGAIN = 12
@@ -142,6 +144,7 @@ class Reaching(Kept):
         if relations is None or self._blocks is None:
             return
         self._turn_conditions(relations, self._blocks, lambda: set(relations.unsettled()), broad=True)
+        self._turn_behind_calls(relations)
         self._turn_conditions(relations, self._blocks, relations.open_sites, broad=False)
 
     def _turn_conditions(
@@ -162,10 +165,24 @@ class Reaching(Kept):
             is_turned=relations.is_turned_by if broad else by_any_sides,
         )
         tried = islice(states, self.settings.relations * much)
-        for state, found in relations.novel(tried, sites, self.settings.relation_steps * much):
+        self._add_novel(relations, relations.novel(tried, sites, self.settings.relation_steps * much))
+
+    def _turn_behind_calls(self, relations: Relations) -> None:
+        """Adds tests on which a callee's result brings a condition to come out as on no test before."""
+        sites, most = lambda: set(relations.unsettled()), self.settings.within_calls
+        before = len(self._uncovered)
+        states = within_calls(self.machine, self.body, partial(self.own, self.body), self.seeds, sites, most)
+        self._add_novel(
+            relations, relations.novel(states, sites, self.settings.relation_steps * self._scale() * _BROADLY)
+        )
+        if len(self._uncovered) < before:
+            self._reach_the_rest()
+
+    def _add_novel(self, relations: Relations, found: Iterable[tuple[EntryState, Look]]) -> None:
+        for state, look in found:
             test, _ = self.test_or_answered(state, self._uncovered)
             if test is not None:
-                relations.keep(found)
+                relations.keep(look)
                 test.is_novel = True
                 self.tests.append(test)
                 self._plant_novel(test.fills[0][0])

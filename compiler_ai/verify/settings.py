@@ -17,7 +17,7 @@ class Settings:
     `swept` those in which bytes that are loaded, and those that are passed, go through all values, each,
     `varied` the tests with other data in blocks that few come to, `telling` those tried with other data for conditions whose coming out otherwise no test tells (for every 64 blocks),
     `relations` those tried for relations of compared values that no test has shown, by at most `relation_steps` (single
-    steps or what logging costs in them), `decided_steps` the blocks
+    steps or what logging costs in them), `within_calls` those in which what a callee reads has every value, for one condition on its result, `decided_steps` the blocks
     that are followed to find out what a body's conditions decide on whatever it is called with, `answered` the states tried with answered calls, of which `answered_kept` are kept though they reach nothing new. A
     test is traced for at most `trace_steps` instructions; `traced_steps` bounds the traces of one candidate together (it too for every 64 blocks),
     `logged_runs` and `logged_entries` its longer runs and the accesses that these log; of made tests, and of those on which
@@ -41,6 +41,7 @@ class Settings:
     telling: int = 600
     relations: int = 300
     relation_steps: int = 120_000
+    within_calls: int = 2_048
     decided_steps: int = 300_000
     answered: int = 160
     answered_kept: int = 48
