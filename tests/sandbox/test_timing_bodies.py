@@ -9,7 +9,7 @@ import pytest
 from sandbox_bodies import BASE, DATA, RETURN_ADDRESS, STACK_POINTER, Body, assembly_body, body, compile_object, data
 
 from compiler_ai.sandbox.errors import SandboxError
-from compiler_ai.sandbox.process import Sandbox, Ticks
+from compiler_ai.sandbox.process import Sandbox, Ticks, TimedState
 from compiler_ai.sandbox.timing import restore_ranges, time_bodies
 
 SECOND = 0x1800_0000
@@ -73,19 +73,35 @@ def test_a_body_that_faults_is_a_typed_error(sandbox: Sandbox, tmp_path: Path) -
 
 def test_an_endless_body_is_a_typed_error(sandbox: Sandbox, tmp_path: Path) -> None:
     code = assembly_body("1: jmp 1b", tmp_path)
-    from compiler_ai.sandbox.process import TimedState
-
     entries = (code.loaded.entry, code.loaded.entry)
     with pytest.raises(SandboxError, match="timeout"):
         sandbox.time(code.image, entries, [TimedState(code.registers())], cpu_limit_ns=50_000_000)
 
 
 def test_a_system_call_while_timed_is_a_typed_error(sandbox: Sandbox, tmp_path: Path) -> None:
-    from compiler_ai.sandbox.process import TimedState
-
     code = assembly_body("mov $39, %eax\nsyscall\nret", tmp_path)
     with pytest.raises(SandboxError, match="syscall"):
         sandbox.time(code.image, (code.loaded.entry,) * 2, [TimedState(code.registers())])
+
+
+def test_calls_in_turn_each_start_from_their_own_state(sandbox: Sandbox, tmp_path: Path) -> None:
+    # The body traps unless memory, general and vector registers are of one state, and changes the memory.
+    check = """void f(long *p, long n, double x) {
+        if (*p != n || x != (double)n) __builtin_trap();
+        *p = -1;
+    }"""
+    code = body(compile_object(check, tmp_path, "-O1"), "f", data(bytes(64)))
+    states = []
+    for number in range(24):
+        vectors = sandbox.layout.build({0: struct.pack("<d", number)})
+        registers = code.registers(vectors, rdi=DATA, rsi=number)
+        states.append(TimedState(registers, [(DATA, number.to_bytes(8, "little"))]))
+    ticks = sandbox.time(code.image, (code.loaded.entry,) * 2, states, repeat=True, pair_count=9)
+    assert ticks.repeated
+    assert ticks.calls_per_block % 24 == 0
+    states[7] = TimedState(states[7].registers, states[8].restore)
+    with pytest.raises(SandboxError, match="did not return: fault"):
+        sandbox.time(code.image, (code.loaded.entry,) * 2, states, repeat=True, pair_count=9)
 
 
 def test_dead_stack_is_not_restored_and_live_memory_is() -> None:
