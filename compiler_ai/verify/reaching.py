@@ -20,7 +20,7 @@ from compiler_ai.verify.state import EntryState
 from compiler_ai.verify.sums import sum_states
 from compiler_ai.verify.testcase import Test
 from compiler_ai.verify.walks import walks
-from compiler_ai.verify.withincalls import within_calls
+from compiler_ai.verify.withincalls import WithinCalls
 
 _ROUNDS = 2  # of bringing comparisons to equality: the second begins where those of the first came out
 _VARIED_AGAIN = 12
@@ -171,7 +171,8 @@ class Reaching(Kept):
         """Adds tests on which a callee's result brings a condition to come out as on no test before."""
         sites, most = lambda: set(relations.unsettled()), self.settings.within_calls
         before = len(self._uncovered)
-        states = within_calls(self.machine, self.body, partial(self.own, self.body), self.seeds, sites, most)
+        within = WithinCalls(self.machine, self.body, partial(self.own, self.body), self.seed_of)
+        states = within.states(self.seeds, sites, most)
         self._add_novel(
             relations, relations.novel(states, sites, self.settings.relation_steps * self._scale() * _BROADLY)
         )

@@ -41,7 +41,7 @@ class Settings:
     telling: int = 600
     relations: int = 300
     relation_steps: int = 120_000
-    within_calls: int = 2_048
+    within_calls: int = 4_096
     decided_steps: int = 300_000
     answered: int = 160
     answered_kept: int = 48

@@ -4,6 +4,7 @@ behind the call, and no comparison of the body's own tells which bytes these are
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice, zip_longest
 from random import Random
 
@@ -17,45 +18,92 @@ from compiler_ai.verify.state import EntryState
 
 _LOOK_STEPS = 1_500
 _MOST_BEHIND = 8  # instructions from a callee's return to the condition that its result decides
-_MOST_SEEDS = 60  # whose runs are looked at
-_SEEDS_A_SITE, _BYTES_A_SEED = 3, 12
+_FIRST_SEEDS = 8  # where none of them makes a call, no other is expected to
+_MOST_SEEDS = 200  # whose runs are looked at
+_SEEDS_A_SITE, _BYTES_A_SEED = 3, 4
+_DEPTH = 4  # bytes that a callee comes to by such changes
+_TRIES = 48  # values of one byte, until with one of them the callee reads on
 
 
-def within_calls(
-    machine: Machine,
-    body: Body,
-    own: Callable[[Context], OwnCode],
-    seeds: Sequence[Seed],
-    sites: Callable[[], set[int]],
-    most: int,
-) -> Iterator[EntryState]:
-    """At most so many for each of the `sites`, conditions relative to the entry, as long as it is among them: of those runs in which the
-    callee read most."""
-    found: dict[int, list[tuple[Seed, list[Span]]]] = {}
-    usable = [seed for seed in reversed(seeds) if seed.state.answers is None]
-    for seed in usable[:_MOST_SEEDS]:
-        context = machine.context(seed.state)
-        loaded = body.at(context)
-        trace = machine.trace(seed.state, loaded, _LOOK_STEPS)
-        wanted = {loaded.entry + site for site in sites()}
-        code, decoder = own(context).function_ranges, body.decoder(context)
-        for at, spans in _read_before(trace, code, decoder, wanted, set(seed.reads)).items():
-            found.setdefault(at - loaded.entry, []).append((seed, spans))
-    for site, looks in found.items():
-        looks.sort(key=lambda look: -len(look[1]))
-        streams = [_every_value(seed, span) for seed, spans in looks[:_SEEDS_A_SITE] for span in spans[:_BYTES_A_SEED]]
-        states = (state for group in zip_longest(*streams) for state in group if state is not None)
-        for state in islice(states, most):
-            if site not in sites():
-                break
-            yield state
+@dataclass(frozen=True)
+class _Look:
+    """What can be varied of what the last call before a condition read, in the order of the run."""
+
+    seed: Seed
+    spans: Sequence[Span]
+
+
+class WithinCalls:
+    """`own` gives the body's own code in a context, `seed_of` what can be varied of a state."""
+
+    def __init__(
+        self,
+        machine: Machine,
+        body: Body,
+        own: Callable[[Context], OwnCode],
+        seed_of: Callable[[EntryState], Seed],
+    ) -> None:
+        self._machine, self._body, self._own, self._seed_of = machine, body, own, seed_of
+
+    def states(self, seeds: Sequence[Seed], sites: Callable[[], set[int]], most: int) -> Iterator[EntryState]:
+        """At most so many for each of the `sites`, conditions relative to the entry, as long as it is among them."""
+        found: dict[int, list[_Look]] = {}
+        usable = [seed for seed in reversed(seeds) if seed.state.answers is None]
+        if not sites() or not any(map(self._makes_calls, usable[:_FIRST_SEEDS])):
+            return
+        for seed in usable[:_MOST_SEEDS]:
+            for site, look in self._looks(seed, sites()).items():
+                found.setdefault(site, []).append(look)
+        for site, looks in found.items():
+            looks.sort(key=lambda look: -len(look.spans))
+            streams = [self._deeper_and_deeper(look, site) for look in looks[:_SEEDS_A_SITE]]
+            states = (state for group in zip_longest(*streams) for state in group if state is not None)
+            for state in islice(states, most):
+                if site not in sites():
+                    break
+                yield state
+
+    def _makes_calls(self, seed: Seed) -> bool:
+        context = self._machine.context(seed.state)
+        own = self._own(context)
+        return any(not own.holds(step.rip) for step in self._trace(seed, context))
+
+    def _trace(self, seed: Seed, context: Context) -> Trace:
+        return self._machine.trace(seed.state, self._body.at(context), _LOOK_STEPS)
+
+    def _looks(self, seed: Seed, sites: Container[int]) -> dict[int, _Look]:
+        context = self._machine.context(seed.state)
+        entry, decoder = self._body.at(context).entry, self._body.decoder(context)
+        read = _read_before(
+            self._trace(seed, context), entry, self._own(context).function_ranges, decoder, sites, set(seed.reads)
+        )
+        return {site: _Look(seed, spans) for site, spans in read.items()}
+
+    def _deeper_and_deeper(self, look: _Look, site: int) -> Iterator[EntryState]:
+        """Every value of the last bytes that are read, then of the next that is read with one of these values, and so on."""
+        for depth in range(_DEPTH):
+            spans = look.spans[-1:] if depth else look.spans[-_BYTES_A_SEED:]
+            streams = [_every_value(look.seed, span) for span in spans]
+            yield from (state for group in zip(*streams, strict=True) for state in group)
+            farther = self._farther(look, site)
+            if farther is None:
+                return
+            look = farther
+
+    def _farther(self, look: _Look, site: int) -> _Look | None:
+        """With another value of the last byte, so that more is read."""
+        for state in islice(_every_value(look.seed, look.spans[-1]), _TRIES):
+            found = self._looks(self._seed_of(state), {site}).get(site)
+            if found is not None and len(found.spans) > len(look.spans):
+                return found
+        return None
 
 
 def _read_before(
-    trace: Trace, own: Sequence[Span], decoder: Decoder, wanted: Container[int], variable: Container[Span]
+    trace: Trace, entry: int, own: Sequence[Span], decoder: Decoder, sites: Container[int], variable: Container[Span]
 ) -> dict[int, list[Span]]:
-    """What can be varied of what the last call before each of the wanted conditions read, by the condition's address, in the order of
-    the run; where it is executed several times, the time with most."""
+    """What can be varied of what the last call before each of the conditions read, by the condition; where it is executed several
+    times, the time with most."""
     found: dict[int, list[Span]] = {}
     read: dict[Span, None] = {}
     behind = _MOST_BEHIND
@@ -68,10 +116,11 @@ def _read_before(
                 span = start, start + operand.size_bytes
                 if operand.reads and span in variable:
                     read[span] = None
-        else:
-            behind += 1
-            if step.rip in wanted and behind <= _MOST_BEHIND and len(read) > len(found.get(step.rip, ())):
-                found[step.rip] = list(read)
+            continue
+        behind += 1
+        site = step.rip - entry
+        if site in sites and behind <= _MOST_BEHIND and len(read) > len(found.get(site, ())):
+            found[site] = list(read)
     return found
 
 
