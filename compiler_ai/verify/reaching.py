@@ -25,6 +25,7 @@ from compiler_ai.verify.withincalls import WithinCalls
 _ROUNDS = 2  # of bringing comparisons to equality: the second begins where those of the first came out
 _VARIED_AGAIN = 12
 _BROADLY = 2  # times as much where a condition came out the same way in every test
+_WITHIN_CALLS = 4  # times as much for a condition on what a callee returns
 _MOST_IDLE = 4  # turns that reach nothing more
 _ANSWERED_STATES = 24
 
@@ -169,13 +170,16 @@ class Reaching(Kept):
 
     def _turn_behind_calls(self, relations: Relations) -> None:
         """Adds tests on which a callee's result brings a condition to come out as on no test before."""
-        sites, most = lambda: set(relations.unsettled()), self.settings.within_calls
         before = len(self._uncovered)
-        within = WithinCalls(self.machine, self.body, partial(self.own, self.body), self.seed_of)
-        states = within.states(self.seeds, sites, most)
-        self._add_novel(
-            relations, relations.novel(states, sites, self.settings.relation_steps * self._scale() * _BROADLY)
-        )
+        within = WithinCalls(self.machine, self.body, partial(self.own, self.body), self.seed_of, self.prototype)
+        unsettled = relations.unsettled()
+        for site, states in within.states(self.seeds, unsettled).items() if unsettled else ():
+
+            def left(site: int = site) -> set[int]:
+                return {site} & relations.unsettled().keys()
+
+            tried = islice(states, self.settings.within_calls)
+            self._add_novel(relations, relations.novel(tried, left, self.settings.relation_steps * _WITHIN_CALLS))
         if len(self._uncovered) < before:
             self._reach_the_rest()
 

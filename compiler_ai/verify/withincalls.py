@@ -5,22 +5,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice, zip_longest
+from itertools import chain, islice
 from random import Random
 
+from compiler_ai.sandbox.errors import SandboxError
+from compiler_ai.sandbox.pages import page_ceil
 from compiler_ai.sandbox.process import Trace
 from compiler_ai.verify.accesses import Decoder
 from compiler_ai.verify.code import OwnCode
 from compiler_ai.verify.everyvalue import Span, values_of
 from compiler_ai.verify.machine import Body, Context, Machine
 from compiler_ai.verify.mutate import Seed, changed
-from compiler_ai.verify.state import EntryState
+from compiler_ai.verify.prototype import Prototype
+from compiler_ai.verify.state import EntryState, integer_parameters, passed
 
 _LOOK_STEPS = 1_500
 _MOST_BEHIND = 8  # instructions from a callee's return to the condition that its result decides
-_FIRST_SEEDS = 8  # where none of them makes a call, no other is expected to
 _MOST_SEEDS = 200  # whose runs are looked at
-_SEEDS_A_SITE, _BYTES_A_SEED = 3, 4
+_SEEDS_A_SITE, _BYTES_A_SEED = 2, 4
 _DEPTH = 4  # bytes that a callee comes to by such changes
 _TRIES = 48  # values of one byte, until with one of them the callee reads on
 
@@ -42,53 +44,68 @@ class WithinCalls:
         body: Body,
         own: Callable[[Context], OwnCode],
         seed_of: Callable[[EntryState], Seed],
+        prototype: Prototype | None,
     ) -> None:
         self._machine, self._body, self._own, self._seed_of = machine, body, own, seed_of
+        self._parameters = integer_parameters(prototype) if prototype is not None else []
 
-    def states(self, seeds: Sequence[Seed], sites: Callable[[], set[int]], most: int) -> Iterator[EntryState]:
-        """At most so many for each of the `sites`, conditions relative to the entry, as long as it is among them."""
+    def states(self, seeds: Sequence[Seed], sites: Container[int]) -> dict[int, Iterator[EntryState]]:
+        """By such of the `sites`, conditions relative to the entry, as come soon after a call: first of the runs in which the callee read most."""
         found: dict[int, list[_Look]] = {}
         usable = [seed for seed in reversed(seeds) if seed.state.answers is None]
-        if not sites() or not any(map(self._makes_calls, usable[:_FIRST_SEEDS])):
-            return
-        for seed in usable[:_MOST_SEEDS]:
-            for site, look in self._looks(seed, sites()).items():
+        for seed in usable[:_MOST_SEEDS] if self._makes_calls() else ():
+            for site, look in self._looks(seed, sites).items():
                 found.setdefault(site, []).append(look)
-        for site, looks in found.items():
-            looks.sort(key=lambda look: -len(look.spans))
-            streams = [self._deeper_and_deeper(look, site) for look in looks[:_SEEDS_A_SITE]]
-            states = (state for group in zip_longest(*streams) for state in group if state is not None)
-            for state in islice(states, most):
-                if site not in sites():
-                    break
-                yield state
+        return {
+            site: chain.from_iterable(self._deeper_and_deeper(look, site) for look in self._chosen(looks, site))
+            for site, looks in found.items()
+        }
 
-    def _makes_calls(self, seed: Seed) -> bool:
-        context = self._machine.context(seed.state)
-        own = self._own(context)
-        return any(not own.holds(step.rip) for step in self._trace(seed, context))
-
-    def _trace(self, seed: Seed, context: Context) -> Trace:
-        return self._machine.trace(seed.state, self._body.at(context), _LOOK_STEPS)
+    def _makes_calls(self) -> bool:
+        try:
+            return bool(self._body.instrumented(self._machine.contexts[0], {}, conditions=True).calling)
+        except SandboxError:
+            return True
 
     def _looks(self, seed: Seed, sites: Container[int]) -> dict[int, _Look]:
         context = self._machine.context(seed.state)
         entry, decoder = self._body.at(context).entry, self._body.decoder(context)
-        read = _read_before(
-            self._trace(seed, context), entry, self._own(context).function_ranges, decoder, sites, set(seed.reads)
-        )
+        trace = self._machine.trace(seed.state, self._body.at(context), _LOOK_STEPS)
+        read = _read_before(trace, entry, self._own(context).function_ranges, decoder, sites, set(seed.reads))
         return {site: _Look(seed, spans) for site, spans in read.items()}
 
+    def _chosen(self, looks: Sequence[_Look], site: int) -> Iterator[_Look]:
+        """Those in which the callee read most; of each also, first, the call on memory that ends with its page: what follows when a callee
+        is content may lead out of memory that was made."""
+        for look in sorted(looks, key=lambda look: -len(look.spans))[:_SEEDS_A_SITE]:
+            ending = self._ending(look.seed.state, page_ceil(look.spans[-1][1]))
+            within = (self._looks(self._seed_of(state), {site}).get(site) for state in ending)
+            yield from islice((one for one in within if one is not None), 1)
+            yield look
+
     def _deeper_and_deeper(self, look: _Look, site: int) -> Iterator[EntryState]:
-        """Every value of the last bytes that are read, then of the next that is read with one of these values, and so on."""
+        """Every value of the last bytes that are read, then of the next that is read with one of these values, and so on; and calls on
+        memory that ends before or behind one of them."""
         for depth in range(_DEPTH):
             spans = look.spans[-1:] if depth else look.spans[-_BYTES_A_SEED:]
+            for place in dict.fromkeys(chain.from_iterable(spans)):
+                yield from self._ending(look.seed.state, place)
             streams = [_every_value(look.seed, span) for span in spans]
             yield from (state for group in zip(*streams, strict=True) for state in group)
             farther = self._farther(look, site)
             if farther is None:
                 return
             look = farther
+
+    def _ending(self, state: EntryState, end: int) -> Iterator[EntryState]:
+        """The call with each of its pointers beyond `end` moved there, and with each of its numbers as what another one needs for that."""
+        general = state.registers.general
+        pointers = [name for name, kind in self._parameters if kind.kind == "pointer"]
+        for name, kind in self._parameters:
+            if name in pointers and general[name] > end:
+                yield changed(state, f"{name} at {end:#x}", {**general, name: end}, {})
+            for start in (general[one] for one in pointers if general[one] < end) if kind.kind == "integer" else ():
+                yield changed(state, f"{name} to {end - start:#x}", {**general, name: passed(end - start, kind)}, {})
 
     def _farther(self, look: _Look, site: int) -> _Look | None:
         """With another value of the last byte, so that more is read."""

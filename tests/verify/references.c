@@ -11,7 +11,8 @@ __attribute__((noinline)) int reference(const char *at, const char *end)
     return -1;
 }
 
-/* How many characters the text has, each reference one of them; not more than 0 where a reference is wrong. */
+/* How many characters the text has, each reference one of them; less than 0 where a reference is wrong, and where the text ends
+   within one. */
 long unescaped(const char *text, size_t size)
 {
     const char *end = text + size;
@@ -19,8 +20,11 @@ long unescaped(const char *text, size_t size)
     while (text != end) {
         if (*text++ == '&') {
             int length = reference(text, end);
-            if (length <= 0)
-                return length - count;
+            if (length <= 0) {
+                if (length)
+                    return -100 * count - 2;
+                return -count - 1;
+            }
             text += length;
         }
         count++;

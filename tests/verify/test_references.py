@@ -26,7 +26,15 @@ def test_a_condition_on_a_callees_result_comes_out_both_ways(bench: Bench) -> No
 
 
 def test_a_body_that_goes_wrong_behind_a_whole_reference_is_refuted(bench: Bench) -> None:
-    wrong = bench.changed("unescaped", r"\tcltq\n", "\tcltq\n\tincq\t%rax\n")
+    wrong = bench.changed("unescaped", r"\tmovslq\t%eax, %rdi\n", "\tmovslq\t%eax, %rdi\n\tincq\t%rdi\n")
     assert bench.verifier("unescaped").check(wrong).grade is Grade.REFUTED
+
+
+def test_a_body_that_goes_wrong_where_the_text_ends_within_a_reference_is_refuted(bench: Bench) -> None:
+    wrong = bench.changed("unescaped", r"\timulq\t\$-100, ", "\timulq\t$-99, ")
+    assert bench.verifier("unescaped").check(wrong).grade is Grade.REFUTED
+
+
+def test_the_same_code_in_other_places_is_tested(bench: Bench) -> None:
     same = bench.changed("unescaped", r"\ttestl\t%eax, %eax\n", "\ttestl\t%eax, %eax\n\tnop\n")
     assert bench.verifier("unescaped").check(same).grade is Grade.TESTED
