@@ -53,6 +53,14 @@ class Settings:
 
 
 @dataclass(frozen=True)
+class _Group:
+    """Calls that are timed together, or one; they stand for `weight` calls."""
+
+    calls: Turns | CaptureImage
+    weight: float
+
+
+@dataclass(frozen=True)
 class _Placement:
     ratio: float
     baseline_ns: float
@@ -79,24 +87,31 @@ class Timer:
         self._sandbox = sandbox
         self._baseline = baseline_object
         self._function = function
-        self._call_ns = 0.0  # of one call on every image
-        self._images = self._affordable(images[: self.settings.max_captures])
-        self._turns = in_turn(sandbox, baseline_object, function, images[: self.settings.max_turns])
+        cold = self._affordable(images)
+        turns = in_turn(sandbox, baseline_object, function, images[: self.settings.max_turns])
+        self._cold: list[_Group] = [_Group(image, 1) for image, _ in cold]
+        self._warm, self._call_ns = self._cold, sum(call_ns for _, call_ns in cold)
+        if turns is not None:
+            long = self._affordable(turns.long)
+            self._warm = [_Group(turns, len(turns.states))]
+            self._warm += [_Group(image, len(turns.long) / len(long)) for image, _ in long]
+            self._call_ns = sum(call_ns for _, call_ns in long)
         self._random = random.Random(seed)
 
-    def _affordable(self, images: Sequence[CaptureImage]) -> list[CaptureImage]:
-        """The first captures, as many as can be timed in a reasonable time; at least one. Raises TimingError."""
-        chosen: list[CaptureImage] = []
-        for image in images:
-            if chosen and self._call_ns > self.settings.call_ns:
+    def _affordable(self, images: Sequence[CaptureImage]) -> list[tuple[CaptureImage, float]]:
+        """The first captures with what a call on each takes, as many as can be timed in a reasonable time; at least one. Raises
+        TimingError."""
+        chosen: list[tuple[CaptureImage, float]] = []
+        for image in images[: self.settings.max_captures]:
+            if sum(call_ns for _, call_ns in chosen) > self.settings.call_ns:
                 break
             try:
                 body = load(self._baseline, self._function, image.bases[0], image.resolver, trap_unresolved=True)
                 entry = replace(image.registers, rip=body.entry)
-                self._call_ns += self._sandbox.run([image.pages, body.pages], entry, image.return_address).cpu_ns
+                outcome = self._sandbox.run([image.pages, body.pages], entry, image.return_address)
             except SandboxError as error:
                 raise TimingError(f"{self._function}: {error}") from error
-            chosen.append(image)
+            chosen.append((image, outcome.cpu_ns))
         return chosen
 
     def look(self, candidate_object: bytes) -> float:
@@ -138,38 +153,38 @@ class Timer:
 
     def _place(self, candidate_object: bytes, pairs: int, cold: bool) -> _Placement:
         """One random placement of both bodies, over all captures; each capture weighs what its baseline call takes."""
-        turns = None if cold else self._turns
-        images = self._images if turns is None else [turns.image]
+        groups = self._cold if cold else self._warm
         affordable = max(self.settings.least_pairs, int(self.settings.placement_ns / (2 * max(1.0, self._call_ns))))
-        each = min(affordable, max(5, math.ceil(pairs / len(images))))
+        each = min(affordable, max(5, math.ceil(pairs / len(groups))))
         offsets = [_ALIGNMENT_BYTES * self._random.randrange(_OFFSETS) for _ in range(2)]
         swap = self._random.random() < 0.5
         baseline_ns = candidate_ns = expected_ns = 0.0
-        for image in images:
-            first, second = image.bases[::-1] if swap else image.bases
+        for group in groups:
             try:
-                ticks = self._time(image, turns, candidate_object, (first, second), offsets, each, cold)
+                ticks = self._time(group.calls, candidate_object, swap, offsets, each, cold)
             except SandboxError as error:
                 raise TimingError(f"{self._function}: {error}") from error
             pair_ns = [
-                (ticks.ns_per_call(baseline), ticks.ns_per_call(candidate)) for baseline, candidate in ticks.pairs
+                (ticks.ns_per_call(first) * group.weight, ticks.ns_per_call(second) * group.weight)
+                for first, second in ticks.pairs
             ]
             own_ns = statistics.median(baseline for baseline, _ in pair_ns)
             baseline_ns += own_ns
             expected_ns += own_ns / median_ratio(pair_ns)
             candidate_ns += statistics.median(candidate for _, candidate in pair_ns)
-        return _Placement(baseline_ns / expected_ns, baseline_ns, candidate_ns, each * len(images))
+        return _Placement(baseline_ns / expected_ns, baseline_ns, candidate_ns, each * len(groups))
 
     def _time(
         self,
-        image: CaptureImage,
-        turns: Turns | None,
+        calls: Turns | CaptureImage,
         candidate_object: bytes,
-        bases: tuple[int, int],
+        swap: bool,
         offsets: Sequence[int],
         pairs: int,
         cold: bool,
     ) -> Ticks:
+        image = calls.image if isinstance(calls, Turns) else calls
+        bases = image.bases[::-1] if swap else image.bases
         objects = (self._baseline, candidate_object)
         loaded = [
             load(code, self._function, base, image.resolver, text_offset=offset, trap_unresolved=True)
@@ -178,9 +193,9 @@ class Timer:
         sets = [image.pages, loaded[0].pages, loaded[1].pages]
         entries = (loaded[0].entry, loaded[1].entry)
         seed, block_ns = self._random.randrange(1, 1 << 32), self.settings.block_ns
-        if turns is not None:
+        if isinstance(calls, Turns):
             return self._sandbox.time(
-                sets, entries, turns.states, pair_count=pairs, repeat=True, block_ns=block_ns, seed=seed
+                sets, entries, calls.states, pair_count=pairs, repeat=True, block_ns=block_ns, seed=seed
             )
         return time_bodies(
             self._sandbox, sets, entries, image.registers, image.return_address,

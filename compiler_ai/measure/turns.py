@@ -14,23 +14,31 @@ from compiler_ai.sandbox.image import CaptureImage
 from compiler_ai.sandbox.loader import SPAN_BYTES, LoadedObject, load
 from compiler_ai.sandbox.pages import PAGE_BYTES, PageSet, Prot, Region, coalesce, page_floor
 from compiler_ai.sandbox.process import OutcomeKind, Sandbox, TimedState
+from compiler_ai.sandbox.state import MXCSR_DEFAULT, mxcsr, x87
 from compiler_ai.sandbox.timing import REPEAT_RESTORE_BYTES, can_repeat
-from compiler_ai.verify.accesses import Accesses, Decoder
+from compiler_ai.verify.accesses import RED_ZONE_BYTES, Accesses, Decoder
 from compiler_ai.verify.code import reader
 from compiler_ai.verify.equivalence import DEAD_REACH_BYTES
+from compiler_ai.verify.settings import Settings
 
 LEAST_CALLS = 4
+MOST_LONG = 3  # as long as there are not more short ones
 MOST_STEPS = 3000  # in a longer call, what precedes it matters less
+
+_X87_DEFAULT = 0x37F
+_MXCSR_FLAGS = 0x3F  # what has happened so far (Intel SDM volume 1, 10.2.3)
 
 Span = tuple[int, int]
 
 
 @dataclass(frozen=True)
 class Turns:
-    """Calls that share an image; `states` are their entry states, each with what another call leaves otherwise than it needs it."""
+    """Calls that share an image; `states` are their entry states, each with what another call leaves otherwise than it needs it.
+    `long` are calls to be timed by themselves."""
 
     image: CaptureImage
     states: tuple[TimedState, ...]
+    long: tuple[CaptureImage, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -40,6 +48,7 @@ class _Call:
     image: CaptureImage
     needed: frozenset[Span]
     written: frozenset[Span]
+    frame: Span  # of any body that may come to be timed, with the return address
     pages: Mapping[int, tuple[Prot, bytes]]  # all that it has of its own, none of a file
 
     def data(self, start: int, end: int) -> bytes:
@@ -53,21 +62,24 @@ class _Call:
 
 
 def in_turn(sandbox: Sandbox, baseline_object: bytes, function: str, images: Iterable[CaptureImage]) -> Turns | None:
-    """The calls of one process among these that can be timed in turn; None where a call is long, where too few are left without
-    those that find much otherwise than the others, or where what a call accesses cannot be told."""
+    """The calls of one process among these that can be timed in turn. None where most are long, where what they access cannot be told, or
+    where too few are left without those that find much otherwise than the others."""
     calls: list[_Call] = []
+    long: list[CaptureImage] = []
     for image in images:
         if calls and _process(image) != _process(calls[0].image):
             continue
         try:
-            call = _call(
-                sandbox, load(baseline_object, function, image.bases[0], image.resolver, trap_unresolved=True), image
-            )
+            body = load(baseline_object, function, image.bases[0], image.resolver, trap_unresolved=True)
+            call = _call(sandbox, body, image)
         except SandboxError:
             continue
-        if call is None:
+        if call is not None:
+            calls.append(call)
+        else:
+            long.append(image)
+        if len(long) > max(MOST_LONG, len(calls)):
             return None
-        calls.append(call)
     while len(calls) >= LEAST_CALLS:
         values, contested = _needs(calls)
         restores = [_restore(call, contested) for call in calls]
@@ -79,14 +91,19 @@ def in_turn(sandbox: Sandbox, baseline_object: bytes, function: str, images: Ite
         if any(_lies_in(pages, base) for base in calls[0].image.bases):
             return None
         states = (TimedState(call.image.registers, restore) for call, restore in zip(calls, restores, strict=True))
-        return Turns(replace(calls[0].image, pages=pages), tuple(states))
+        return Turns(replace(calls[0].image, pages=pages), tuple(states), tuple(long))
     return None
 
 
-def _process(image: CaptureImage) -> tuple[int, int, int, object]:
-    """Images in which this is the same lie in the same address space."""
+def _process(image: CaptureImage) -> tuple[object, ...]:
+    """Images in which this is the same lie in the same address space, and compute alike."""
     registers = image.registers
-    return image.resolver.load_bias, registers.fs_base, registers.gs_base, image.library
+    return image.resolver.load_bias, registers.fs_base, registers.gs_base, image.library, _control(registers.xstate)
+
+
+def _control(xstate: bytes) -> tuple[int, int]:
+    """How floating-point instructions round and what they flush: MXCSR without its flags, and the x87 control word."""
+    return (mxcsr(xstate) & ~_MXCSR_FLAGS, x87(xstate).control) if xstate else (MXCSR_DEFAULT, _X87_DEFAULT)
 
 
 def _call(sandbox: Sandbox, body: LoadedObject, image: CaptureImage) -> _Call | None:
@@ -100,8 +117,9 @@ def _call(sandbox: Sandbox, body: LoadedObject, image: CaptureImage) -> _Call | 
     if accesses.uncertain:
         return None
     pages = dict(_own_pages(image.pages))
-    needed = frozenset(span for span in _from_outside(accesses, registers["rsp"]) if page_floor(span[0]) in pages)
-    return _Call(image, needed, frozenset(accesses.writes), pages)
+    needed = frozenset(span for span in _from_outside(accesses, registers["rsp"]) if _is_in(span, pages))
+    frame = accesses.lowest_stack - Settings.stack_allowance_bytes - RED_ZONE_BYTES, registers["rsp"] + 8
+    return _Call(image, needed, frozenset(accesses.writes), frame, pages)
 
 
 def _from_outside(accesses: Accesses, stack_pointer: int) -> Iterator[Span]:
@@ -110,6 +128,10 @@ def _from_outside(accesses: Accesses, stack_pointer: int) -> Iterator[Span]:
         in_frame = stack_pointer - DEAD_REACH_BYTES <= start and end <= stack_pointer + 8
         if not in_frame:
             yield start, end
+
+
+def _is_in(span: Span, pages: Mapping[int, object]) -> bool:
+    return page_floor(span[0]) in pages and page_floor(span[1] - 1) in pages
 
 
 def _own_pages(pages: PageSet) -> Iterator[tuple[int, tuple[Prot, bytes]]]:
@@ -130,6 +152,8 @@ def _needs(calls: Sequence[_Call]) -> tuple[dict[int, int], set[int]]:
     for call in calls:
         for start, end in call.written:
             contested.update(address for address in range(start, end) if address in values)
+        lowest, end = call.frame
+        contested.update(address for address in values if lowest <= address < end)
     return values, contested
 
 

@@ -109,7 +109,9 @@ class Accessing(Judging):
             expected.footprint,
             found.footprint,
             state.registers["rsp"],
-            self._stack_allowance_bytes(expected.footprint.lowest_stack, state.registers["rsp"], found.calls),
+            self._stack_allowance_bytes(
+                expected.footprint.lowest_stack, state.registers["rsp"], expected.calls or found.calls
+            ),
             [*inside(self._body.at(context)), *context.image.library],
         )
         difference = difference or self._prepared.differ(
@@ -187,7 +189,9 @@ class Accessing(Judging):
         difference, whole = overreach(
             *footprints,
             stack,
-            self._stack_allowance_bytes(expected.accesses.lowest_stack, stack, found.accesses.calls),
+            self._stack_allowance_bytes(
+                expected.accesses.lowest_stack, stack, expected.accesses.calls or found.accesses.calls
+            ),
             readable,
         )
         difference = difference or self._prepared.calls_differ(expected.calls, found.calls, state, self._body)

@@ -22,7 +22,7 @@ class UnknownTargetError(Exception):
 class Blocks:
     """`starts` are the blocks' addresses; `branches` maps a conditional jump to the two blocks that it chooses between;
     `conditions` maps it, and each conditional move and set and sum with carry (the `selects`), to its condition; `indirect` are the jumps through
-    tables; `constants` the immediate operands."""
+    tables; `constants` the immediate operands; `indexes_frame` says whether places in the body's own frame are computed."""
 
     starts: frozenset[int]
     branches: dict[int, tuple[int, int]]
@@ -30,6 +30,7 @@ class Blocks:
     conditions: dict[int, Condition]
     indirect: frozenset[int]
     constants: tuple[int, ...]
+    indexes_frame: bool = False
 
 
 def blocks(own: OwnCode) -> Blocks:
@@ -45,6 +46,8 @@ def blocks(own: OwnCode) -> Blocks:
     conditions: dict[int, Condition] = {}
     indirect: set[int] = set()
     constants: set[int] = set()
+    indexing: set[int] = set()  # registers by which places in the frame are computed, if they hold its address
+    frame = {x86.X86_REG_RSP}
     waiting = [own.entry, *sorted(own.table_targets)]
     seen: set[int] = set()
     while waiting:
@@ -59,6 +62,9 @@ def blocks(own: OwnCode) -> Blocks:
             if instruction is None:
                 break
             following = at + instruction.size
+            indexing |= _indexed(instruction)
+            if instruction.mnemonic == "mov" and instruction.op_str == "rbp, rsp":
+                frame.add(x86.X86_REG_RBP)
             plain = instruction.mnemonic.rpartition(" ")[2]
             jump = instruction.group(x86.X86_GRP_JUMP)
             if plain.startswith(("set", "cmov", "adc", "sbb")):
@@ -89,8 +95,26 @@ def blocks(own: OwnCode) -> Blocks:
                 break
             at = following
     return Blocks(
-        frozenset(leaders), branches, frozenset(selects), conditions, frozenset(indirect), tuple(sorted(constants))
+        frozenset(leaders),
+        branches,
+        frozenset(selects),
+        conditions,
+        frozenset(indirect),
+        tuple(sorted(constants)),
+        not indexing.isdisjoint(frame),
     )
+
+
+def _indexed(instruction: Any) -> set[int]:
+    """The registers of which it makes an address that depends on another one too, or that it copies."""
+    found = set()
+    for number, operand in enumerate(instruction.operands):
+        if operand.type == x86.X86_OP_MEM and (operand.mem.index or instruction.mnemonic == "lea"):
+            found |= {operand.mem.base, operand.mem.index}
+        if operand.type == x86.X86_OP_REG and number == 1 and instruction.mnemonic == "mov":
+            found.add(operand.reg)
+    target = instruction.operands[0].reg if instruction.operands else 0
+    return set() if target in (x86.X86_REG_RSP, x86.X86_REG_RBP) else found
 
 
 def _without_places(instruction: Any) -> str:

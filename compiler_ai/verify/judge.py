@@ -123,6 +123,10 @@ class Judgement(Accessing, FirstCalls):
             found = blocks(self._prepared.own(self._body, context))
         except UnknownTargetError as error:
             raise Undecided(f"its basic blocks cannot be told: {error}") from error
+        if self._settings.recursive and found.indexes_frame and not self._prepared.indexes_frame():
+            raise Undecided(
+                "it computes places in its own frame, where GCC's calls itself: data may ask for more of them"
+            )
         self._starts = {start - entry for start in found.starts}
         self._indirect = {jump - entry for jump in found.indirect}
         self._uncovered = set(self._starts)

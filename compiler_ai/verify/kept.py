@@ -68,6 +68,10 @@ class Kept(Baseline):
         """How many blocks the function has, as far as is known: of large ones more is tried."""
         return len(self._blocks.starts) if self._blocks is not None else 0
 
+    def indexes_frame(self) -> bool:
+        """Whether the baseline computes places in its own frame."""
+        return self._blocks is not None and self._blocks.indexes_frame
+
     def _scale(self) -> int:
         return scale_of(self._size())
 

@@ -51,13 +51,15 @@ def assembled(source: str, directory: Path) -> bytes:
     return output.read_bytes()
 
 
-def image(data: bytes, *arguments: int) -> CaptureImage:
-    """A call whose page at DATA holds `data`, and whose caller's frame is its own."""
+def image(data: bytes, *arguments: int, xstate: bytes = b"", depth: int = 0) -> CaptureImage:
+    """A call whose page at DATA holds `data`, and whose caller's frame is its own; `depth` bytes below the others' return address."""
     page = data.ljust(4096, bytes([len(data) & 0xFF]))
-    stack = bytes(STACK_BYTES - 64) + bytes([data[0]]) * 56 + RETURN.to_bytes(8, "little")
+    own = bytes([data[0]]) * 56 + RETURN.to_bytes(8, "little")
+    stack = bytes(STACK_BYTES - 64 - depth) + own + bytes(depth)
     writable = Prot.READ | Prot.WRITE
     pages = PageSet((Region(STACK, writable, stack), Region(DATA, writable, page)))
-    registers = Registers({"rsp": STACK + STACK_BYTES - 8, **dict(zip(("rdi", "rsi"), arguments, strict=True))})
+    general = {"rsp": STACK + STACK_BYTES - 8 - depth, **dict(zip(("rdi", "rsi"), arguments, strict=True))}
+    registers = Registers(general, xstate=xstate)
     return CaptureImage(pages, registers, RETURN, (0x1000_0000, 0x3000_0000), Nowhere())  # type: ignore[arg-type]
 
 
@@ -100,6 +102,43 @@ def test_what_a_call_leaves_for_the_next_is_put_back(sandbox: Sandbox, tmp_path:
     assert [state.restore for state in found(sandbox, code, images).states] == [((DATA, b"\7\0\0\0"),)] * 4
 
 
+def test_what_another_call_may_have_in_its_frame_is_put_back(sandbox: Sandbox, tmp_path: Path) -> None:
+    """A return address, at least: one call's caller has an array where the others' frames come to lie."""
+    code = assembled(SUM, tmp_path)
+    high = [image(bytes([at + 1]) * 16, DATA + 16, 8) for at in range(4)]
+    low = image(bytes(16), STACK + STACK_BYTES - 256, 64, depth=1024)
+    states = found(sandbox, code, [*high, low]).states
+    assert states[-1].restore == ((STACK + STACK_BYTES - 256, bytes(64)),)
+    assert all(state.restore == () for state in states[:-1])
+    same = Timer(sandbox, code, "f", [*high, low]).measure(code)
+    assert 0.95 < same.warm.ratio < 1.05
+
+
+def test_calls_that_round_otherwise_are_not_timed_in_turn(sandbox: Sandbox, tmp_path: Path) -> None:
+    code = assembled(SUM, tmp_path)
+    plain = sandbox.layout.build({0: bytes(8)})
+    flushing = bytearray(plain)
+    flushing[24:28] = (0x9FC0).to_bytes(4, "little")
+    images = [image(bytes(16), DATA, 8, xstate=plain) for _ in range(4)]
+    assert len(found(sandbox, code, [*images, image(bytes(16), DATA, 8, xstate=bytes(flushing))]).states) == 4
+
+
+def test_what_was_put_back_is_loaded_as_fast_by_one_load_as_by_two(sandbox: Sandbox, tmp_path: Path) -> None:
+    head = "#include <immintrin.h>\nlong f(const long *p, long n) { "
+    whole = assembled(
+        head + "__m128i x = _mm_loadu_si128((const void *)p); return _mm_cvtsi128_si64(x) + _mm_extract_epi16(x, 5); }",
+        tmp_path,
+    )
+    halves = assembled(
+        head
+        + "long a = *(volatile const long *)p, b = ((volatile const long *)p)[1]; return a + (b >> 16 & 0xffff); }",
+        tmp_path,
+    )
+    images = [image(bytes([at + 1]) * 16, DATA, 0) for at in range(8)]
+    assert len(found(sandbox, whole, images).states) == 8
+    assert Timer(sandbox, whole, "f", images).look(halves) < 1.6
+
+
 def test_calls_that_find_too_much_otherwise_are_left_out(sandbox: Sandbox, tmp_path: Path) -> None:
     code = assembled(SUM, tmp_path)
     few = [image(bytes([at + 1]) * 8, DATA, 8) for at in range(4)]
@@ -108,12 +147,17 @@ def test_calls_that_find_too_much_otherwise_are_left_out(sandbox: Sandbox, tmp_p
     assert in_turn(sandbox, code, "f", [*few[:2], *much]) is None
 
 
-def test_a_long_call_and_another_process_are_not_timed_in_turn(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_a_long_call_is_timed_by_itself_and_another_process_not_at_all(sandbox: Sandbox, tmp_path: Path) -> None:
     code = assembled(SUM, tmp_path)
-    short = [image(bytes(16), DATA, 8) for _ in range(6)]
-    assert in_turn(sandbox, code, "f", [*short, image(bytes(4096), DATA, 4000)]) is None
+    short, long = [image(bytes(16), DATA, 8) for _ in range(6)], image(bytes(4096), DATA, 4000)
     other = replace(short[0], library=((0x7F00_0000_0000, 0x7F00_0010_0000),))
-    assert len(found(sandbox, code, [*short, other]).states) == 6
+    turns = found(sandbox, code, [*short, long, other])
+    assert len(turns.states) == 6
+    assert turns.long == (long,)
+    timing = Timer(sandbox, code, "f", [*short, long]).measure(code)
+    alone = Timer(sandbox, code, "f", [long]).measure(code)
+    assert 0.9 < timing.baseline_ns / alone.baseline_ns < 1.5
+    assert in_turn(sandbox, code, "f", [*[long] * 4, *short]) is None
 
 
 def test_a_branch_that_the_data_decide_costs_what_it_costs_in_the_program(sandbox: Sandbox, tmp_path: Path) -> None:

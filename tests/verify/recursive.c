@@ -27,3 +27,29 @@ __attribute__((noinline)) long weight(const struct node *node, long a, long b, l
     long left = weight(node->left, b, c, d, a), right = weight(node->right, c, d, a, b);
     return 3 * left + right + a * b + c * d + pad[0];
 }
+
+/* What the leaves of a tree come to. A compilation with TODO has so many places for nodes to return to, however deep the tree is. */
+__attribute__((noinline)) long leaves(const struct node *node, long each)
+{
+#ifdef TODO
+    const struct node *todo[TODO];
+    int count = 0;
+    long sum = 0;
+    __asm__ volatile("" : : "r"(todo) : "memory");
+    for (;;) {
+        while (node) {
+            sum += (long)!node->left * each ^ (long)!node->right;
+            if (node->right)
+                todo[count++] = node->right;
+            node = node->left;
+        }
+        if (!count)
+            return sum;
+        node = todo[--count];
+    }
+#else
+    if (!node)
+        return 0;
+    return ((long)!node->left * each ^ (long)!node->right) + leaves(node->left, each) + leaves(node->right, each);
+#endif
+}

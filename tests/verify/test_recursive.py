@@ -18,7 +18,9 @@ HERE = Path(__file__).parent
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    with recorded(tmp_path_factory, HERE / "recursive.c", HERE / "recursive_main.c", ("height", "weight")) as found:
+    with recorded(
+        tmp_path_factory, HERE / "recursive.c", HERE / "recursive_main.c", ("height", "weight", "leaves")
+    ) as found:
         yield found
 
 
@@ -39,6 +41,16 @@ def test_frames_of_calls_that_call_nothing_are_not(bench: Bench) -> None:
     verifier = bench.new_verifier("weight", Settings(captures=6, recursive=True))
     assert verifier.check(bench.assembled(bench.listing("gcc -O2 -fno-shrink-wrap"))).grade is Grade.TESTED
     assert verifier.check(bench.assembled(bench.listing("gcc -O2 -DWEIGHT_PAD=340"))).grade is Grade.REFUTED
+
+
+@pytest.mark.parametrize("places", [8, 16, 200])
+def test_a_stack_of_its_own_is_not_believed(bench: Bench, places: int) -> None:
+    """A deeper tree than any that was tested runs over it."""
+    verifier = bench.new_verifier("leaves", Settings(captures=6, recursive=True))
+    assert verifier.check(bench.assembled(bench.listing("gcc -O1"))).grade is Grade.TESTED
+    found = verifier.check(bench.assembled(bench.listing(f"gcc -O2 -DTODO={places}")))
+    assert found.grade is Grade.UNKNOWN
+    assert "its own frame" in found.notes[0]
 
 
 def test_calls_of_itself_are_found_through_others_too() -> None:
