@@ -64,10 +64,12 @@ class Allotment:
 
     def resume(self, index: int) -> float:
         """The seconds that function `index` may take, going on now. Most leave a part unused, so it is given twice its part; while
-        others wait, or have not begun, half of what there is at most."""
+        others wait, or have not begun, half of what there is at most, which one gets that promises more than any of these could save."""
         part = self._paused[index][0] / sum((*(weight for weight, _ in self._paused.values()), *self._waiting.values()))
-        del self._paused[index]
-        return self._run(index, min(0.5, 2 * part) if self._paused or self._waiting else 1.0, 0.0)
+        root, _ = self._paused.pop(index)
+        is_first = bool(self._waiting) and root * root >= self.most_to_come()
+        part = 0.5 if is_first else min(0.5, 2 * part)
+        return self._run(index, part if self._paused or self._waiting else 1.0, 0.0)
 
     def end(self, index: int) -> None:
         """Function `index` has ended, or died while it waited."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -90,6 +91,14 @@ def test_one_that_goes_on_before_others_have_begun_leaves_them_time():
     allotment.begin(0)
     allotment.pause(0, 0.01)
     assert allotment.resume(0) == pytest.approx(2 * 100.0 / 17)
+
+
+def test_one_that_promises_more_than_any_other_could_save_gets_half_of_the_time():
+    for gain, seconds in ((0.3, 50.0), (0.1, 2 * 100.0 * math.sqrt(0.1) / (math.sqrt(0.1) + 8 * math.sqrt(0.2)))):
+        allotment = Allotment([0.5, *[0.2] * 8], 100.0, 1, Clock())
+        allotment.begin(0)
+        allotment.pause(0, gain)
+        assert allotment.resume(0) == pytest.approx(seconds)
 
 
 def test_a_function_that_has_not_begun_can_save_its_share_at_most():
