@@ -7,7 +7,7 @@ Source: System V ABI AMD64, 3.2.3 (parameter passing), 3.5.7 (variable arguments
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 
 from compiler_ai.sandbox.events import CallEvent
@@ -72,28 +72,44 @@ class Arguments:
         self.callees = callees
         self.sites = sites
         self._uses = uses
-        self._fixed: dict[int, tuple[Argument, ...]] = {}
+        self._fixed: dict[tuple[int, int | None], tuple[Argument, ...]] = {}
 
     def of(self, event: CallEvent, constants: Constants) -> tuple[Argument, ...]:
         """All that the baseline's call of `event` may pass, in the order of the parameters."""
-        target = self.sites.stands_for(event) if self.sites is not None else event.target
-        if target in self._fixed:
-            return self._fixed[target]
-        name, prototype = self.callees.names.get(target, ""), self._prototype(target)
+        target, member = event.target, None
+        if self.sites is not None:
+            target, member = self.sites.stands_for(event), self.sites.members.get(event.return_to)
+        key = target, member
+        if key in self._fixed:
+            return self._fixed[key]
+        name, prototype = self.callees.names.get(target, ""), self._prototype(target, member)
         known = _known(prototype) if prototype is not None else None
         if prototype is not None and known is not None and prototype.variadic:
             return tuple(_variadic(event, name, prototype, known, constants))
         found = tuple(_named(known) if known is not None else self._by_use(target))
+        taken = {one.place for one in found}
         if known is not None and not name:  # it may have been called as something else
-            taken = {one.place for one in found}
             read = self._uses.of(target).places
             found += tuple(Argument(place, 0, _word(place, read[place]), False) for place in read if place not in taken)
-        self._fixed[target] = found
+        elif not name:  # what it does not read, a callee of the same kind may
+            found += tuple(one for one in self._of_any_kind(taken) if one.place not in taken)
+        self._fixed[key] = found
         return found
 
-    def _prototype(self, target: int) -> Prototype | None:
-        """What has no name is called through a pointer."""
+    def _of_any_kind(self, used: Set[Place]) -> Iterator[Argument]:
+        """The arguments of all kinds of functions that pointers lead to and that have arguments in all places that are used."""
+        for prototype in self.callees.pointed:
+            known = _known(prototype)
+            arguments = tuple(_named(known)) if known is not None and not prototype.variadic else ()
+            if used <= {one.place for one in arguments}:
+                yield from (replace(one, is_certain=False) for one in arguments)
+
+    def _prototype(self, target: int, member: int | None = None) -> Prototype | None:
+        """What has no name is called through a pointer, which tells its kind where it is the only member at its offset."""
         name = self.callees.names.get(target, "")
+        kinds = self.callees.methods.get(member, ()) if member is not None and not name else ()
+        if len(kinds) == 1:
+            return kinds[0]
         if not name and len(self.callees.pointed) == 1:
             return self.callees.pointed[0]
         return prototype_of(name, self.callees.prototypes)

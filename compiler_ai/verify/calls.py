@@ -6,7 +6,7 @@ What only computes a result or changes memory is no call that others could tell 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from compiler_ai.sandbox.events import CallEvent
@@ -41,11 +41,13 @@ _STEP = 18  # words of a trace
 
 @dataclass(frozen=True)
 class Callees:
-    """What is known of addresses outside: their names and prototypes; `pointed` are those that pointers to functions have."""
+    """What is known of addresses outside: their names and prototypes; `pointed` are those that pointers to functions have, `methods` those
+    of pointers that are members, by offset."""
 
     names: Mapping[int, str]
     prototypes: Mapping[str, Prototype]
     pointed: Sequence[Prototype] = ()
+    methods: Mapping[int, Sequence[Prototype]] = field(default_factory=dict)
 
     def specified(self) -> dict[int, Callee]:
         """Addresses of the callees whose accesses follow from their arguments."""

@@ -4,7 +4,7 @@ kind that the same place in the code calls."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Mapping
 from functools import cache
 
 from compiler_ai.sandbox.events import CallEvent
@@ -27,6 +27,7 @@ class CallSites:
         self._names = names
         self._code = code
         self._inside = inside
+        self.members: Mapping[int, int] = {}  # where a call comes back to -> displacement of the member that it is of
         self._called: dict[int, Counter[int]] = {}  # where a call comes back to -> how often it was of which functions
 
     def note(self, events: Iterable[CallEvent]) -> None:

@@ -22,7 +22,7 @@ class UnknownTargetError(Exception):
 class Blocks:
     """`starts` are the blocks' addresses; `branches` maps a conditional jump to the two blocks that it chooses between;
     `conditions` maps it, and each conditional move and set and sum with carry (the `selects`), to its condition; `indirect` are the jumps through
-    tables; `constants` the immediate operands; `indexes_frame` says whether places in the body's own frame are computed."""
+    tables; `constants` the immediate operands; `indexes_frame` says whether places in the body's own frame are computed; `joins` are the blocks that a jump leads to."""
 
     starts: frozenset[int]
     branches: dict[int, tuple[int, int]]
@@ -31,6 +31,7 @@ class Blocks:
     indirect: frozenset[int]
     constants: tuple[int, ...]
     indexes_frame: bool = False
+    joins: frozenset[int] = frozenset()
 
 
 def blocks(own: OwnCode) -> Blocks:
@@ -48,6 +49,7 @@ def blocks(own: OwnCode) -> Blocks:
     constants: set[int] = set()
     indexing: set[int] = set()  # registers by which places in the frame are computed, if they hold its address
     frame = {x86.X86_REG_RSP}
+    joins = set(own.table_targets)
     waiting = [own.entry, *sorted(own.table_targets)]
     seen: set[int] = set()
     while waiting:
@@ -76,6 +78,8 @@ def blocks(own: OwnCode) -> Blocks:
             for operand in instruction.operands:
                 if operand.type != x86.X86_OP_IMM:
                     continue
+                if jump:
+                    joins.add(operand.imm)
                 if jump or plain == "call":
                     waiting.append(operand.imm)  # followed only if it is own code: a part, or what was brought along
                 else:
@@ -102,6 +106,7 @@ def blocks(own: OwnCode) -> Blocks:
         frozenset(indirect),
         tuple(sorted(constants)),
         not indexing.isdisjoint(frame),
+        frozenset(joins),
     )
 
 

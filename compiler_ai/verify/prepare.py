@@ -31,6 +31,7 @@ from compiler_ai.verify.equivalence import describe_end, is_dead
 from compiler_ai.verify.footprint import BLOCK_BYTES
 from compiler_ai.verify.kept import spread
 from compiler_ai.verify.machine import Context, span
+from compiler_ai.verify.members import called_members
 from compiler_ai.verify.moving import Moving
 from compiler_ai.verify.prototype import Prototype
 from compiler_ai.verify.reaching import Reaching
@@ -154,7 +155,7 @@ class Preparation(Sweeping, Reaching, Varying, Telling, Moving, Beyond):
                     names[address] = symbol.name
         names |= {address: name for name, address in context.capture.symbols.items() if address not in names}
         if self.prototype is not None:
-            self.callees = Callees(names, self.prototype.callees, self.prototype.pointed)
+            self.callees = Callees(names, self.prototype.callees, self.prototype.pointed, self.prototype.methods)
         else:
             self.callees = Callees(names, {})
         self.machine.callees = self.callees
@@ -170,6 +171,8 @@ class Preparation(Sweeping, Reaching, Varying, Telling, Moving, Beyond):
         except UnknownTargetError:
             return
         self._blocks = found
+        own = self.own(self.body, context)
+        sites.members = called_members(own.code, own.ranges, found.joins)
         self.relations = Relations(self.machine, self.body, found, context)
         self.constants = found.constants
         self._uncovered = {start - context.baseline.entry for start in found.starts}

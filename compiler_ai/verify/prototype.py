@@ -90,7 +90,7 @@ class Prototype:
     are what the body reads.
 
     `callees` are the prototypes that the unit declares or defines, by name, for judging calls, `pointed` those that its pointers to functions
-    have.
+    have, `methods` those of pointers that are members of structures, by offset.
     """
 
     returns: Type
@@ -101,6 +101,7 @@ class Prototype:
     is_assumed: bool = False
     callees: Mapping[str, Prototype] = field(default_factory=dict, compare=False, repr=False)
     pointed: tuple[Prototype, ...] = field(default=(), compare=False, repr=False)
+    methods: Mapping[int, tuple[Prototype, ...]] = field(default_factory=dict, compare=False, repr=False)
 
 
 def from_object(object_bytes: bytes, function: str) -> Prototype | None:
@@ -113,17 +114,22 @@ def from_object(object_bytes: bytes, function: str) -> Prototype | None:
             return None
         known: dict[str, Prototype] = {}
         pointed: dict[Prototype, None] = {}
+        methods: dict[int, dict[Prototype, None]] = {}
         found: Prototype | None = None
         for unit in elf.get_dwarf_info().iter_CUs():
             for entry in unit.get_top_DIE().iter_children():
                 if entry.tag == "DW_TAG_subroutine_type":
                     pointed[_prototype(entry, with_names=False)] = None
+                if entry.tag == "DW_TAG_structure_type":
+                    for offset, method in _methods(entry, 0):
+                        methods.setdefault(offset, {})[method] = None
                 if entry.tag == "DW_TAG_subprogram" and _name(entry):
                     described = _prototype(entry)
                     known[_name(entry)] = described
                     if found is None and _name(entry) == plain:
                         found = described if plain == function else _of_clone(described)
-        return replace(found, callees=known, pointed=tuple(pointed)) if found is not None else None
+        by_offset = {offset: tuple(kinds) for offset, kinds in methods.items()}
+        return replace(found, callees=known, pointed=tuple(pointed), methods=by_offset) if found is not None else None
     except (ELFError, DWARFError, KeyError, ValueError, AttributeError, TypeError):
         return None
 
@@ -247,6 +253,21 @@ def _flattened(entry: Any, base: int) -> Iterator[Member]:
         yield from _scalars(
             child.get_DIE_from_attribute("DW_AT_type"), base + _value(child, "DW_AT_data_member_location")
         )
+
+
+def _methods(entry: Any, base: int) -> Iterator[tuple[int, Prototype]]:
+    """The offsets of the pointers to functions in a structure or union that begins at offset `base`, and of what kind these are."""
+    for child in entry.iter_children():
+        if child.tag != "DW_TAG_member" or "DW_AT_type" not in child.attributes or "DW_AT_bit_size" in child.attributes:
+            continue
+        kind = _peeled(child.get_DIE_from_attribute("DW_AT_type"))
+        offset = base + _value(child, "DW_AT_data_member_location")
+        if kind.tag in ("DW_TAG_structure_type", "DW_TAG_union_type"):
+            yield from _methods(kind, offset)
+        elif kind.tag == "DW_TAG_pointer_type" and "DW_AT_type" in kind.attributes:
+            target = _peeled(kind.get_DIE_from_attribute("DW_AT_type"))
+            if target.tag == "DW_TAG_subroutine_type":
+                yield offset, _prototype(target, with_names=False)
 
 
 def _scalars(entry: Any, base: int) -> Iterator[Member]:
