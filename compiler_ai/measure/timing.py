@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 import random
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, islice
 
 from compiler_ai.artifacts import Interval, Timing
 from compiler_ai.errors import AiccError
@@ -40,7 +41,7 @@ class Settings:
     cold_pairs: int = 9
     block_ns: int = 10_000
     max_captures: int = 4  # that are timed one after the other
-    max_turns: int = 24  # that are timed in turn, where they are short
+    max_turns: int = 64  # that are timed in turn, where they are short
     threshold: float = 1.02
     confidence: float = 0.95
     hopeless_after: int = 6
@@ -77,10 +78,11 @@ class Timer:
         baseline_object: bytes,
         function: str,
         images: Sequence[CaptureImage],
+        more: Iterable[CaptureImage] = (),
         settings: Settings | None = None,
         seed: int = 0,
     ) -> None:
-        """`images` are of pure captures of the function. Raises TimingError without any."""
+        """`images` are of pure captures of the function, and `more`, which are only timed in turn. Raises TimingError without any."""
         self.settings = settings or Settings()
         if not images:
             raise TimingError(f"{function}: no capture to time it on")
@@ -88,7 +90,7 @@ class Timer:
         self._baseline = baseline_object
         self._function = function
         cold = self._affordable(images)
-        turns = in_turn(sandbox, baseline_object, function, images[: self.settings.max_turns])
+        turns = in_turn(sandbox, baseline_object, function, islice(chain(images, more), self.settings.max_turns))
         self._cold: list[_Group] = [_Group(image, 1) for image, _ in cold]
         self._warm, self._call_ns = self._cold, sum(call_ns for _, call_ns in cold)
         if turns is not None:

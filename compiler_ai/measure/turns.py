@@ -107,11 +107,15 @@ def _control(xstate: bytes) -> tuple[int, int]:
 
 
 def _call(sandbox: Sandbox, body: LoadedObject, image: CaptureImage) -> _Call | None:
-    """None for a call that is too long or whose accesses cannot be told. Raises SandboxError."""
+    """None for a call that is too long or whose accesses cannot be told. Raises SandboxError, also for one that does not come back."""
     sets = [image.pages, body.pages]
     registers = replace(image.registers, rip=body.entry)
     trace = sandbox.trace(sets, registers, image.return_address, max_steps=MOST_STEPS)
-    if trace.outcome.kind is not OutcomeKind.RETURNED or not can_repeat(sandbox.layout, registers, [trace.outcome]):
+    if trace.outcome.kind is OutcomeKind.MAX_STEPS:
+        return None
+    if trace.outcome.kind is not OutcomeKind.RETURNED:
+        raise SandboxError(f"a captured call does not come back: {trace.outcome.kind.value}")
+    if not can_repeat(sandbox.layout, registers, [trace.outcome]):
         return None
     accesses = Decoder(reader(sets), registers.fs_base, registers.gs_base).accesses(trace)
     if accesses.uncertain:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections import Counter
+from collections.abc import Container, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
@@ -11,9 +13,13 @@ from types import TracebackType
 
 from compiler_ai.asm.ipa_ra import CallGraph, ipa_ra_registers
 from compiler_ai.asm.stack_alignment import may_be_misaligned
+from compiler_ai.capture.errors import CaptureError
+from compiler_ai.capture.format import load as load_capture
 from compiler_ai.errors import AiccError
 from compiler_ai.measure.timing import Timer
 from compiler_ai.sandbox.assemble import assemble
+from compiler_ai.sandbox.errors import SandboxError
+from compiler_ai.sandbox.image import CaptureImage, build_image
 from compiler_ai.sandbox.loader import load
 from compiler_ai.sandbox.process import Sandbox
 from compiler_ai.tune.returns import returned_registers
@@ -78,8 +84,10 @@ class Judges:
     def timer(self, work: FunctionWork, context: Context) -> Timer:
         """Raises JudgeError, SandboxError, TimingError."""
         if self._timer is None:
-            images = [image for _, image in self.verifier(work, context).images]
-            self._timer = Timer(self.sandbox, self._object, work.baseline.function, images, seed=context.seed)
+            replayed = self.verifier(work, context).images
+            more = _images_of_others(work.captures, {capture.ordinal for capture, _ in replayed})
+            images = [image for _, image in replayed]
+            self._timer = Timer(self.sandbox, self._object, work.baseline.function, images, more, seed=context.seed)
         return self._timer
 
     def executed(self, work: FunctionWork, context: Context, object_bytes: bytes) -> Counter[int]:
@@ -102,6 +110,15 @@ class Judges:
 def _returned(work: FunctionWork, context: Context, prototype: Prototype | None) -> dict[str, frozenset[str]]:
     names = (function.name for function in work.listing.functions)
     return returned_registers(names, prototype.callees if prototype is not None else {}, context.toolchain)
+
+
+def _images_of_others(captures: Sequence[Path], known: Container[int]) -> Iterator[CaptureImage]:
+    """Of captured calls that the verifier did not choose."""
+    for path in captures:
+        with contextlib.suppress(CaptureError, SandboxError):
+            capture = load_capture(path)
+            if not capture.impure and capture.ordinal not in known:
+                yield build_image(capture)
 
 
 def is_called_in_unit(work: FunctionWork) -> bool:
