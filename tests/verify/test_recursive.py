@@ -19,7 +19,7 @@ HERE = Path(__file__).parent
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     with recorded(
-        tmp_path_factory, HERE / "recursive.c", HERE / "recursive_main.c", ("height", "weight", "leaves")
+        tmp_path_factory, HERE / "recursive.c", HERE / "recursive_main.c", ("height", "weight", "leaves", "spine")
     ) as found:
         yield found
 
@@ -51,6 +51,14 @@ def test_a_stack_of_its_own_is_not_believed(bench: Bench, places: int) -> None:
     found = verifier.check(bench.assembled(bench.listing(f"gcc -O2 -DTODO={places}")))
     assert found.grade is Grade.UNKNOWN
     assert "its own frame" in found.notes[0]
+
+
+def test_a_stack_that_grows_with_the_data_is_not_believed(bench: Bench) -> None:
+    verifier = bench.new_verifier("spine", Settings(captures=6))
+    assert verifier.check(bench.assembled(bench.listing("gcc -O1"))).grade is Grade.TESTED
+    found = verifier.check(bench.assembled(bench.listing("gcc -O2 -DGROWING")))
+    assert found.grade is Grade.UNKNOWN
+    assert "more of the stack" in found.notes[0]
 
 
 def test_calls_of_itself_are_found_through_others_too() -> None:
