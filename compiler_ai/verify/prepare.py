@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -135,6 +136,9 @@ class Preparation(Sweeping, Reaching, Varying, Telling, Moving, Beyond):
             return
         self._keep(test)
         self._plant(test.fills[0][0])
+        trace = self.machine.trace(state, baseline, self.settings.trace_steps)
+        if any(step.rip == capture.entry_address for step in trace):  # through a pointer, that is
+            self.settings = replace(self.settings, recursive=True)
 
     def _check_unoptimised(self) -> None:
         """Code that does otherwise than the program did on a captured call tells nothing of other calls."""
