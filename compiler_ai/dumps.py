@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from compiler_ai.driver import log
+from compiler_ai.driver import log, project
 from compiler_ai.driver.options import OptionError, Options
 from compiler_ai.passmanager import Event, PassManager
 from compiler_ai.work import FunctionWork, UnitWork
@@ -50,7 +51,7 @@ def _write(path: Path, text: str, more: bool) -> None:
         with path.open("a" if more else "w", encoding="utf-8", errors="backslashreplace") as file:
             file.write(text + "\n")
     except OSError as error:
-        log.write(None, f"dump: cannot write {path}: {error.strerror}")
+        log.write(project.find(os.getcwd(), os.environ), f"dump: cannot write {path}: {error.strerror}")
 
 
 def describe_unit(unit: UnitWork) -> str:

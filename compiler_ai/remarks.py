@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
+from functools import partial
 from typing import Any
 
+from compiler_ai.driver import log, project
 from compiler_ai.driver.options import Options
 from compiler_ai.passmanager import Event, PassManager
 from compiler_ai.work import CandidateState, FunctionWork, UnitWork
@@ -15,14 +18,7 @@ def register(manager: PassManager, options: Options) -> None:
     """Print remarks to the file that `options` name, or to stderr, while `manager` runs."""
     if options.opt_info is None:
         return
-    target = options.opt_info
-
-    def say(line: str) -> None:
-        if target:
-            with open(target, "a", encoding="utf-8") as file:
-                file.write(line + "\n")
-        else:
-            sys.stderr.write(line + "\n")
+    say = partial(remark, options)
 
     def rejected(work: UnitWork | FunctionWork, state: Any) -> None:
         if isinstance(work, FunctionWork) and isinstance(state, CandidateState) and state.rejection:
@@ -47,6 +43,18 @@ def register(manager: PassManager, options: Options) -> None:
     manager.register_callback(Event.CANDIDATE_REJECTED, rejected)
     manager.register_callback(Event.REWRITE_ACCEPTED, accepted)
     manager.register_callback(Event.FINISH_UNIT, finished)
+
+
+def remark(options: Options, line: str) -> None:
+    """A line to the file that `options` name, or to stderr; to the log where that file cannot be written, which is no reason to fail."""
+    if not options.opt_info:
+        sys.stderr.write(line + "\n")
+        return
+    try:
+        with open(options.opt_info, "a", encoding="utf-8") as file:
+            file.write(line + "\n")
+    except OSError as error:
+        log.write(project.find(os.getcwd(), os.environ), f"remarks: cannot write {options.opt_info}: {error.strerror}")
 
 
 def name(work: FunctionWork) -> str:

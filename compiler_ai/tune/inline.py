@@ -148,13 +148,8 @@ def _describe(ours: Options, result: Applied, project: str, names: Sequence[str]
 
 
 def _say(ours: Options, line: str) -> None:
-    if ours.opt_info is None:
-        return
-    if ours.opt_info:
-        with open(ours.opt_info, "a", encoding="utf-8") as file:
-            file.write(line + "\n")
-    else:
-        sys.stderr.write(line + "\n")
+    if ours.opt_info is not None:
+        remarks.remark(ours, line)
 
 
 def _list(name: str) -> list[str]:

@@ -56,3 +56,13 @@ def test_another_source_with_such_a_function_is_none(project: Path) -> None:
     (project / "hot.c").rename(project / "other.c")
     words = ["aicc", "-O1", "-c", "other.c", "-fopt-info-aicc"]
     assert subprocess.run(words, cwd=project, capture_output=True, text=True, check=True).stderr == ""
+
+
+def test_remarks_that_cannot_be_written_are_one_line_in_the_log(project: Path) -> None:
+    compiled(project, "-O2")
+    rewritten = (project / "hot.o").read_bytes()
+    assert compiled(project, "-O2", "-fopt-info-aicc=/nowhere/at/all") == ""
+    assert (project / "hot.o").read_bytes() == rewritten
+    lines = (project / ".aicc" / "log").read_text().splitlines()
+    assert [line for line in lines if line.endswith("remarks: cannot write /nowhere/at/all: No such file or directory")]
+    assert "Traceback" not in "\n".join(lines)
