@@ -13,6 +13,7 @@ from compiler_ai.candidates import GRADES
 from compiler_ai.driver.flags import excluded_by
 from compiler_ai.emit.chosen import Chosen
 from compiler_ai.emit.labels import with_own_labels
+from compiler_ai.errors import AiccError
 from compiler_ai.store.quick import QuickStore
 
 TYPE_CHECKING = False
@@ -73,7 +74,7 @@ def apply_entries(
                 replacements.append(_replacement(unit, one))
                 result.applied.append(one.function)
             except Exception as error:  # this function keeps GCC's body; the others still get theirs
-                result.notes.append(f"{one.function}: not replaced: {type(error).__name__}: {error}")
+                result.notes.append(f"{one.function}: not replaced: {_reason(error)}")
     result.text = with_replacements(unit, replacements)
     for one in chosen:
         if one.dispatched:
@@ -81,7 +82,7 @@ def apply_entries(
                 result.text = _with_check(listing_model.parse(result.text) if result.applied else unit, one)
                 result.applied.append(one.function)
             except Exception as error:
-                result.notes.append(f"{one.function}: not replaced: {type(error).__name__}: {error}")
+                result.notes.append(f"{one.function}: not replaced: {_reason(error)}")
     return result
 
 
@@ -134,7 +135,7 @@ def _chosen(
             else:
                 notes.append(f"{name}: no CPU check is made in this code model")
         except Exception as error:
-            notes.append(f"{name}: not replaced: {type(error).__name__}: {error}")
+            notes.append(f"{name}: not replaced: {_reason(error)}")
 
 
 def _lookup(store: QuickStore, key: str, name: str, policy: str) -> Applicable | None:
@@ -167,3 +168,7 @@ def _refusal(rewrite: Applicable, policy: str) -> str:
     from compiler_ai.driver.host import missing_features
 
     return f"this processor lacks {', '.join(missing_features(rewrite.candidate.features))}"
+
+
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, AiccError) else f"{type(error).__name__}: {error}"

@@ -18,6 +18,7 @@ from compiler_ai.proposers.recompile import Recompiler
 from compiler_ai.proposers.runs import RecompileError, TimeoutRecompileError
 from compiler_ai.proposers.shared import Recompiled
 from compiler_ai.proposers.transplant import Source, transplant
+from compiler_ai.wording import counted
 
 _FUSED = re.compile(r"\bvfn?m(add|sub)\w*[ps][sd]\b")
 _CLONE = re.compile(r"\.(constprop|isra|part)\.\d+")
@@ -97,7 +98,7 @@ class SearchProposer:
                             configuration, found, target, baseline.function, number, context, recompiler
                         )
                     if time.monotonic() >= deadline_s:
-                        yield Rejection(OUT_OF_TIME, f"out of time after {number + 1} configurations")
+                        yield Rejection(OUT_OF_TIME, f"out of time after {counted(number + 1, 'configuration')}")
                         return
 
     def _one(
