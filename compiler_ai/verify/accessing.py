@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from compiler_ai.sandbox.errors import SandboxError
 from compiler_ai.sandbox.footprint import Footprint
 from compiler_ai.sandbox.process import OutcomeKind
-from compiler_ai.sandbox.state import GENERAL
 from compiler_ai.verify.equivalence import describe_end
 from compiler_ai.verify.footprint import footprint_of, only_read, overreach
 from compiler_ai.verify.frames import Paths
@@ -18,7 +17,6 @@ from compiler_ai.verify.testcase import Test, Traced, inside, log_body, trace_bo
 from compiler_ai.verify.unread import with_others
 from compiler_ai.verify.unwinding import read_table, wrong_rule
 
-_STACK = GENERAL.index("rsp")
 _ANY_FRAME_BYTES = 64  # of stack that the baseline may do without in a call that ends at once
 
 
@@ -204,25 +202,12 @@ class Accessing(Judging):
         )
         if difference:
             raise Refuted(test.state.name, difference)
-        if self._grows(context, self._body, found) and not self._grows(context, self._prepared.body, expected):
-            raise Undecided(
-                "it takes more of the stack the longer it runs, and GCC's does not: data may ask for more than there is"
-            )
         self._note_doubt(test, expected.calls, found.calls)
         self._vary_what_only_it_reads(test, *footprints)
         self._check_unwinding(test, expected, found)
         self._check_jumps(found)
         if whole:
             self._uncompared -= found.executed
-
-    def _grows(self, context: Context, body: Body, run: Traced) -> bool:
-        """Whether one instruction of the body's own found the stack at several heights, though the function does not call itself."""
-        own, heights = self._prepared.own(body, context), dict[int, int]()
-        return not self._settings.recursive and any(
-            heights.setdefault(step.rip, step.general[_STACK]) != step.general[_STACK]
-            for step in run.trace
-            if own.holds(step.rip)
-        )
 
     def _check_unwinding(self, test: Test, expected: Traced, found: Traced) -> None:
         theirs, they_understood = self._unwinding(self._prepared.body, test, expected)

@@ -22,7 +22,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
         tmp_path_factory,
         HERE / "recursive.c",
         HERE / "recursive_main.c",
-        ("height", "weight", "leaves", "spine", "through"),
+        ("height", "weight", "leaves", "through"),
     ) as found:
         yield found
 
@@ -54,14 +54,6 @@ def test_a_stack_of_its_own_is_not_believed(bench: Bench, places: int) -> None:
     found = verifier.check(bench.assembled(bench.listing(f"gcc -O2 -DTODO={places}")))
     assert found.grade is Grade.UNKNOWN
     assert "its own frame" in found.notes[0]
-
-
-def test_a_stack_that_grows_with_the_data_is_not_believed(bench: Bench) -> None:
-    verifier = bench.new_verifier("spine", Settings(captures=6))
-    assert verifier.check(bench.assembled(bench.listing("gcc -O1"))).grade is Grade.TESTED
-    found = verifier.check(bench.assembled(bench.listing("gcc -O2 -DGROWING")))
-    assert found.grade is Grade.UNKNOWN
-    assert "more of the stack" in found.notes[0]
 
 
 def test_a_function_may_call_itself_through_a_pointer(bench: Bench) -> None:
