@@ -12,21 +12,18 @@ from dataclasses import dataclass, replace
 from compiler_ai.sandbox.errors import SandboxError
 from compiler_ai.sandbox.image import CaptureImage
 from compiler_ai.sandbox.loader import SPAN_BYTES, LoadedObject, load
-from compiler_ai.sandbox.pages import PAGE_BYTES, PageSet, Prot, Region, coalesce, page_floor
+from compiler_ai.sandbox.pages import PAGE_BYTES, PageSet, Prot, coalesce, page_floor, without
 from compiler_ai.sandbox.process import OutcomeKind, Sandbox, TimedState
-from compiler_ai.sandbox.state import MXCSR_DEFAULT, mxcsr, x87
+from compiler_ai.sandbox.state import MXCSR_DEFAULT, X87_CONTROL_DEFAULT, mxcsr, x87
 from compiler_ai.sandbox.timing import REPEAT_RESTORE_BYTES, can_repeat
 from compiler_ai.verify.accesses import RED_ZONE_BYTES, Accesses, Decoder
 from compiler_ai.verify.code import reader
-from compiler_ai.verify.equivalence import DEAD_REACH_BYTES
+from compiler_ai.verify.equivalence import DEAD_REACH_BYTES, MXCSR_CONTROL
 from compiler_ai.verify.settings import Settings
 
 LEAST_CALLS = 4
 MOST_LONG = 3  # as long as there are not more short ones
 MOST_STEPS = 3000  # in a longer call, what precedes it matters less
-
-_X87_DEFAULT = 0x37F
-_MXCSR_FLAGS = 0x3F  # what has happened so far (Intel SDM volume 1, 10.2.3)
 
 Span = tuple[int, int]
 
@@ -103,7 +100,7 @@ def _process(image: CaptureImage) -> tuple[object, ...]:
 
 def _control(xstate: bytes) -> tuple[int, int]:
     """How floating-point instructions round and what they flush: MXCSR without its flags, and the x87 control word."""
-    return (mxcsr(xstate) & ~_MXCSR_FLAGS, x87(xstate).control) if xstate else (MXCSR_DEFAULT, _X87_DEFAULT)
+    return (mxcsr(xstate) & MXCSR_CONTROL, x87(xstate).control) if xstate else (MXCSR_DEFAULT, X87_CONTROL_DEFAULT)
 
 
 def _call(sandbox: Sandbox, body: LoadedObject, image: CaptureImage) -> _Call | None:
@@ -186,20 +183,8 @@ def _merged(calls: Sequence[_Call], values: Mapping[int, int]) -> PageSet:
         page = page_floor(address)
         contents[page][address - page] = value
     own = coalesce((address, protections[address], bytes(data)) for address, data in contents.items())
-    files = [part for region in calls[0].image.pages.regions if region.path for part in _without(region, contents)]
+    files = [part for region in calls[0].image.pages.regions if region.path for part in without(region, contents)]
     return PageSet(tuple(sorted([*own, *files], key=lambda region: region.address)))
-
-
-def _without(region: Region, taken: Mapping[int, object]) -> Iterator[Region]:
-    """The parts of a file's region in which no such page lies."""
-    start = region.address
-    for address in range(region.address, region.end + PAGE_BYTES, PAGE_BYTES):
-        if address < region.end and address not in taken:
-            continue
-        if address > start:
-            offset = region.offset + start - region.address
-            yield replace(region, address=start, offset=offset, file_bytes=min(address, region.end) - start)
-        start = address + PAGE_BYTES
 
 
 def _lies_in(pages: PageSet, base: int) -> bool:

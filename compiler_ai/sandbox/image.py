@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from compiler_ai.sandbox.errors import SandboxError
 from compiler_ai.sandbox.loader import SPAN_BYTES
-from compiler_ai.sandbox.pages import PAGE_BYTES, PageSet, Prot, Region, coalesce, page_ceil, page_floor
+from compiler_ai.sandbox.pages import PAGE_BYTES, PageSet, Prot, Region, coalesce, page_ceil, page_floor, without
 from compiler_ai.sandbox.state import Registers
 from compiler_ai.sandbox.symbols import ModuleResolver
 
@@ -120,7 +120,7 @@ def build_image(capture: CaptureLike, stack_slack_bytes: int = STACK_SLACK_BYTES
     for address in _stack_slack(capture, stack_pointer, stack_slack_bytes):
         pages.setdefault(address, (Prot.READ | Prot.WRITE, bytes(PAGE_BYTES)))
     held = coalesce((address, prot, data) for address, (prot, data) in pages.items())
-    files = [region for mapping in _constant_mappings(capture) for region in _file_regions(mapping, pages)]
+    files = [part for mapping in _constant_mappings(capture) for part in without(_file_region(mapping), pages)]
     registers = capture.registers
     path = Path(capture.module.path)
     if not path.is_file():
@@ -201,19 +201,9 @@ def _constant_segments(path: Path) -> list[tuple[int, int]]:
     ]
 
 
-def _file_regions(mapping: MappingLike, captured: Container[int]) -> list[Region]:
-    """The parts of a file mapping that the capture does not hold itself."""
-    regions: list[Region] = []
-    start = mapping.start
-    for address in range(mapping.start, mapping.end + PAGE_BYTES, PAGE_BYTES):
-        if address < mapping.end and address not in captured:
-            continue
-        if address > start:
-            offset = mapping.offset + start - mapping.start
-            prot = Prot(mapping.prot)
-            regions.append(Region(start, prot, path=mapping.file, offset=offset, file_bytes=address - start))
-        start = address + PAGE_BYTES
-    return regions
+def _file_region(mapping: MappingLike) -> Region:
+    size_bytes = mapping.end - mapping.start
+    return Region(mapping.start, Prot(mapping.prot), path=mapping.file, offset=mapping.offset, file_bytes=size_bytes)
 
 
 def load_bases(capture: CaptureLike) -> tuple[int, int]:

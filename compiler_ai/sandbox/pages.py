@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Iterator
+from dataclasses import dataclass, replace
 
 PAGE_BYTES = 4096
 
@@ -77,3 +77,15 @@ def coalesce(pages: Iterable[tuple[int, Prot, bytes]]) -> tuple[Region, ...]:
         else:
             runs.append((address, prot, [data], address + len(data)))
     return tuple(Region(address=start, prot=prot, data=b"".join(parts)) for start, prot, parts, _ in runs)
+
+
+def without(region: Region, taken: Container[int]) -> Iterator[Region]:
+    """The parts of a file's region in which none of the pages at the addresses ``taken`` lies."""
+    start = region.address
+    for address in range(region.address, region.end + PAGE_BYTES, PAGE_BYTES):
+        if address < region.end and address not in taken:
+            continue
+        if address > start:
+            offset = region.offset + start - region.address
+            yield replace(region, address=start, offset=offset, file_bytes=address - start)
+        start = address + PAGE_BYTES

@@ -17,6 +17,7 @@ USER_REGS = (
 USER_REGS_FORMAT = struct.Struct(f"<{len(USER_REGS)}Q")
 DEFAULT_FLAGS = 0x202
 MXCSR_DEFAULT = 0x1F80
+X87_CONTROL_DEFAULT = 0x37F
 _XSTATE_BV = 512
 _LEGACY_BYTES = 576
 
@@ -97,7 +98,7 @@ class XStateLayout:
         """
         area = bytearray(base or bytes(self.size_bytes))
         if not base:
-            struct.pack_into("<H", area, 0, 0x37F)
+            struct.pack_into("<H", area, 0, X87_CONTROL_DEFAULT)
             struct.pack_into("<I", area, 28, 0xFFFF)
         struct.pack_into("<I", area, 24, mxcsr)
         present = struct.unpack_from("<Q", area, _XSTATE_BV)[0] | 3
@@ -160,6 +161,6 @@ def x87(xstate: bytes) -> X87State:
     """The x87 state of an XSAVE area."""
     present = struct.unpack_from("<Q", xstate, _XSTATE_BV)[0]
     if not present & 1:
-        return X87State(0x37F, 0, 0, tuple(bytes(10) for _ in range(8)))
+        return X87State(X87_CONTROL_DEFAULT, 0, 0, tuple(bytes(10) for _ in range(8)))
     control, status, tags = struct.unpack_from("<HHB", xstate, 0)
     return X87State(control, status, tags, tuple(xstate[32 + 16 * i : 42 + 16 * i] for i in range(8)))

@@ -97,7 +97,7 @@ def run_all(
     """Yield (index, result or Died) as tasks end; at most `jobs` run at once.
 
     `work(task, budget_s, parent)` runs in a fresh process. Tasks that pause go on when all have begun, the most promising first; one
-    that promises more than any that has not begun may goes on before.
+    that promises more than any that has not begun may promise goes on before.
     Closing the iterator (or an exception, KeyboardInterrupt included) ends the workers, and so does the end of this process, however
     it comes. What a worker wrote to standard error follows its answer, a line that another has written before left out; of
     one that died, `Died.reason` has the last line.

@@ -13,7 +13,7 @@ from compiler_ai.verify.values import number
 
 _CALLEE_SAVED = ("rbx", "rbp", "r12", "r13", "r14", "r15")
 _DIRECTION_FLAG = 0x400
-_MXCSR_CONTROL = 0xFFC0
+MXCSR_CONTROL = 0xFFC0
 DEAD_REACH_BYTES = 8 << 20
 
 
@@ -29,8 +29,8 @@ def breaks_abi(outcome: Outcome, entry: Registers) -> str:
         return f"rsp is off by {after['rsp'] - entry['rsp'] - 8} bytes at the end"
     if after.rflags & _DIRECTION_FLAG:
         return "the direction flag is set at the end"
-    if entry.xstate and (mxcsr(after.xstate) ^ mxcsr(entry.xstate)) & _MXCSR_CONTROL:
-        return f"MXCSR control bits are {mxcsr(after.xstate) & _MXCSR_CONTROL:#x} at the end"
+    if entry.xstate and (mxcsr(after.xstate) ^ mxcsr(entry.xstate)) & MXCSR_CONTROL:
+        return f"MXCSR control bits are {mxcsr(after.xstate) & MXCSR_CONTROL:#x} at the end"
     return ""
 
 

@@ -152,7 +152,7 @@ def _after(instruction: Any, state: _State) -> _State:
             registers.pop(name, None)
         return _State(registers, slots)
     result = _result(instruction, plain, registers, slots)
-    for name in _written(instruction):
+    for name in written(instruction):
         registers.pop(name, None)
     if operands and operands[0].type == x86.X86_OP_MEM and plain not in ("cmp", "test", "jmp"):
         place = _frame_place(instruction, operands[0], state.registers)
@@ -229,7 +229,7 @@ def _frame_place(instruction: Any, operand: Any, registers: dict[str, Value]) ->
     return value[1] + memory.disp if value is not None and value[0] == "frame" else None
 
 
-def _written(instruction: Any) -> set[str]:
+def written(instruction: Any) -> set[str]:
     """The general registers that any part of is written."""
     return {whole for register in instruction.regs_access()[1] if (whole := _whole(instruction.reg_name(register)))}
 

@@ -10,6 +10,7 @@ import capstone
 from capstone import x86_const as x86
 
 from compiler_ai.verify.code import Range
+from compiler_ai.verify.frames import written
 
 _KEPT = ("rbx", "rbp", "r12", "r13", "r14", "r15")  # by callees (System V ABI AMD64, figure 3.4)
 _NO_BASES = (0, x86.X86_REG_RSP, x86.X86_REG_RIP)
@@ -43,24 +44,13 @@ def called_members(code: Callable[[int], bytes], ranges: Sequence[Range], joins:
 
 
 def _note_load(instruction: Any, loaded: dict[str, int]) -> None:
-    for register in instruction.regs_access()[1]:
-        name = _whole(instruction, register)
+    for name in written(instruction):
         loaded.pop(name, None)
     operands = instruction.operands
     if instruction.mnemonic == "mov" and operands[0].type == x86.X86_OP_REG and operands[0].size == 8:
         member = _displacement(operands[1])
         if member is not None:
             loaded[instruction.reg_name(operands[0].reg)] = member
-
-
-def _whole(instruction: Any, register: int) -> str:
-    """The 64-bit register that one is a part of."""
-    name = str(instruction.reg_name(register))
-    if name[0] == "r" and name[1:2].isdigit():
-        return name.rstrip("dwb")
-    plain = name.removeprefix("r").removeprefix("e").removesuffix("l").removesuffix("h").removesuffix("x")
-    wide = {"a": "rax", "b": "rbx", "c": "rcx", "d": "rdx", "si": "rsi", "di": "rdi", "bp": "rbp", "sp": "rsp"}
-    return wide.get(plain, name)
 
 
 def _displacement(operand: Any) -> int | None:

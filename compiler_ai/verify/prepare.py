@@ -135,8 +135,9 @@ class Preparation(Sweeping, Reaching, Varying, Telling, Moving, Beyond):
             self.notes.append(f"{path.name}: GCC's own body depends on what no callee may rely on")
             return
         self._keep(test)
-        self._plant(test.fills[0][0])
-        trace = self.machine.trace(state, baseline, self.settings.trace_steps)
+        first = test.fills[0][0]
+        self._plant(first)
+        trace = self.machine.trace(first, baseline, self.settings.trace_steps)
         if any(step.rip == capture.entry_address for step in trace):  # through a pointer, that is
             self.settings = replace(self.settings, recursive=True)
 
@@ -168,14 +169,14 @@ class Preparation(Sweeping, Reaching, Varying, Telling, Moving, Beyond):
         sites = CallSites(may_call, names, code, span(context.baseline))
         self.arguments = Arguments(self.callees, ArgumentUse(reader([pages]), pointers(pages)), sites)
         self._assume(context)
-        self.reals = reals(self.own(self.body, context), constants(context.baseline, context.image.pages))
+        own = self.own(self.body, context)
+        self.reals = reals(own, constants(context.baseline, context.image.pages))
         self.calls_outside = calls_outside(context.baseline, self.callees)
         try:
-            found = blocks(self.own(self.body, context))
+            found = blocks(own)
         except UnknownTargetError:
             return
         self._blocks = found
-        own = self.own(self.body, context)
         sites.members = called_members(own.code, own.ranges, found.joins)
         self.relations = Relations(self.machine, self.body, found, context)
         self.constants = found.constants

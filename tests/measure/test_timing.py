@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -72,6 +73,18 @@ def test_the_same_body_is_not_accepted_as_faster(
         timer = Timer(sandbox, same, "f", [image], seed=seed)
         accepted += timer.accepts(timer.measure(same))
     assert accepted <= false_accept_limit(runs)
+
+
+@pytest.mark.parametrize(
+    ("ratios", "found"), [((0.3, 1.0, 1.02), 1.0), ((0.5, 0.6, 9.0), 0.55), ((1.1, 1.0, 1.2), 1.1)]
+)
+def test_one_slow_placement_is_no_slow_body(
+    sandbox: Sandbox, image: CaptureImage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    ratios: tuple[float, ...], found: float,
+) -> None:  # fmt: skip
+    timer, left = Timer(sandbox, body(10, tmp_path), "f", [image]), iter(ratios)
+    monkeypatch.setattr(timer, "_place", lambda *_: SimpleNamespace(ratio=next(left)))
+    assert timer.look(b"") == pytest.approx(found, rel=0.01)
 
 
 def test_several_captures_count_by_what_they_cost(sandbox: Sandbox, image: CaptureImage, tmp_path: Path) -> None:

@@ -160,6 +160,14 @@ def test_a_long_call_is_timed_by_itself_and_another_process_not_at_all(sandbox: 
     assert in_turn(sandbox, code, "f", [*[long] * 4, *short]) is None
 
 
+def test_further_calls_have_their_turns_too(sandbox: Sandbox, tmp_path: Path) -> None:
+    code = assembled(SUM, tmp_path)
+    images = [image(bytes(16), DATA, 8) for _ in range(6)]
+    (group,) = Timer(sandbox, code, "f", images[:4], images[4:])._warm
+    assert isinstance(group.calls, Turns)
+    assert len(group.calls.states) == group.weight == 6
+
+
 def test_a_branch_that_the_data_decide_costs_what_it_costs_in_the_program(sandbox: Sandbox, tmp_path: Path) -> None:
     """The same call over and over lets the predictor know all its branches."""
     chance = random.Random(1)
