@@ -1,4 +1,4 @@
-"""When a target is armed next: soon at first, ever more rarely later, so that captures spread over a run of any length."""
+"""When a target is armed next: at once at first, then ever more rarely, so that captures spread over a run of any length."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 TICK_S = 0.002
 _FIRST_PAUSE_S, _GROWTH, _LONGEST_PAUSE_S = 0.001, 1.3, 0.5
 _FIRST_SITE_PAUSE_S, _LONGEST_SITE_PAUSE_S = 0.005, 1.0
+_AT_ONCE = 6  # captures of successive calls: a short program is over before a busy machine lets us look again
 _PATIENCE = 8  # fruitless calls until those too make the pauses longer
 
 
@@ -37,6 +38,11 @@ class Schedule:
     @property
     def is_over(self) -> bool:
         return self.spent_s >= self.most_s
+
+    @property
+    def wants_next(self) -> bool:
+        """Whether the call behind the one that was captured now is to be looked at as well."""
+        return self.hits < _AT_ONCE and not self.fruitless and not self.is_over
 
     def is_due(self, now_s: float) -> bool:
         return now_s >= self.due_s and not self.is_over

@@ -69,6 +69,7 @@ class _Tracer:
         self._processes: dict[int, TracedProcess] = {}
         self._sharing: dict[int, int] = {}  # process -> the one whose memory it shares (vfork)
         self._threads: dict[int, int] = {}  # thread -> process
+        self._leaving_entry: dict[int, int] = {}  # thread that makes one step -> the entry to arm behind it
         self._root = 0
         self._leaving = False
         self._deadline_s = float("inf")
@@ -164,6 +165,7 @@ class _Tracer:
     def _stopped(self, thread: int, status: int) -> None:
         number, event = os.WSTOPSIG(status), status >> 16
         process = self._known(thread)
+        entry = self._leaving_entry.pop(thread, 0)
         if event == ptrace.EVENT_EXEC:
             self._executed(thread)
         elif event in (ptrace.EVENT_FORK, ptrace.EVENT_VFORK, ptrace.EVENT_CLONE):
@@ -174,13 +176,23 @@ class _Tracer:
             if number in _STOP_SIGNALS:
                 ptrace.request(ptrace.LISTEN, thread)
                 return
+        elif event == 0 and entry and number == signal.SIGTRAP:
+            self._arm_again(process, entry)
         elif event == 0:
             if number != signal.SIGTRAP or not self._breakpoint(thread, process):
                 ptrace.request(ptrace.CONT, thread, 0, number)
                 return
             if thread not in self._threads:
                 return  # it ended while it was captured
+            if thread in self._leaving_entry:
+                ptrace.request(ptrace.SINGLESTEP, thread)
+                return
         ptrace.request(ptrace.CONT, thread)
+
+    def _arm_again(self, process: int, entry: int) -> None:
+        traced = self._processes.get(self._sharing.get(process, process))
+        if traced is not None and entry in traced.places:
+            traced.arm(entry)
 
     def _known(self, thread: int) -> int:
         """The process of a thread. A new process has copies of its parent's breakpoints, or its parent's memory itself."""
@@ -209,6 +221,7 @@ class _Tracer:
 
     def _ended(self, thread: int, status: int) -> None:
         self._threads.pop(thread, None)
+        self._leaving_entry.pop(thread, None)
         self._sharing.pop(thread, None)
         process = self._processes.pop(thread, None)
         if process is not None:
@@ -280,6 +293,8 @@ class _Tracer:
         usable = self._capture(thread, traced, address, kind)
         now_s = time.monotonic()
         schedule.captured(now_s, now_s - begun_s, self._chance, usable=usable)
+        if schedule.wants_next:
+            self._leaving_entry[thread] = address
 
     def _capture(self, thread: int, traced: TracedProcess, address: int, kind: Kind) -> bool:
         target, module, bias = traced.places[address]
@@ -344,7 +359,8 @@ class _Tracer:
         while waiting := self._threads.keys() - released:
             thread = min(waiting)
             try:
-                ptrace.request(ptrace.INTERRUPT, thread)
+                if thread not in self._leaving_entry:  # its step stops it anyway, and must not be left pending
+                    ptrace.request(ptrace.INTERRUPT, thread)
             except OSError:
                 released.add(thread)  # it has ended, or is about to
                 continue
@@ -362,7 +378,8 @@ class _Tracer:
             number, event = os.WSTOPSIG(status), status >> 16
             if event in (ptrace.EVENT_FORK, ptrace.EVENT_VFORK, ptrace.EVENT_CLONE):
                 self._known(ptrace.event_message(thread))  # it is attached to us as well
-            delivered = 0 if event else number
+            stepped = self._leaving_entry.pop(thread, 0) and number == signal.SIGTRAP
+            delivered = 0 if event or stepped else number
             if delivered == signal.SIGTRAP and self._breakpoint(thread, self._known(thread)):
                 delivered = 0
             for traced in self._processes.values():

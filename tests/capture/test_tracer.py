@@ -75,6 +75,17 @@ def test_a_function_that_a_short_program_calls_once_at_its_start_is_captured(tmp
     assert taken == [1] * 10
 
 
+def test_a_short_program_s_first_calls_are_captured_one_after_another(tmp_path):
+    (tmp_path / "few.c").write_text(
+        "__attribute__((noipa)) long few(long n) { return n * 3; }"
+        "int main(void) { long sum = 0; for (long n = 1; n < 5; n++) sum += few(n); return sum; }"
+    )
+    program = build(tmp_path / "few.c", tmp_path)
+    traced = trace([str(program)], [target(program, "few")], tmp_path / "out")
+    assert traced.status == 30
+    assert [capture.registers["rdi"] for capture in captures(traced, "few")] == [1, 2, 3, 4]
+
+
 def test_limited_memory_is_not_taken_in_large_steps(tmp_path):
     """The allocator's settings, which make calls pure, would fail here where the program alone does not."""
     (tmp_path / "limited.c").write_text(
