@@ -21,6 +21,7 @@ from compiler_ai.profile import hotness
 from compiler_ai.profile.errors import ProfileError
 from compiler_ai.profile.importers import KNOWN, import_file
 from compiler_ai.profile.model import Profile, merge
+from compiler_ai.profile.rebuilt import found_again
 from compiler_ai.profile.record import INTERRUPTED
 from compiler_ai.profile.record import record as record_profile
 from compiler_ai.program import snapshot
@@ -85,7 +86,7 @@ def run(arguments: argparse.Namespace) -> int:
         new = record_profile(arguments.words, project, arguments.frequency, weight=arguments.weight)
     named = frozenset((arguments.functions or "").split(",")) - {""}
     recorded = list(units.load_all(str(own)))
-    merged = merge(old, new) if old is not None else new
+    merged = merge(found_again(old), new) if old is not None else new
     profile = hotness.with_functions(merged, named, own.parent, recorded)
     _save(profile, path)
     hot = hotness.select(profile, own.parent, hotness.Rules(besides=named), recorded)
