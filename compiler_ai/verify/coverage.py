@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +23,8 @@ class UnknownTargetError(Exception):
 class Blocks:
     """`starts` are the blocks' addresses; `branches` maps a conditional jump to the two blocks that it chooses between;
     `conditions` maps it, and each conditional move and set and sum with carry (the `selects`), to its condition; `indirect` are the jumps through
-    tables; `constants` the immediate operands; `indexes_frame` says whether places in the body's own frame are computed; `joins` are the blocks that a jump leads to."""
+    tables; `constants` the immediate operands; `indexes_frame` says whether places in the body's own frame are computed; `joins` are the blocks that a jump leads to;
+    `shared` the conditional jumps with a side that is come to from elsewhere too, or that lies outside: no block shows that it was taken."""
 
     starts: frozenset[int]
     branches: dict[int, tuple[int, int]]
@@ -32,6 +34,7 @@ class Blocks:
     constants: tuple[int, ...]
     indexes_frame: bool = False
     joins: frozenset[int] = frozenset()
+    shared: frozenset[int] = frozenset()
 
 
 def blocks(own: OwnCode) -> Blocks:
@@ -50,6 +53,7 @@ def blocks(own: OwnCode) -> Blocks:
     indexing: set[int] = set()  # registers by which places in the frame are computed, if they hold its address
     frame = {x86.X86_REG_RSP}
     joins = set(own.table_targets)
+    edges = {(at, at) for at in (own.entry, *own.table_targets)}  # from where to where
     waiting = [own.entry, *sorted(own.table_targets)]
     seen: set[int] = set()
     while waiting:
@@ -81,6 +85,7 @@ def blocks(own: OwnCode) -> Blocks:
                 if jump:
                     joins.add(operand.imm)
                 if jump or plain == "call":
+                    edges.add((at, operand.imm))
                     waiting.append(operand.imm)  # followed only if it is own code: a part, or what was brought along
                 else:
                     constants.add(operand.imm)
@@ -90,6 +95,8 @@ def blocks(own: OwnCode) -> Blocks:
                     indirect.add(at)
                     if not own.table_targets:
                         raise UnknownTargetError(f"the indirect jump at +{at - own.entry:#x}")
+            if plain not in _ENDS:
+                edges.add((at, following))
             if jump and plain != "jmp":
                 waiting.append(following)
                 if instruction.operands[0].type == x86.X86_OP_IMM:
@@ -98,6 +105,8 @@ def blocks(own: OwnCode) -> Blocks:
             if plain in _ENDS:
                 break
             at = following
+    ways = Counter(to for _, to in edges if to in leaders)
+    shared = {at for at, sides in branches.items() if any(ways[side] != 1 for side in sides)}
     return Blocks(
         frozenset(leaders),
         branches,
@@ -107,6 +116,7 @@ def blocks(own: OwnCode) -> Blocks:
         tuple(sorted(constants)),
         not indexing.isdisjoint(frame),
         frozenset(joins),
+        frozenset(shared),
     )
 
 

@@ -18,7 +18,7 @@ from compiler_ai.verify.judging import Refuted, Undecided
 from compiler_ai.verify.kept import half_scale_of, scale_of
 from compiler_ai.verify.machine import Body, Context
 from compiler_ai.verify.mutate import Seed
-from compiler_ai.verify.relations import Relations, never_the_same, one_sided_differ, one_sided_selects, to_be_turned
+from compiler_ai.verify.relations import Relations, never_the_same, one_sided_differ, one_sided_unshown, to_be_turned
 from compiler_ai.verify.search import boundary_states, directed_states, leading_to
 from compiler_ai.verify.state import EntryState
 from compiler_ai.verify.testcase import Test
@@ -258,13 +258,13 @@ class Judgement(Accessing, FirstCalls):
     def _compare_conditions(self, found: Blocks) -> None:
         """Both outcomes of every condition of the baseline must have been tested, or the candidate must have the same condition:
         what lies on a side that no test took may well be executed from elsewhere, but not when that side is taken. So must those
-        of the candidate's own conditional moves and sets, which have no block to show that they were taken."""
+        of the candidate's own conditional moves, sets and jumps that have no block to show that they were taken."""
         theirs = self._prepared.relations
         if theirs is None:
             return
         first, new = self._machine.contexts[0], self._tests[len(self._prepared.tests) :]
         entry = self._body.at(first).entry
-        selects = frozenset(at - entry for at in found.selects)
+        unshown = frozenset(at - entry for at in found.selects | found.shared)
         mine, one_sided = Relations(self._machine, self._body, found, first), set(theirs.unsettled().values())
         most_steps = self._settings.relation_steps * scale_of(len(self._starts))
         telling = list(new)  # and the tests on which its conditions come out as never before
@@ -272,34 +272,34 @@ class Judgement(Accessing, FirstCalls):
             self._tests, key=lambda test: (not test.is_novel, test.state.origin == "captured", test.state.size)
         ):
             is_hopeless = not new and never_the_same(one_sided, mine)
-            if is_hopeless or not to_be_turned(one_sided, mine, selects) or mine.steps > most_steps:
+            if is_hopeless or not to_be_turned(one_sided, mine, unshown) or mine.steps > most_steps:
                 break
             look = mine.look(test.fills[0][0])
             mine.keep(look)
             if look.new:
                 telling.append(test)
-        left = one_sided_differ(theirs, mine) or one_sided_selects(theirs, mine, selects)
+        left = one_sided_differ(theirs, mine) or one_sided_unshown(theirs, mine, unshown)
         if left and telling:
             # There the baseline may not have been looked at yet.
             theirs = theirs.copy()
             for test in telling:
                 theirs.keep(theirs.look(test.fills[0][0]))
         left = one_sided_differ(theirs, mine)
-        if not left and one_sided_selects(theirs, mine, selects) and (decided := self._what_is_decided(found)):
+        if not left and one_sided_unshown(theirs, mine, unshown) and (decided := self._what_is_decided(found)):
             mine.settle({at - entry: outcomes for at, outcomes in decided.outcomes.items()})
-        if not left and one_sided_selects(theirs, mine, selects):
-            self._turn_selects(found, mine, selects)
-        left = left or one_sided_selects(theirs, mine, selects)
+        if not left and one_sided_unshown(theirs, mine, unshown):
+            self._turn_unshown(found, mine, unshown)
+        left = left or one_sided_unshown(theirs, mine, unshown)
         if left:
             self._lacking.append(left)
 
-    def _turn_selects(self, found: Blocks, mine: Relations, selects: Set[int]) -> None:
-        """Looks for calls in which its own conditional moves and sets (offsets) come out as in no test. What one candidate needs is no
+    def _turn_unshown(self, found: Blocks, mine: Relations, unshown: Set[int]) -> None:
+        """Looks for calls in which its own conditions whose ways no block shows (offsets) come out as in no test. What one candidate needs is no
         test of the next."""
         prepared = self._prepared
 
         def left() -> set[int]:
-            return mine.unsettled().keys() & selects
+            return mine.unsettled().keys() & unshown
 
         blocks = sorted({max(start for start in self._starts if start <= at) for at in left()})
         there = {id(test): test for block in blocks for test in self._coming[block][:1]}

@@ -179,13 +179,13 @@ class Relations:
         return {at: condition for at, condition in self.one_sided().items() if at not in self._settled}
 
 
-def to_be_turned(theirs: Collection[Condition], candidate: Relations, selects: Container[int]) -> set[int]:
+def to_be_turned(theirs: Collection[Condition], candidate: Relations, unshown: Container[int]) -> set[int]:
     """The offsets of the candidate's conditions that may be turned and on which it depends whether all was compared; `theirs` are the baseline's."""
     floating = any(condition.is_floating for condition in theirs)
     return {
         at
         for at, condition in candidate.unsettled().items()
-        if at in selects or condition in theirs or (floating and condition.is_floating)
+        if at in unshown or condition in theirs or (floating and condition.is_floating)
     }
 
 
@@ -198,7 +198,7 @@ def never_the_same(theirs: Collection[Condition], candidate: Relations) -> bool:
 
 def one_sided_differ(baseline: Relations, candidate: Relations) -> str:
     """Why not all outcomes that the baseline's conditions may have were compared, "" when they were. The same condition one-sided in both
-    is no difference. A jump that only the candidate has shows in its blocks, as far as it leads to any of its own."""
+    is no difference."""
     theirs, mine = baseline.unsettled(), candidate.one_sided()
     theirs_left, mine_left = _without(theirs, mine.values()), _without(mine, theirs.values())
     others = mine_left.keys() | (candidate.one_sided_of_numbers() - mine.keys())
@@ -206,10 +206,10 @@ def one_sided_differ(baseline: Relations, candidate: Relations) -> str:
     return _described("GCC's conditions", {at: theirs[at] for at in left})
 
 
-def one_sided_selects(baseline: Relations, candidate: Relations, selects: Container[int]) -> str:
-    """Why not all outcomes that the candidate's own `selects` (offsets) may have were compared, "" when they were."""
-    own = {at: condition for at, condition in candidate.unsettled().items() if at in selects}
-    return _described("its own conditional moves", _without(own, baseline.one_sided().values()))
+def one_sided_unshown(baseline: Relations, candidate: Relations, unshown: Container[int]) -> str:
+    """Why not all outcomes that the candidate's own conditions `unshown` (offsets) may have were compared, "" when they were."""
+    own = {at: condition for at, condition in candidate.unsettled().items() if at in unshown}
+    return _described("its own conditions", _without(own, baseline.one_sided().values()))
 
 
 def _without(what: Mapping[int, _T], others: Iterable[_T]) -> dict[int, _T]:
