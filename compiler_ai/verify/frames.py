@@ -83,7 +83,7 @@ class Paths:
             after = _after(instruction, state)
             for target in self._called(instruction):
                 waiting.append((target, fresh))
-            waiting += [(target, after) for target in self._successors(instruction)]
+            waiting += [(target, after) for target in successors(self._own, instruction)]
         return ""
 
     def _check(self, wanted: frozenset[int]) -> str:
@@ -114,17 +114,19 @@ class Paths:
             return [instruction.operands[0].imm]
         return []
 
-    def _successors(self, instruction: Any) -> Sequence[int]:
-        plain = instruction.mnemonic.rpartition(" ")[2]
-        following = instruction.address + instruction.size
-        if plain in _ENDS:
-            return ()
-        if instruction.group(x86.X86_GRP_JUMP):
-            operand = instruction.operands[0]
-            if operand.type != x86.X86_OP_IMM:
-                return sorted(self._own.table_targets)
-            return (operand.imm,) if plain == "jmp" else (operand.imm, following)
-        return (following,)
+
+def successors(own: OwnCode, instruction: Any) -> Sequence[int]:
+    """Where control goes from an instruction, as far as that is a place in the code or may be named by a table."""
+    plain = instruction.mnemonic.rpartition(" ")[2]
+    following = instruction.address + instruction.size
+    if plain in _ENDS:
+        return ()
+    if instruction.group(x86.X86_GRP_JUMP):
+        operand = instruction.operands[0]
+        if operand.type != x86.X86_OP_IMM:
+            return sorted(own.table_targets)
+        return (operand.imm,) if plain == "jmp" else (operand.imm, following)
+    return (following,)
 
 
 def _wrong(rules: Rules, state: _State) -> str:

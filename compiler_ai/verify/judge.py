@@ -127,6 +127,8 @@ class Judgement(Accessing, FirstCalls):
             raise Undecided(
                 "it computes places in its own frame, where GCC's calls itself: data may ask for more of them"
             )
+        if (growing := self._prepared.growing(self._body)) and not self._prepared.stack_grows:
+            raise Undecided(f"{growing}, unlike GCC's: data may ask for more than there is")
         self._starts = {start - entry for start in found.starts}
         self._indirect = {jump - entry for jump in found.indirect}
         self._uncovered = set(self._starts)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Set
+from functools import cached_property
 
 from compiler_ai.sandbox.process import Sandbox
+from compiler_ai.verify.answering import described
 from compiler_ai.verify.baseline import Baseline
 from compiler_ai.verify.coverage import Blocks
 from compiler_ai.verify.decided import Decided, decided, linked
+from compiler_ai.verify.heights import growth
 from compiler_ai.verify.machine import Body
 from compiler_ai.verify.mutate import Seed
 from compiler_ai.verify.prototype import Prototype
@@ -71,6 +74,19 @@ class Kept(Baseline):
     def indexes_frame(self) -> bool:
         """Whether the baseline computes places in its own frame."""
         return self._blocks is not None and self._blocks.indexes_frame
+
+    def growing(self, body: Body) -> str:
+        """Why what `body` takes of the stack may grow with its data, "" when it does not."""
+        return growth(self.own(body, self.machine.contexts[0]), self._never_return)
+
+    @cached_property
+    def stack_grows(self) -> bool:
+        """Whether what the baseline takes of the stack may grow with its data."""
+        return bool(self.growing(self.body))
+
+    @cached_property
+    def _never_return(self) -> frozenset[int]:
+        return frozenset(address for address, callee in described(self.callees).items() if callee.never_returns)
 
     def _scale(self) -> int:
         return scale_of(self._size())

@@ -67,3 +67,17 @@ __attribute__((noinline)) long through(const struct node *node, void *next)
     long left = visit(node->left, next);
     return 3 * left + visit(node->right, next);
 }
+
+/* What the nodes to the right come to. A compilation with GROWING takes more of the stack for each of them. */
+__attribute__((noinline)) long spine(const struct node *node, long each)
+{
+    long sum = 0;
+    for (; node; node = node->right) {
+#ifdef GROWING
+        char *place = __builtin_alloca(16);
+        __asm__ volatile("movq $0, (%0)" : : "r"(place) : "memory");
+#endif
+        sum = 3 * sum + each;
+    }
+    return sum;
+}

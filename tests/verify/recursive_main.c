@@ -20,6 +20,6 @@ int main(void)
     for (int i = 0; i < 20; i++)
         trees[i] = grown(1 + 9 * i);
     for (int i = 0; i < 100000; i++)
-        sum += height(trees[i % 20]) + (int)weight(trees[i % 20], i, 3, sum, 1 - i) + (int)leaves(trees[i % 20], i) + (int)through(trees[i % 20], through);
+        sum += height(trees[i % 20]) + (int)weight(trees[i % 20], i, 3, sum, 1 - i) + (int)leaves(trees[i % 20], i) + (int)through(trees[i % 20], through) + (int)spine(trees[i % 20], i);
     printf("%d\n", sum);
 }

@@ -22,7 +22,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
         tmp_path_factory,
         HERE / "recursive.c",
         HERE / "recursive_main.c",
-        ("height", "weight", "leaves", "through"),
+        ("height", "weight", "leaves", "through", "spine"),
     ) as found:
         yield found
 
@@ -62,6 +62,14 @@ def test_a_function_may_call_itself_through_a_pointer(bench: Bench) -> None:
     found = verifier.check(bench.assembled(bench.listing("gcc -O2 -DPAD=100")))
     assert found.counterexample is not None
     assert "bytes of stack more" in found.counterexample.difference
+
+
+def test_a_stack_that_grows_with_the_data_is_not_believed(bench: Bench) -> None:
+    verifier = bench.new_verifier("spine", Settings(captures=6))
+    assert verifier.check(bench.assembled(bench.listing("gcc -O1"))).grade is Grade.TESTED
+    found = verifier.check(bench.assembled(bench.listing("gcc -O2 -DGROWING")))
+    assert found.grade is Grade.UNKNOWN
+    assert "unlike GCC's: data may ask for more than there is" in found.notes[0]
 
 
 def test_calls_of_itself_are_found_through_others_too() -> None:
