@@ -30,6 +30,7 @@ _ORIG_RAX, _RIP, _RAX, _RSP = 15, 16, 10, 19
 _PROTECTION = {"r": 1, "w": 2, "x": 4}
 _ARGUMENTS = (14, 13, 12, 7, 9, 8)  # rdi rsi rdx r10 r8 r9 in struct user_regs_struct
 
+_TRAP_TRACE = 2  # si_code
 _SYS_KCMP, _KCMP_VM = 312, 1
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -75,6 +76,11 @@ def signal_info(thread: int) -> SignalInfo:
     request(GETSIGINFO, thread, 0, ctypes.addressof(room))
     number, _, code = struct.unpack_from("<iii", room)
     return SignalInfo(number, code, struct.unpack_from("<Q", room, 16)[0])
+
+
+def has_stepped(thread: int) -> bool:
+    """Whether a thread that stopped with SIGTRAP has made a single step, and did not come to a breakpoint."""
+    return signal_info(thread).code == _TRAP_TRACE
 
 
 def raw_registers(thread: int) -> bytes:

@@ -176,7 +176,7 @@ class _Tracer:
             if number in _STOP_SIGNALS:
                 ptrace.request(ptrace.LISTEN, thread)
                 return
-        elif event == 0 and entry and number == signal.SIGTRAP:
+        elif event == 0 and entry and number == signal.SIGTRAP and ptrace.has_stepped(thread):
             self._arm_again(process, entry)
         elif event == 0:
             if number != signal.SIGTRAP or not self._breakpoint(thread, process):
@@ -341,7 +341,7 @@ class _Tracer:
         if self._leaving or now_s >= self._deadline_s:
             return
         for address, (target, _, _) in traced.places.items():
-            if address not in traced.armed and self._schedules[target].is_due(now_s):
+            if address not in (*traced.armed, *self._leaving_entry.values()) and self._schedules[target].is_due(now_s):
                 traced.arm(address)
         for site, entry in traced.sites.items():
             target, _, bias = traced.places[entry]
@@ -378,7 +378,7 @@ class _Tracer:
             number, event = os.WSTOPSIG(status), status >> 16
             if event in (ptrace.EVENT_FORK, ptrace.EVENT_VFORK, ptrace.EVENT_CLONE):
                 self._known(ptrace.event_message(thread))  # it is attached to us as well
-            stepped = self._leaving_entry.pop(thread, 0) and number == signal.SIGTRAP
+            stepped = self._leaving_entry.pop(thread, 0) and number == signal.SIGTRAP and ptrace.has_stepped(thread)
             delivered = 0 if event or stepped else number
             if delivered == signal.SIGTRAP and self._breakpoint(thread, self._known(thread)):
                 delivered = 0

@@ -17,6 +17,7 @@ from compiler_ai.capture.errors import CaptureError, RemoteCallError, TargetNotF
 from compiler_ai.capture.format import Capture, load
 from compiler_ai.capture.modules import Target
 from compiler_ai.capture.ptrace import O_TRACECLONE, SEIZE, remote_call, request
+from compiler_ai.capture.schedule import Schedule
 from compiler_ai.capture.tracer import record
 
 HERE = Path(__file__).parent
@@ -84,6 +85,26 @@ def test_a_short_program_s_first_calls_are_captured_one_after_another(tmp_path):
     traced = trace([str(program)], [target(program, "few")], tmp_path / "out")
     assert traced.status == 30
     assert [capture.registers["rdi"] for capture in captures(traced, "few")] == [1, 2, 3, 4]
+
+
+def test_an_entry_is_not_armed_while_a_thread_takes_its_step_over_it(tmp_path, monkeypatch):
+    names = [f"step{n}" for n in range(8)]
+    functions = "".join(f"__attribute__((noipa)) long {name}(long n) {{ return same(n) * 3; }}\n" for name in names)
+    calls = " + ".join(f"{name}(n)" for name in names)
+    (tmp_path / "steps.c").write_text(
+        "__attribute__((noipa)) long same(long n) { return n; }\n"
+        f"{functions} int main(void) {{ long sum = 0; for (long n = 0; n < 24; n++) sum += {calls}; return sum != 6624; }}"
+    )
+    program = build(tmp_path / "steps.c", tmp_path)
+    targets = [Target(*target(program, name)) for name in names]
+    monkeypatch.setattr(Schedule, "is_due", lambda schedule, _now_s: schedule.wants_next)
+    processors = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(processors)})  # the program runs only while the tracer waits
+    try:
+        summary = record(["chrt", "--idle", "0", str(program)], targets, lambda _: tmp_path / "out")
+    finally:
+        os.sched_setaffinity(0, processors)
+    assert summary.status == 0
 
 
 def test_limited_memory_is_not_taken_in_large_steps(tmp_path):
