@@ -22,7 +22,7 @@ Moved = Callable[[int], EntryState]
 
 def aliased(seed: Seed, prototype: Prototype | None, private: Sequence[Span]) -> Iterator[EntryState]:
     """The seed with each pointer to characters, or to numbers of the read one's size and kind, leading there or a little before it, and
-    with each two pointers to the same kind of structure equal. In `private` lies what no pointer of a caller's leads to."""
+    with each two pointers to the same kind of structure equal, or the one leading to such a one in what the other leads to. In `private` lies what no pointer of a caller's leads to."""
     numbers = [span for span in _scattered(seed.reads) if not is_pointer(seed, span)]
     numbers = [span for span in numbers if not any(low <= span[0] < high for low, high in private)]
     passed = seed.arguments(prototype).items()
@@ -30,6 +30,13 @@ def aliased(seed: Seed, prototype: Prototype | None, private: Sequence[Span]) ->
     for one, other in permutations(pointers, 2):
         if one.type.target_kind == other.type.target_kind == "aggregate" and _is_alike(one.type, other.type):
             yield with_one(seed.state, one, pointers[other])
+        for offset, structure in other.type.target_parts:
+            if structure == one.type.target_structure:
+                yield with_one(seed.state, one, pointers[other] + offset)
+    for kind, moved in _members(seed, pointers):
+        for one, at in pointers.items():
+            if kind.target_structure and kind.target_structure == one.type.target_structure:
+                yield moved(at)
     for kind, moved in [*_passed(seed, pointers), *_members(seed, pointers)]:
         width = kind.target_bytes
         fitting = [span for span in numbers if _may_lead_to(kind, span, span in seed.floats)]

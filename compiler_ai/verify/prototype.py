@@ -44,7 +44,8 @@ class Type:
     `target_signed` its signedness, and it may be `restricted`. A `boolean` is 0 or 1. `largest` is an enumeration's largest value. A "float" of 16 bytes is x87's; one of IEEE's 128 bits is a "vector" without members.
 
     `members`: of an aggregate, a vector or a complex number all scalars in it, by offset, of unions every alternative's; what one points to
-    has none, but `target_members` if the pointer is no member itself. `alignment_bytes`: of an aggregate; of a bit-field, of which no alignment is asked, 1; else 0 for its natural one.
+    has none, but `target_members` if the pointer is no member itself, and `target_parts`: the offsets of the structures and unions in it, and
+    which ones these are. `target_structure`: which one a pointer leads to. `alignment_bytes`: of an aggregate; of a bit-field, of which no alignment is asked, 1; else 0 for its natural one.
     """
 
     kind: str
@@ -60,6 +61,8 @@ class Type:
     alignment_bytes: int = 0
     members: tuple[Member, ...] = field(default=(), hash=False)  # there may be many
     target_members: tuple[Member, ...] = field(default=(), hash=False)
+    target_structure: str = field(default="", compare=False)
+    target_parts: tuple[tuple[int, str], ...] = field(default=(), compare=False)
 
     @property
     def leads_to_code(self) -> bool:
@@ -178,14 +181,17 @@ def _described(entry: Any, with_members: bool = True, with_target: bool = False)
         # Without its members: a structure may lead to itself.
         element = _element(entry.get_DIE_from_attribute("DW_AT_type"))
         target, target_const = _described(element, False)
-        members = _target_members(_peeled(element)) if with_target and target.kind == "aggregate" else ()
-        return (
-            Type(
-                "pointer", 8, False, max(1, target.size_bytes), target.kind, target_const, target_signed=target.signed,
-                restricted=restricted, target_members=members,
-            ),
-            const,
+        pointer = Type(
+            "pointer", 8, False, max(1, target.size_bytes), target.kind, target_const, target_signed=target.signed,
+            restricted=restricted,
         )  # fmt: skip
+        if target.kind == "aggregate":
+            structure = _peeled(element)
+            pointer = replace(pointer, target_structure=_which(structure))
+            if with_target:
+                members, parts = _target_members(structure), tuple(islice(_parts(structure, 0), MOST_MEMBERS))
+                pointer = replace(pointer, target_members=members, target_parts=parts)
+        return pointer, const
     if entry.tag == "DW_TAG_array_type":
         is_vector = "DW_AT_GNU_vector" in entry.attributes
         size = size or _array_bytes(entry)
@@ -253,6 +259,22 @@ def _flattened(entry: Any, base: int) -> Iterator[Member]:
         yield from _scalars(
             child.get_DIE_from_attribute("DW_AT_type"), base + _value(child, "DW_AT_data_member_location")
         )
+
+
+def _parts(entry: Any, base: int) -> Iterator[tuple[int, str]]:
+    """The structures and unions that are members, and members of those, of one at offset `base`."""
+    for child in entry.iter_children():
+        if child.tag == "DW_TAG_member" and "DW_AT_type" in child.attributes:
+            kind = _peeled(child.get_DIE_from_attribute("DW_AT_type"))
+            if kind.tag in ("DW_TAG_structure_type", "DW_TAG_union_type"):
+                offset = base + _value(child, "DW_AT_data_member_location")
+                yield offset, _which(kind)
+                yield from _parts(kind, offset)
+
+
+def _which(entry: Any) -> str:
+    """What tells a structure or union from the unit's others."""
+    return _name(entry) or f"at {entry.offset:#x}"
 
 
 def _methods(entry: Any, base: int) -> Iterator[tuple[int, Prototype]]:

@@ -112,3 +112,31 @@ void scaled(struct matrix *matrix, const double *factor)
     matrix->factor *= *factor;
 #endif
 }
+
+void paired(const struct pair *pair, struct totals *totals, int count)
+{
+#ifdef KEPT
+    if (count > 0) {
+        int half = pair->peer->sum >> 1;
+        for (int i = 0; i < count; i++)
+            totals->sum += half + i;
+    }
+#else
+    for (int i = 0; i < count; i++)
+        totals->sum += (pair->peer->sum >> 1) + i;
+#endif
+}
+
+void inherited(const struct derived *derived, struct totals *totals, int count)
+{
+#ifdef KEPT
+    if (count > 0) {
+        int half = derived->base.sum >> 1;
+        for (int i = 0; i < count; i++)
+            totals->sum += half + i;
+    }
+#else
+    for (int i = 0; i < count; i++)
+        totals->sum += (derived->base.sum >> 1) + i;
+#endif
+}

@@ -7,6 +7,16 @@ struct totals {
     int sum, count;
 };
 
+struct pair {
+    long key;
+    struct totals *peer;
+};
+
+struct derived {
+    long key;
+    struct totals base;
+};
+
 struct vector {
     double x, y, z;
 };
@@ -26,3 +36,5 @@ void counted(const unsigned char *text, int size);
 int count_so_far(void);
 void crossed(struct vector *to, const struct vector *one, const struct vector *other);
 void scaled(struct matrix *matrix, const double *factor);
+void paired(const struct pair *pair, struct totals *totals, int count);
+void inherited(const struct derived *derived, struct totals *totals, int count);

@@ -14,6 +14,11 @@ int main(void)
         numbers[i] = i * 3;
         added(&totals, numbers, i);
         added_up(numbers, i);
+        struct totals halves = {i * 5, 0};
+        struct pair pair = {i, &halves};
+        paired(&pair, &totals, i);
+        struct derived derived = {i, {i * 7, 0}};
+        inherited(&derived, &totals, i);
         struct vector to, one = {i, 2, 3}, other = {4, i, 6};
         crossed(&to, &one, &other);
         struct matrix matrix = {{1, i, 3, 4}, to.x};

@@ -11,7 +11,7 @@ from bench import Bench, recorded
 from compiler_ai.artifacts import Evidence, Grade
 
 HERE = Path(__file__).parent
-WRONG = ("ascending", "filled", "own", "added", "added_up", "crossed", "scaled")
+WRONG = ("ascending", "filled", "own", "added", "added_up", "crossed", "scaled", "paired", "inherited")
 
 
 @pytest.fixture(scope="module")
