@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Set
-from itertools import islice
+from itertools import chain, islice
 
 from compiler_ai.artifacts import Counterexample, Evidence, Grade
 from compiler_ai.sandbox.errors import SandboxError
@@ -28,6 +28,7 @@ _MOST_THERE, _VARIATIONS = 40, 24  # blocks that only tests made for them reach,
 _MOST_OVERLAPPED = 12  # tests
 _FEW_THERE = 4  # tests that come to a block by chance
 _MOST_SEEDS = 16  # that a candidate is traced on
+_MOST_NEAR = 200  # calls with pointers that lead to what others lead to
 
 
 class Judgement(Accessing, FirstCalls):
@@ -305,14 +306,19 @@ class Judgement(Accessing, FirstCalls):
 
         blocks = sorted({max(start for start in self._starts if start <= at) for at in left()})
         there = {id(test): test for block in blocks for test in self._coming[block][:1]}
-        seeds = [prepared.seed_of(test.fills[0][0]) for test in islice(there.values(), _MOST_SEEDS)]
+        tests = list(islice(there.values(), _MOST_SEEDS))
+        near = (
+            state for test in tests for state in (*prepared.aliased(test.fills[0][0]), *prepared.overlapped(test))
+        )  # fmt: skip
+        seeds = [prepared.seed_of(test.fills[0][0]) for test in tests]
         states = directed_states(
             self._machine, self._body, [*prepared.seeds, *seeds], prepared.prototype,
             prepared.constants + found.constants, found, left, narrow=True, broad=True, latest=True,
             is_turned=mine.is_turned_by,
         )  # fmt: skip
         scale = scale_of(len(self._starts))
-        tried = islice(states, self._settings.relations * scale)
+        # Many ask whether arrays overlap.
+        tried = chain(islice(near, _MOST_NEAR), islice(states, self._settings.relations * scale))
         for state, look in mine.novel(tried, left, self._settings.relation_steps * scale):
             test, _ = prepared.test_or_answered(state, set())
             if test is not None and self._held_against(test, self._compare):

@@ -88,10 +88,14 @@ class Making(Kept):
             return iter(())
         return overlapping(first, self.prototype, partial(self.machine.memory, first), NEAR_OVERLAPS)
 
+    def aliased(self, state: EntryState) -> Iterator[EntryState]:
+        """The call with pointers to what it reads elsewhere."""
+        return aliased(self.seed_of(state), self.prototype, self._private(state))
+
     def _alias(self) -> None:
         """The longest and the shortest captured calls with pointers to what they read elsewhere."""
         bases = [base.state for base in self._bases()][:_MOST_BASES]
-        states = [state for base in bases for state in aliased(self.seed_of(base), self.prototype, self._private(base))]
+        states = [state for base in bases for state in self.aliased(base)]
         self._add_variations(states[:_MOST_ALIASED])
 
     def _add_variations(self, states: Iterable[EntryState]) -> None:
