@@ -36,7 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--before", metavar="CMD", help="the old program's command, instead of the profiled modules' snapshots"
     )
-    parser.add_argument("--pairs", type=int, default=150, help="paired runs at most (default: 150)")
+    parser.add_argument("--pairs", type=int, default=150, help="paired runs at most, 6 or more (default: 150)")
     parser.add_argument("--budget", default="60s", help="time for the paired runs (default: 60s)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the random order (default: 0)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result to FILE as well")
