@@ -36,6 +36,11 @@ class Condition:
         )
 
     @property
+    def asks_for_a_constant(self) -> bool:
+        """Whether it compares with a constant of the code's other than 0."""
+        return "$" in self.asked and not self.asked.endswith("$0x0")
+
+    @property
     def is_floating(self) -> bool:
         """Whether it asks which of two floating-point numbers is less."""
         return self.code in _UNSIGNED and self.asked.startswith(("ucomis", "comis", "vucomis", "vcomis"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Set
-from itertools import chain, islice
+from itertools import chain, islice, zip_longest
 
 from compiler_ai.artifacts import Counterexample, Evidence, Grade
 from compiler_ai.sandbox.errors import SandboxError
@@ -28,7 +28,7 @@ _MOST_THERE, _VARIATIONS = 40, 24  # blocks that only tests made for them reach,
 _MOST_OVERLAPPED = 12  # tests
 _FEW_THERE = 4  # tests that come to a block by chance
 _MOST_SEEDS = 16  # that a candidate is traced on
-_MOST_NEAR = 200  # calls with pointers that lead to what others lead to
+_MOST_NEAR = 400  # calls with pointers that lead to what others lead to, or with smaller counts
 
 
 class Judgement(Accessing, FirstCalls):
@@ -261,7 +261,8 @@ class Judgement(Accessing, FirstCalls):
     def _compare_conditions(self, found: Blocks) -> None:
         """Both outcomes of every condition of the baseline must have been tested, or the candidate must have the same condition:
         what lies on a side that no test took may well be executed from elsewhere, but not when that side is taken. So must those
-        of the candidate's own conditional moves, sets and jumps that have no block to show that they were taken."""
+        of the candidate's own conditional moves and sets that have no block to show that they were taken, and of such jumps that
+        compare with a constant and did not come to be equal to it: of others it is only tried, for compilers ask what cannot be."""
         theirs = self._prepared.relations
         if theirs is None:
             return
@@ -292,7 +293,13 @@ class Judgement(Accessing, FirstCalls):
             mine.settle({at - entry: outcomes for at, outcomes in decided.outcomes.items()})
         if not left and one_sided_unshown(theirs, mine, unshown):
             self._turn_unshown(found, mine, unshown)
-        left = left or one_sided_unshown(theirs, mine, unshown)
+        excused = {
+            at - entry
+            for at in found.shared & found.conditions.keys()
+            if not found.conditions[at].asks_for_a_constant or mine.came_to_the_bound(at - entry)
+        }
+        wanted = unshown - excused
+        left = left or one_sided_unshown(theirs, mine, wanted)
         if left:
             self._lacking.append(left)
 
@@ -307,8 +314,9 @@ class Judgement(Accessing, FirstCalls):
         blocks = sorted({max(start for start in self._starts if start <= at) for at in left()})
         there = {id(test): test for block in blocks for test in self._coming[block][:1]}
         tests = list(islice(there.values(), _MOST_SEEDS))
-        near = (
-            state for test in tests for state in (*prepared.aliased(test.fills[0][0]), *prepared.overlapped(test))
+        near = chain(
+            (state for test in tests for state in (*prepared.aliased(test.fills[0][0]), *prepared.overlapped(test))),
+            (state for states in zip_longest(*(prepared.counted_down(test) for test in tests)) for state in states if state),
         )  # fmt: skip
         seeds = [prepared.seed_of(test.fills[0][0]) for test in tests]
         states = directed_states(
@@ -317,7 +325,7 @@ class Judgement(Accessing, FirstCalls):
             is_turned=mine.is_turned_by,
         )  # fmt: skip
         scale = scale_of(len(self._starts))
-        # Many ask whether arrays overlap.
+        # Many ask whether arrays overlap, or how many elements an unrolled loop leaves.
         tried = chain(islice(near, _MOST_NEAR), islice(states, self._settings.relations * scale))
         for state, look in mine.novel(tried, left, self._settings.relation_steps * scale):
             test, _ = prepared.test_or_answered(state, set())

@@ -14,7 +14,7 @@ from compiler_ai.verify.aliases import aliased
 from compiler_ai.verify.arrays import NEAR_OVERLAPS, arranged, overlapping
 from compiler_ai.verify.generate import Base, generated
 from compiler_ai.verify.kept import Kept
-from compiler_ai.verify.mutate import magnitudes, mutations
+from compiler_ai.verify.mutate import magnitudes, mutations, with_one
 from compiler_ai.verify.passing import passing
 from compiler_ai.verify.state import EntryState
 from compiler_ai.verify.testcase import Test
@@ -24,6 +24,7 @@ _MOST_REPLICAS = 4
 _MOST_ARRANGED = 180
 _OTHER_MAGNITUDES = 4
 _MOST_BASES, _MOST_ALIASED = 4, 96
+_LARGEST_COUNT = 40
 _OVERLAPPING = range(63, 130)  # the lengths of calls whose arrays are made to overlap
 
 
@@ -87,6 +88,14 @@ class Making(Kept):
         if self.prototype is None:
             return iter(())
         return overlapping(first, self.prototype, partial(self.machine.memory, first), NEAR_OVERLAPS)
+
+    def counted_down(self, test: Test) -> Iterator[EntryState]:
+        """The test's call with every smaller number up to a few dozen in place of each of its integers."""
+        state = test.fills[0][0]
+        for one, value in self.seed_of(state).arguments(self.prototype).items():
+            if one.type.kind == "integer":
+                largest = min(value & (1 << 8 * one.type.size_bytes) - 1, _LARGEST_COUNT + 1)
+                yield from (with_one(state, one, count) for count in reversed(range(largest)))
 
     def aliased(self, state: EntryState) -> Iterator[EntryState]:
         """The call with pointers to what it reads elsewhere."""

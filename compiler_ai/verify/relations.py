@@ -147,6 +147,11 @@ class Relations:
             return False
         return (0, 0) not in kinds if change == 0 else kinds <= {(0, 0), (1, 1), (-1, -1)}
 
+    def came_to_the_bound(self, at: int) -> bool:
+        """Whether the condition at an offset asks which number is less, and has been seen to compare equal ones."""
+        condition = self._conditions[at]
+        return condition.code not in ("e", "ne") and (0, 0) in condition.kinds(self._seen[at])
+
     def is_turned_by(self, at: int, first: int, second: int, size_bytes: int) -> bool:
         """Whether the condition at an offset would come out as it never did, were it to compare these numbers."""
         condition = self._conditions[at]
