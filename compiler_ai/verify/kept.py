@@ -118,6 +118,12 @@ class Kept(Baseline):
         of_unit = linked(body.unit, body.at(context), self.callees.may_have_stack_arguments)
         return decided(self.own(body, context), found, body.decoder(context), of_unit, self.settings.decided_steps)
 
+    def _add_variation(self, test: Test, number: int) -> None:
+        """A test that is not varied further, with one of its fills, which `number` chooses."""
+        test.fills = [test.fills[number % len(test.fills)]]
+        test.is_variation = True
+        self.tests.append(test)
+
     def _keep(self, test: Test, looked_at: bool = True) -> None:
         """Adds a test; one on which some comparison comes out as never before is, when `looked_at`, also one to vary."""
         self.tests.append(test)

@@ -113,12 +113,6 @@ class Making(Kept):
             if test is not None:
                 self._add_variation(test, number)
 
-    def _add_variation(self, test: Test, number: int) -> None:
-        """A test that is not varied further, with one of its fills, which `number` chooses."""
-        test.fills = [test.fills[number % len(test.fills)]]
-        test.is_variation = True
-        self.tests.append(test)
-
     def _private(self, state: EntryState) -> list[tuple[int, int]]:
         """Where the unit's local variables lie: GCC knows of those whose address is not taken that no pointer leads there."""
         unit, resolver = self.body.unit, self.machine.context(state).image.resolver

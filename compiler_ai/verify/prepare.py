@@ -96,6 +96,7 @@ class Preparation(Sweeping, Reaching, Varying, Telling, Moving, Beyond):
         self._sweep_arguments()
         self._sweep_loads()
         self._vary_where_few_come()
+        self._count_where_no_captured_call_comes()
         self._change_behind_calls()
         self._move_arguments()
         self._go_beyond()

@@ -16,7 +16,7 @@ from compiler_ai.verify.machine import Body
 from compiler_ai.verify.reloads import changed_by_callee, reloads
 from compiler_ai.verify.state import EntryState
 from compiler_ai.verify.testcase import Test
-from compiler_ai.verify.variety import other_data
+from compiler_ai.verify.variety import other_data, small_counts
 
 _CHANGES, _CHANGE_TRIES, _MOST_CHANGES = (
     2,
@@ -24,6 +24,7 @@ _CHANGES, _CHANGE_TRIES, _MOST_CHANGES = (
     64,
 )  # tests in which a callee changes what one load gives, and all of them
 _VARIED_TESTS, _VARIATIONS = 6, 12  # of one block, and of one of these tests
+_COUNTS, _MOST_COUNTED = 64, 320  # states with small numbers tried for one test, and such tests
 _TRIES, _TRIES_OF_LONG = 72, 6  # states tried for the variations of one test
 
 
@@ -46,6 +47,36 @@ class Varying(Kept):
                     left -= 1
                     self.tests.append(found)
         self._coming = {}  # nobody asks again
+
+    def _count_where_no_captured_call_comes(self) -> None:
+        """Adds tests with small numbers in blocks that only made tests come to, which vary other things there. They are not varied further."""
+        left = _MOST_COUNTED
+        for block, test in self._first_in_uncaptured_blocks():
+            state = test.fills[0][0]
+            context = self.machine.context(state)
+            body, decoder = self.body.at(context), self.body.decoder(context)
+            trace = self.machine.trace(state, body, self.settings.trace_steps)
+            chance = random.Random(f"{self.settings.seed} {block} {state.name}")
+            states = small_counts(self.seed_of(state), trace, body.entry + block, decoder, self.prototype, chance)
+            for number, counted in enumerate(islice(states, min(left, _COUNTS))):
+                found, _ = self.test(counted, self._uncovered)
+                if found is not None:
+                    left -= 1
+                    self._add_variation(found, number)
+
+    def _first_in_uncaptured_blocks(self) -> list[tuple[int, Test]]:
+        """Two tests for each block (relative to the entry) that made ones come to and no captured one: those made of captured ones if any."""
+        if self._blocks is None:
+            return []
+        own = [test for test in self.tests if test.state.answers is None]
+        known = set().union(*(test.comes_to for test in own if test.state.origin == "captured"))
+        first = self.machine.contexts[0].baseline.entry
+        found = []
+        for block in sorted({start - first for start in self._blocks.starts} - known):
+            there = [test for test in own if block in test.comes_to]
+            mutated = [test for test in there if test.state.origin == "mutated"] or there
+            found += [(block, test) for test in mutated[:: max(1, len(mutated) // 2)][:2]]
+        return found
 
     def varied_data(self, test: Test, body: Body, block: int, uncovered: set[int]) -> Iterator[Test]:
         """The test with other data, as far as `body` comes to its block (relative to the entry) with them."""

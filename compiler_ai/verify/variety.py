@@ -21,6 +21,7 @@ _MOST_LOADS = 10  # the last ones up to the block, and a little farther
 _STEPS_FARTHER = 24
 _CHANGED = (0.2, 0.5, 0.9)  # of the inputs that may be changed
 _STYLES = ("", "any", "negative")  # of all numbers of a state
+_WIDE_BYTES, _SMALL = 4, range(1, 17)
 _SHORT_STEPS = 300  # of a run that is stepped to see what it loads
 
 
@@ -57,6 +58,27 @@ def other_data(
             yield state
 
 
+def small_counts(
+    seed: Seed, trace: Trace, block: int, decoder: Decoder, prototype: Prototype | None, chance: Random
+) -> Iterator[EntryState]:
+    """The seed's state with a small number in place of one of its arguments or of what its run (`trace`) loads up to its last visit of
+    the block at this address and a little later: many of those are counts, and what is wrong for small ones only shows for few others."""
+    loads = _loads(trace, block, decoder)
+    wide = [
+        one
+        for one in inputs_of(seed, prototype)
+        if (one.argument or (one.address, one.size_bytes) in loads)
+        and one.size_bytes >= _WIDE_BYTES
+        and not _holds_a_float(one, seed)
+    ]
+    for value in chance.sample(_SMALL, len(_SMALL)):
+        yield from (with_inputs(seed.state, {one: value}) for one in wide)
+
+
+def _holds_a_float(one: Input, seed: Seed) -> bool:
+    return one.is_float or (not one.argument and (one.address, one.address + one.size_bytes) in seed.floats)
+
+
 def _loads(trace: Trace, block: int, decoder: Decoder) -> set[tuple[int, int]]:
     """(address, size in bytes) of what was loaded last up to the last visit of a block and a little later; none when the trace does not
     get there."""
@@ -82,7 +104,7 @@ def _other(
 ) -> int:
     """Another value, in the style that is asked for or of a kind by chance: any, a small one, one with nothing but high bits, a
     neighbour or an extreme, another input's or next to it."""
-    if one.is_float or (not one.argument and (one.address, one.address + one.size_bytes) in seed.floats):
+    if _holds_a_float(one, seed):
         value = chance.choice((chance.choice(FLOATS), chance.uniform(-100, 100)))
         return int.from_bytes(float_bytes(value, one.size_bytes), "little")
     bits = 8 * one.size_bytes
