@@ -24,7 +24,7 @@ _CHANGES, _CHANGE_TRIES, _MOST_CHANGES = (
     64,
 )  # tests in which a callee changes what one load gives, and all of them
 _VARIED_TESTS, _VARIATIONS = 6, 12  # of one block, and of one of these tests
-_COUNTS, _MOST_COUNTED = 64, 320  # states with small numbers tried for one test, and such tests
+_COUNTS, _MOST_COUNTED = 64, 512  # states with small numbers tried for one test, and for all
 _TRIES, _TRIES_OF_LONG = 72, 6  # states tried for the variations of one test
 
 
@@ -52,6 +52,8 @@ class Varying(Kept):
         """Adds tests with small numbers in blocks that only made tests come to, which vary other things there. They are not varied further."""
         left = _MOST_COUNTED
         for block, test in self._first_in_uncaptured_blocks():
+            if not left:
+                return
             state = test.fills[0][0]
             context = self.machine.context(state)
             body, decoder = self.body.at(context), self.body.decoder(context)
@@ -59,9 +61,9 @@ class Varying(Kept):
             chance = random.Random(f"{self.settings.seed} {block} {state.name}")
             states = small_counts(self.seed_of(state), trace, body.entry + block, decoder, self.prototype, chance)
             for number, counted in enumerate(islice(states, min(left, _COUNTS))):
+                left -= 1
                 found, _ = self.test(counted, self._uncovered)
                 if found is not None:
-                    left -= 1
                     self._add_variation(found, number)
 
     def _first_in_uncaptured_blocks(self) -> list[tuple[int, Test]]:
