@@ -16,6 +16,9 @@ _FLAG = {"e": ZERO, "s": SIGN, "o": OVERFLOW, "p": PARITY}
 _SIGNED, _UNSIGNED = ("l", "g", "le", "ge"), ("b", "a", "be", "ae")
 
 
+_COMPARING = frozenset({"cmp", "sub", "add", "xor"})
+
+
 @dataclass(frozen=True)
 class Condition:
     """A condition code, and the instruction whose result it asks about, with the sizes of its operands for their places."""
@@ -37,8 +40,9 @@ class Condition:
 
     @property
     def asks_for_a_constant(self) -> bool:
-        """Whether it compares with a constant of the code's other than 0."""
-        return "$" in self.asked and not self.asked.endswith("$0x0")
+        """Whether it compares with a constant of the code's other than 0, and does not ask whether some bits are 0."""
+        mnemonic = self.asked.partition(" ")[0]
+        return mnemonic in _COMPARING and "$" in self.asked and not self.asked.endswith("$0x0")
 
     @property
     def is_floating(self) -> bool:

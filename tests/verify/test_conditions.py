@@ -75,6 +75,21 @@ def test_a_condition_is_complete_once_it_decided_on_all_that_it_tells_apart(code
     assert Condition(code, "").is_complete(compared(*pair) for pair in pairs) is complete
 
 
+@pytest.mark.parametrize(
+    ("asked", "constant"),
+    [
+        ("cmp 1 $0xc9", True),
+        ("xor 4 $0xc9", True),
+        ("cmp 4 $0x0", False),
+        ("cmp 4 4", False),
+        ("test 1 $0x1", False),
+        ("shr 8 $0x39", False),
+    ],
+)
+def test_what_asks_for_a_constant_is_told(asked: str, constant: bool) -> None:
+    assert Condition("e", asked).asks_for_a_constant is constant
+
+
 def test_the_order_of_signed_and_of_unsigned_numbers_is_worth_telling_apart() -> None:
     condition = Condition("l", "cmp 4 4")
     assert condition.kinds([compared(1, 2)]) == condition.kinds([compared(3, 9)])
