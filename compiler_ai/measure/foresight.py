@@ -9,12 +9,14 @@ Source: J. E. Smith, "A study of branch prediction strategies" (ISCA 1981).
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import capstone
 from capstone import x86_const as x86
 
+from compiler_ai.sandbox.errors import SandboxError
 from compiler_ai.sandbox.image import CaptureImage
 from compiler_ai.sandbox.loader import load
 from compiler_ai.sandbox.process import OutcomeKind, Sandbox, Trace
@@ -28,9 +30,9 @@ Jump = tuple[int, bool]  # its distance from the entry, and whether it was taken
 
 def unforeseen(
     sandbox: Sandbox, object_bytes: bytes, function: str, images: Sequence[CaptureImage], most_steps: int
-) -> float | None:
-    """Jumps that one of the calls takes otherwise than foreseen, on average; None where a call does not come back in so many steps.
-    Raises SandboxError."""
+) -> float:
+    """Jumps that one of the calls takes otherwise than foreseen, on average. Raises SandboxError, also for a call that does not come back in
+    so many steps."""
     runs: list[list[Jump]] = []
     for image in images:
         body = load(object_bytes, function, image.bases[0], image.resolver, trap_unresolved=True)
@@ -38,7 +40,7 @@ def unforeseen(
         registers = replace(image.registers, rip=body.entry)
         trace = sandbox.trace(sets, registers, image.return_address, max_steps=most_steps)
         if trace.outcome.kind is not OutcomeKind.RETURNED:
-            return None
+            raise SandboxError(f"a captured call does not come back: {trace.outcome.kind.value}")
         code = reader(sets)
         runs.append(list(_jumps(trace, body.entry, code)))
     return mispredicted(runs)
@@ -59,7 +61,7 @@ def mispredicted(runs: Sequence[Sequence[Jump]], seed: int = 0) -> float:
     return wrong / counted if counted else 0.0
 
 
-def _jumps(trace: Trace, entry: int, code) -> Iterable[Jump]:
+def _jumps(trace: Trace, entry: int, code: Callable[[int], bytes]) -> Iterator[Jump]:
     decoder = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
     decoder.detail = True
     behind: dict[int, int] = {}  # conditional jumps, and where they lead when not taken; 0 for other instructions
@@ -68,11 +70,10 @@ def _jumps(trace: Trace, entry: int, code) -> Iterable[Jump]:
         at = view[step]
         if at not in behind:
             instruction = next(decoder.disasm(code(at), at, 1), None)
-            is_jump = (
-                instruction is not None
-                and instruction.group(x86.X86_GRP_JUMP)
-                and instruction.mnemonic.rpartition(" ")[2] != "jmp"
-            )
-            behind[at] = at + instruction.size if is_jump else 0
+            behind[at] = at + instruction.size if instruction is not None and _is_conditional(instruction) else 0
         if behind[at]:
             yield at - entry, view[step + 18] != behind[at]
+
+
+def _is_conditional(instruction: Any) -> bool:
+    return bool(instruction.group(x86.X86_GRP_JUMP)) and instruction.mnemonic.rpartition(" ")[2] != "jmp"

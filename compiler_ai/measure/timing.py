@@ -1,7 +1,8 @@
 """Is a candidate faster than its baseline? Paired blocks over random code placements, warm and cold.
 
 One placement alone is worthless: where code lies moved a branchy loop by 14 to 20 %. So the unit of evidence is a
-placement's median, and the interval is one over placements.
+placement's median, and the interval is one over placements. Calls that are timed in turn may still be learnt by heart: what more jumps than
+GCC's body has that cannot be foreseen would cost in a program counts as time that the candidate takes.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from itertools import chain, islice
 
 from compiler_ai.artifacts import Interval, Timing
 from compiler_ai.errors import AiccError
+from compiler_ai.measure.foresight import unforeseen
 from compiler_ai.measure.statistics import median_interval, median_ratio
-from compiler_ai.measure.turns import Turns, in_turn
+from compiler_ai.measure.turns import MOST_STEPS, Turns, in_turn
 from compiler_ai.sandbox.errors import SandboxError
 from compiler_ai.sandbox.image import CaptureImage
 from compiler_ai.sandbox.loader import load
@@ -24,6 +26,7 @@ from compiler_ai.sandbox.process import Sandbox, Ticks
 from compiler_ai.sandbox.timing import time_bodies
 
 _ALIGNMENT_BYTES = 64
+_LONGER = 4  # times as many instructions as GCC's body may take where calls are timed in turn
 _OFFSETS = 64  # placements are drawn from this many multiples of the alignment: a page's worth
 
 
@@ -51,6 +54,7 @@ class Settings:
     call_ns: int = 4_000_000  # captures are timed together until their calls take this long
     placement_ns: int = 300_000_000  # of calls in one placement, where calls are so long that few pairs are exact
     least_pairs: int = 3
+    misprediction_ns: float = 5.0  # 15 to 20 cycles
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,8 @@ class Timer:
             self._warm = [_Group(turns, len(turns.states))]
             self._warm += [_Group(image, len(turns.long) / len(long)) for image, _ in long]
             self._call_ns = sum(call_ns for _, call_ns in long)
+        self._turns = turns
+        self._unforeseen: float | None = None  # of the baseline; looked at when it is asked for
         self._random = random.Random(seed)
 
     def _affordable(self, images: Sequence[CaptureImage]) -> list[tuple[CaptureImage, float]]:
@@ -133,7 +139,9 @@ class Timer:
             warm.append(self._place(candidate_object, settings.pairs, False))
             if len(warm) >= settings.hopeless_after and all(place.ratio < 1 for place in warm):
                 break
-        ratios = tuple(place.ratio for place in warm)
+        candidate_ns = statistics.median(place.candidate_ns for place in warm)
+        learnt = 1 + self._learnt_ns(candidate_object) / candidate_ns
+        ratios = tuple(place.ratio / learnt for place in warm)
         interval = median_interval(ratios, settings.confidence)
         cold: Interval | None = None
         if interval.low > settings.threshold:
@@ -144,9 +152,25 @@ class Timer:
             cold=cold,
             placement_ratios=ratios,
             baseline_ns=statistics.median(place.baseline_ns for place in warm),
-            candidate_ns=statistics.median(place.candidate_ns for place in warm),
+            candidate_ns=candidate_ns * learnt,
             pairs=sum(place.pairs for place in warm),
         )
+
+    def _learnt_ns(self, candidate_object: bytes) -> float:
+        """What the candidate may take longer in a program, for all calls that are timed in turn. Raises TimingError."""
+        if self._turns is None:
+            return 0.0
+        try:
+            if self._unforeseen is None:
+                self._unforeseen = self._mispredictions(self._baseline)
+            more = self._mispredictions(candidate_object) - self._unforeseen
+        except SandboxError as error:
+            raise TimingError(f"{self._function}: {error}") from error
+        return max(0.0, more) * len(self._turns.states) * self.settings.misprediction_ns
+
+    def _mispredictions(self, object_bytes: bytes) -> float:
+        calls = self._turns.short if self._turns is not None else ()
+        return unforeseen(self._sandbox, object_bytes, self._function, calls, _LONGER * MOST_STEPS)
 
     def accepts(self, timing: Timing) -> bool:
         """Whether it is faster beyond doubt: all placements were measured and the interval lies above the threshold."""

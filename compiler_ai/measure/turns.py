@@ -30,11 +30,12 @@ Span = tuple[int, int]
 
 @dataclass(frozen=True)
 class Turns:
-    """Calls that share an image; `states` are their entry states, each with what another call leaves otherwise than it needs it.
-    `long` are calls to be timed by themselves."""
+    """Calls that share an image; `states` are their entry states, each with what another call leaves otherwise than it needs it, and `short`
+    the calls as they were captured. `long` are calls to be timed by themselves."""
 
     image: CaptureImage
     states: tuple[TimedState, ...]
+    short: tuple[CaptureImage, ...]
     long: tuple[CaptureImage, ...] = ()
 
 
@@ -88,7 +89,8 @@ def in_turn(sandbox: Sandbox, baseline_object: bytes, function: str, images: Ite
         if any(_lies_in(pages, base) for base in calls[0].image.bases):
             return None
         states = (TimedState(call.image.registers, restore) for call, restore in zip(calls, restores, strict=True))
-        return Turns(replace(calls[0].image, pages=pages), tuple(states), tuple(long))
+        short = tuple(call.image for call in calls)
+        return Turns(replace(calls[0].image, pages=pages), tuple(states), short, tuple(long))
     return None
 
 
