@@ -165,7 +165,7 @@ class _Tracer:
     def _stopped(self, thread: int, status: int) -> None:
         number, event = os.WSTOPSIG(status), status >> 16
         process = self._known(thread)
-        entry = self._leaving_entry.pop(thread, 0)
+        left = self._entry_left(thread, number)
         if event == ptrace.EVENT_EXEC:
             self._executed(thread)
         elif event in (ptrace.EVENT_FORK, ptrace.EVENT_VFORK, ptrace.EVENT_CLONE):
@@ -176,8 +176,8 @@ class _Tracer:
             if number in _STOP_SIGNALS:
                 ptrace.request(ptrace.LISTEN, thread)
                 return
-        elif event == 0 and entry and number == signal.SIGTRAP and ptrace.has_stepped(thread):
-            self._arm_again(process, entry)
+        elif left:
+            self._arm_again(process, left)
         elif event == 0:
             if number != signal.SIGTRAP or not self._breakpoint(thread, process):
                 ptrace.request(ptrace.CONT, thread, 0, number)
@@ -188,6 +188,11 @@ class _Tracer:
                 ptrace.request(ptrace.SINGLESTEP, thread)
                 return
         ptrace.request(ptrace.CONT, thread)
+
+    def _entry_left(self, thread: int, number: int) -> int:
+        """The entry that a thread stepped over before it stopped with this signal, to be asked once; 0 when it stopped for something else."""
+        entry = self._leaving_entry.pop(thread, 0)
+        return entry if entry and number == signal.SIGTRAP and ptrace.has_stepped(thread) else 0
 
     def _arm_again(self, process: int, entry: int) -> None:
         traced = self._processes.get(self._sharing.get(process, process))
@@ -340,8 +345,9 @@ class _Tracer:
     def _arm(self, traced: TracedProcess, now_s: float) -> None:
         if self._leaving or now_s >= self._deadline_s:
             return
-        for address, (target, _, _) in traced.places.items():
-            if address not in (*traced.armed, *self._leaving_entry.values()) and self._schedules[target].is_due(now_s):
+        waiting = traced.places.keys() - traced.armed.keys() - set(self._leaving_entry.values())
+        for address in waiting:
+            if self._schedules[traced.places[address][0]].is_due(now_s):
                 traced.arm(address)
         for site, entry in traced.sites.items():
             target, _, bias = traced.places[entry]
@@ -378,8 +384,7 @@ class _Tracer:
             number, event = os.WSTOPSIG(status), status >> 16
             if event in (ptrace.EVENT_FORK, ptrace.EVENT_VFORK, ptrace.EVENT_CLONE):
                 self._known(ptrace.event_message(thread))  # it is attached to us as well
-            stepped = self._leaving_entry.pop(thread, 0) and number == signal.SIGTRAP and ptrace.has_stepped(thread)
-            delivered = 0 if event or stepped else number
+            delivered = 0 if self._entry_left(thread, number) or event else number
             if delivered == signal.SIGTRAP and self._breakpoint(thread, self._known(thread)):
                 delivered = 0
             for traced in self._processes.values():

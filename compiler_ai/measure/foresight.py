@@ -11,6 +11,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 import capstone
@@ -22,7 +23,7 @@ from compiler_ai.sandbox.loader import load
 from compiler_ai.sandbox.process import OutcomeKind, Sandbox, Trace
 from compiler_ai.verify.code import reader
 
-_ROUNDS = 24  # of all calls in random order; the first half of them only teaches
+_ROUNDS, _TAUGHT = 24, 12  # of all calls in random order; so many of them only teach
 _STRONGLY, _WEAKLY = 3, 2  # taken, of 0 to 3
 
 Jump = tuple[int, bool]  # its distance from the entry, and whether it was taken
@@ -50,15 +51,13 @@ def mispredicted(runs: Sequence[Sequence[Jump]], seed: int = 0) -> float:
     """Jumps a run that two-bit counters get wrong, on average, when the runs come in random order again and again."""
     chance = random.Random(seed)
     counters: dict[int, int] = {}
-    wrong = counted = 0
+    wrong = 0
     for turn in range(_ROUNDS):
-        for run in chance.sample(runs, len(runs)):
-            for at, taken in run:
-                counter = counters.get(at, _WEAKLY if taken else _WEAKLY - 1)
-                wrong += turn >= _ROUNDS // 2 and (counter >= _WEAKLY) != taken
-                counters[at] = min(_STRONGLY, counter + 1) if taken else max(0, counter - 1)
-        counted += len(runs) if turn >= _ROUNDS // 2 else 0
-    return wrong / counted if counted else 0.0
+        for at, taken in chain.from_iterable(chance.sample(runs, len(runs))):
+            counter = counters.get(at, _WEAKLY if taken else _WEAKLY - 1)
+            wrong += turn >= _TAUGHT and (counter >= _WEAKLY) != taken
+            counters[at] = min(_STRONGLY, counter + 1) if taken else max(0, counter - 1)
+    return wrong / (len(runs) * (_ROUNDS - _TAUGHT))
 
 
 def _jumps(trace: Trace, entry: int, code: Callable[[int], bytes]) -> Iterator[Jump]:

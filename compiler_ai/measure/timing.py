@@ -12,6 +12,7 @@ import random
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import chain, islice
 
 from compiler_ai.artifacts import Interval, Timing
@@ -102,8 +103,7 @@ class Timer:
             self._warm = [_Group(turns, len(turns.states))]
             self._warm += [_Group(image, len(turns.long) / len(long)) for image, _ in long]
             self._call_ns = sum(call_ns for _, call_ns in long)
-        self._turns = turns
-        self._unforeseen: float | None = None  # of the baseline; looked at when it is asked for
+        self._in_turn = turns.short if turns is not None else ()
         self._random = random.Random(seed)
 
     def _affordable(self, images: Sequence[CaptureImage]) -> list[tuple[CaptureImage, float]]:
@@ -158,19 +158,20 @@ class Timer:
 
     def _learnt_ns(self, candidate_object: bytes) -> float:
         """What the candidate may take longer in a program, for all calls that are timed in turn. Raises TimingError."""
-        if self._turns is None:
+        if not self._in_turn:
             return 0.0
         try:
-            if self._unforeseen is None:
-                self._unforeseen = self._mispredictions(self._baseline)
-            more = self._mispredictions(candidate_object) - self._unforeseen
+            more = self._unforeseen(candidate_object) - self._unforeseen_in_baseline
         except SandboxError as error:
             raise TimingError(f"{self._function}: {error}") from error
-        return max(0.0, more) * len(self._turns.states) * self.settings.misprediction_ns
+        return max(0.0, more) * len(self._in_turn) * self.settings.misprediction_ns
 
-    def _mispredictions(self, object_bytes: bytes) -> float:
-        calls = self._turns.short if self._turns is not None else ()
-        return unforeseen(self._sandbox, object_bytes, self._function, calls, _LONGER * MOST_STEPS)
+    @cached_property
+    def _unforeseen_in_baseline(self) -> float:
+        return self._unforeseen(self._baseline)
+
+    def _unforeseen(self, object_bytes: bytes) -> float:
+        return unforeseen(self._sandbox, object_bytes, self._function, self._in_turn, _LONGER * MOST_STEPS)
 
     def accepts(self, timing: Timing) -> bool:
         """Whether it is faster beyond doubt: all placements were measured and the interval lies above the threshold."""
